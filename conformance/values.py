@@ -1,0 +1,215 @@
+"""The frozen values that travel between rooms.
+
+family → case → target → observation → judgement → record → report: each arrow hands over one of
+these, and nothing else.  Outcomes are types, not flags, so "unsupported", "raised" and "wrong"
+cannot be mixed up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reference.formats import FORMATS, Format
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Tier(IntEnum):
+    """How much is asked; a higher tier contains the lower ones."""
+
+    SMOKE = 0
+    STANDARD = 1
+
+
+class Grade(StrEnum):
+    """How accurate an answer is, best first."""
+
+    EXACT = "exact"
+    FAITHFUL = "faithful"
+    STABLE = "stable"
+    LOOSE = "loose"
+    DIVERGENT = "divergent"
+
+
+class Severity(StrEnum):
+    """What a finding means: nothing, a named choice, legal but worth knowing, or wrong."""
+
+    NONE = "none"
+    POLICY = "policy"
+    DEGRADED = "degraded"
+    VIOLATION = "violation"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a family asks, before the op is chosen.
+
+    Attributes
+    ----------
+    name
+        Names the row within its family; unique for each format.
+    values
+        float64 array of any shape, each element exactly representable in the format.
+    axis
+        The axis softmax is taken along.
+    tier
+        The lowest tier that asks it.
+    raises
+        True where the only right answer is an error (an axis out of range).
+    """
+
+    name: str
+    values: NDArray[np.float64]
+    axis: int = -1
+    tier: Tier = Tier.STANDARD
+    raises: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question: an op on the bits of one array along one axis."""
+
+    family: str
+    name: str
+    op: str
+    dtype: str
+    values: NDArray[np.float64] = field(repr=False, compare=False)
+    axis: int = -1
+    tier: Tier = Tier.STANDARD
+    raises: bool = False
+
+    @property
+    def format(self) -> Format:
+        """The format of the input, and of the answer."""
+        return FORMATS[self.dtype]
+
+    @cached_property
+    def id(self) -> str:
+        """A hash of the content: the same question has the same id for ever."""
+        digest = hashlib.blake2b(digest_size=8)
+        digest.update(f"{self.op}|{self.dtype}|{self.axis}|{self.values.shape}|".encode())
+        digest.update(self.format.encode(self.values).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """Whom we ask: a framework, in a mode, on a device."""
+
+    framework: str
+    mode: str
+    device: str
+    control: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.framework}/{self.mode}/{self.device}"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The target returned an array.
+
+    Attributes
+    ----------
+    dtype
+        What the framework says it returned, by the framework's own name.
+    stored
+        The answer in the storage dtype of that format; shape as returned.
+    wrote_input
+        True if the bits of the input were different afterwards.
+    """
+
+    dtype: str
+    stored: NDArray[Any]
+    seconds: float
+    wrote_input: bool = False
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """The target does not offer this op, dtype or device, and says so."""
+
+    why: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Raised:
+    """The target raised an exception where an answer was due, or where an error was due."""
+
+    error: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The process of the target died."""
+
+    how: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class TimedOut:
+    """The target did not answer in time."""
+
+    seconds: float
+
+
+Observation = Answered | Unsupported | Raised | Crashed | TimedOut
+"""What a target did with one question."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing a check says about one answer.
+
+    Attributes
+    ----------
+    kind
+        The name of the check.
+    detail
+        One sentence with the figures.
+    witness
+        The smallest evidence: input, expected, got, bound, as hex floats; empty where there is no element.
+    """
+
+    kind: str
+    severity: Severity
+    detail: str
+    witness: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the judge says about one answer.
+
+    Attributes
+    ----------
+    max_ulp
+        Largest error in units of the truth's last place (of the output format); NaN without an answer.
+    max_ulp_at
+        Flat index of that element, -1 without an answer.
+    error_over_bound
+        Largest error divided by the *stable* bound at that element; NaN without an answer.
+    row_sum_error
+        softmax: largest |Σp - 1|; log_softmax: largest |Σexp(y) - 1|; NaN without an answer.
+    """
+
+    grade: Grade | None
+    severity: Severity
+    findings: tuple[Finding, ...]
+    policy: str = ""
+    max_ulp: float = float("nan")
+    max_ulp_at: int = -1
+    error_over_bound: float = float("nan")
+    row_sum_error: float = float("nan")
+    nonfinite_expected: int = 0
+    nonfinite_got: int = 0
