@@ -63,6 +63,9 @@ class Row:
         The lowest tier that asks it.
     raises
         True where the only right answer is an error (an axis out of range).
+    alone
+        True where the array is asked as it is, because its rank, layout or batch is the question;
+        otherwise rows of equal length travel as one array.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Row:
     axis: int = -1
     tier: Tier = Tier.STANDARD
     raises: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class Case:
     axis: int = -1
     tier: Tier = Tier.STANDARD
     raises: bool = False
+    alone: bool = False
 
     @property
     def format(self) -> Format:
@@ -120,13 +125,16 @@ class Answered:
     ----------
     dtype
         What the framework says it returned, by the framework's own name.
+    shape
+        The shape it returned.
     stored
-        The answer in the storage dtype of that format; shape as returned.
+        The answer in the storage dtype of the format it returned.
     wrote_input
         True if the bits of the input were different afterwards.
     """
 
     dtype: str
+    shape: tuple[int, ...]
     stored: NDArray[Any]
     seconds: float
     wrote_input: bool = False
@@ -164,7 +172,55 @@ class TimedOut:
 
 
 Observation = Answered | Unsupported | Raised | Crashed | TimedOut
-"""What a target did with one question."""
+"""What a target did with one question, or with a batch of them."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Questions that travel as one array: equal op, dtype, axis and row length.
+
+    A batch of one case about rank, layout or position keeps the case's own shape; every other batch
+    stacks its rows to shape (rows, n), asked along the last axis, so that a compiled mode meets a
+    few shapes and not thousands.
+    """
+
+    cases: tuple[Case, ...]
+
+    @property
+    def op(self) -> str:
+        """The op of every case."""
+        return self.cases[0].op
+
+    @property
+    def format(self) -> Format:
+        """The format of every case."""
+        return self.cases[0].format
+
+    @property
+    def axis(self) -> int:
+        """The axis of the stacked array."""
+        return self.cases[0].axis
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the rows were stacked."""
+        first = self.cases[0]
+        return not (first.alone or first.raises or first.values.ndim != 1 or first.axis != -1)
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """The array that is asked, as float64."""
+        return np.stack([case.values for case in self.cases]) if self.stacked else self.cases[0].values
+
+    @cached_property
+    def stored(self) -> NDArray[Any]:
+        """The array that is asked, in the storage dtype of the format."""
+        return self.format.encode(self.values)
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """The same questions as two batches."""
+        middle = len(self.cases) // 2
+        return Batch(self.cases[:middle]), Batch(self.cases[middle:])
 
 
 @dataclass(frozen=True)

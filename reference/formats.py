@@ -100,7 +100,7 @@ class Format:
         if not np.array_equal(self.quantise(x), x, equal_nan=True):
             raise ValueError(f"these numbers are not all representable in {self.name}")
         if self.name == "bfloat16":
-            return (x.astype(np.float32).view(np.uint32) >> np.uint32(16)).astype(np.uint16).reshape(x.shape)
+            return np.asarray(x.astype(np.float32).view(np.uint32) >> np.uint32(16), dtype=np.uint16)
         return x.astype(self.storage)
 
     def decode(self, stored: NDArray[Any]) -> NDArray[np.float64]:

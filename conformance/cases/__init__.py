@@ -1,0 +1,143 @@
+"""What do we ask?  One module a family: a named reason why a row is hard.
+
+Family modules are found by listing this package, so adding a family is adding one file that holds a
+docstring and ``def rows(format, rng) -> Iterator[Row]``; modules that start with an underscore are
+shared parts and no families.  A family is asked for the rows of every tier in one fixed order and
+the engine keeps those of the tier, so a smoke row is the same question in every tier.  The random
+generator is seeded from the seed, the family and the format alone: a new family, or a new row in
+another one, moves nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import pkgutil
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from conformance.values import Case, Row, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from reference.formats import Format
+
+__all__ = ["Family", "cases", "families"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A named reason why a row is hard.
+
+    Attributes
+    ----------
+    name
+        The name of its module, as it stands in ids.
+    reason
+        One line: the first of its docstring.
+    doc
+        The whole docstring: the arithmetic, and who fell for it.
+    rows
+        Gives the rows of all tiers for a format, in a fixed order.
+    """
+
+    name: str
+    reason: str
+    doc: str
+    rows: Callable[[Format, np.random.Generator], Iterator[Row]]
+
+
+@cache
+def _listed() -> tuple[Family, ...]:
+    found = []
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        if name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{__name__}.{name}")
+        doc = inspect.getdoc(module) or ""
+        found.append(Family(name, doc.partition("\n")[0], doc, module.rows))
+    return tuple(found)
+
+
+def families() -> dict[str, Family]:
+    """Every family by name, sorted."""
+    return {family.name: family for family in _listed()}
+
+
+def cases(
+    format: Format,
+    ops: Sequence[str],
+    *,
+    families: Collection[str] | None = None,
+    tier: Tier,
+    seed: int,
+) -> list[Case]:
+    """Every question of a tier about one format.
+
+    Parameters
+    ----------
+    format
+        The format of the rows.
+    ops
+        Each row is asked for each of them.
+    families
+        Names of the families to ask; all where None.
+    tier
+        Rows whose lowest tier is at most this one.
+    seed
+        Decides every random row.
+
+    Raises
+    ------
+    ValueError
+        If a family is unknown, or gives a row that is not a valid question of the format.
+    """
+    known = {family.name for family in _listed()}
+    if unknown := sorted(set(families or ()) - known):
+        raise ValueError(f"unknown families {unknown}; known: {sorted(known)}")
+    return [
+        Case(family.name, row.name, op, format.name, row.values, row.axis, row.tier, row.raises, row.alone)
+        for family in _listed()
+        if families is None or family.name in families
+        for row in _distinct(family, format, seed)
+        if row.tier <= tier
+        for op in ops
+    ]
+
+
+def _distinct(family: Family, format: Format, seed: int) -> list[Row]:
+    """The valid rows of a family, each content once.
+
+    Clipping to a narrow format makes rows equal that differ in a wide one: such a question is asked
+    once, under its first name and in the lowest tier that wants it.
+    """
+    rows: dict[object, Row] = {}
+    for row in family.rows(format, _generator(seed, family.name, format.name)):
+        key = (_bits(row, family, format), row.values.shape, row.axis, row.alone)
+        first = rows.setdefault(key, row)
+        rows[key] = replace(first, tier=min(first.tier, row.tier))
+        row.values.setflags(write=False)
+    names = [row.name for row in rows.values()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"family {family.name} names two different {format.name} rows {twice[0]!r}")
+    return list(rows.values())
+
+
+def _bits(row: Row, family: Family, format: Format) -> bytes:
+    """The content of a row, once it is shown to be a valid question."""
+    if not row.name or set(row.name) & set(" ;\t\n"):
+        raise ValueError(f"family {family.name}: a row's name is empty or holds a space: {row.name!r}")
+    try:
+        return format.encode(row.values).tobytes()
+    except ValueError as error:
+        raise ValueError(f"family {family.name}, row {row.name}: {error}") from error
+
+
+def _generator(seed: int, family: str, format: str) -> np.random.Generator:
+    digest = hashlib.blake2b(f"{seed}|{family}|{format}".encode(), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))

@@ -1,0 +1,76 @@
+"""Every axis of ranks one to four, its negative twin, axes of size one, and axes that do not exist.
+
+Softmax along an axis reads with a stride, and kernels for the last axis and for the others are
+different code.  No two sizes of a shape are equal, so a kernel that takes the wrong axis, or
+flattens the trailing ones, cannot come out right by chance; the last size, 33, fills the vectors of
+a kernel that runs over the inner axis.  All logits lie around 1000, so a path that forgot to
+subtract the maximum gives NaN.  axis and axis - rank are the same question and must have the same
+answer.  An axis outside [-rank, rank) must be an error: wrapped modulo the rank it would be a
+silent answer to another question.
+
+First known victims: PyTorch's bfloat16 kernel along other axes than the last, 103,984 NaN in
+126,720 answers (pytorch/pytorch#62897); TensorFlow, where the positive twin of the last axis was refused
+(tensorflow/tensorflow#7689); ONNX operators below opset 13, which flatten (onnx/onnx#5655).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.cases._numbers import fit
+from conformance.values import Row, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from reference.formats import Format
+
+SHAPES = ((33,), (3, 33), (2, 3, 33), (2, 3, 4, 33))
+"""One a rank."""
+
+SIZE_ONE = (
+    ((33, 1), 1),
+    ((1, 33), 0),
+    ((2, 1, 33), 1),
+    ((2, 1, 33), -2),
+    ((1, 3, 1, 33), 2),
+    ((1, 1, 1, 1), 0),
+)
+"""Shapes with an axis of size one, which is the axis asked."""
+
+CENTRE, SCALE = 1000.0, 8.0
+"""Beyond log(max) of every format, and spread over a few of its units."""
+
+SMOKE = {
+    ((3, 33), 0),
+    ((3, 33), 1),
+    ((2, 3, 33), -2),
+    ((2, 3, 4, 33), 1),
+    ((33, 1), 1),
+    ((3, 33), 2),
+    ((2, 3, 33), -4),
+}
+"""Shape and axis of the smoke tier."""
+
+
+def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
+    """Axes that exist on one array a shape, then axes of size one, then axes that do not exist."""
+    for shape in SHAPES:
+        values = fit(format, rng.normal(CENTRE, SCALE, shape))
+        for axis in range(-len(shape), len(shape)):
+            yield _row(values, axis)
+    for shape, axis in SIZE_ONE:
+        yield _row(fit(format, rng.normal(CENTRE, SCALE, shape)), axis)
+    for shape in SHAPES:
+        values = fit(format, rng.normal(CENTRE, SCALE, shape))
+        for axis in (-len(shape) - 1, len(shape)):
+            yield _row(values, axis, raises=True)
+
+
+def _row(values: NDArray[np.float64], axis: int, *, raises: bool = False) -> Row:
+    name = f"{'x'.join(map(str, values.shape))},axis={axis}"
+    tier = Tier.SMOKE if (values.shape, axis) in SMOKE else Tier.STANDARD
+    return Row(name, values, axis=axis, tier=tier, raises=raises, alone=True)

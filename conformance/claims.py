@@ -1,0 +1,253 @@
+"""Is it true, what people say about softmax?
+
+Each claim is a sentence from tutorials and issue threads, asked of every target and answered with
+evidence.  A claim can be false of a target that conforms: ``exp(log_softmax(x)) == softmax(x)``
+holds on many rows and in general nowhere.  That is what the table is for.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conformance import frameworks
+from conformance.execution.ask import deaf, describe
+from conformance.frameworks import controls
+from reference.bounds import bounds, row_sum_bound
+from reference.formats import FORMATS
+from reference.truth import truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from conformance.values import Target
+
+    Numbers = NDArray[np.float64]
+
+DTYPES = ("float64", "float32")
+COLUMNS = ("claim", "statement", "target", "dtype", "verdict", "evidence")
+
+HOLDS, FAILS, NOT_ASKED = "holds", "fails", "not asked"
+
+HOSTILE = [-1000.0, 1000.0, -1000.0]
+LOW = [-1000.0, -1000.0, -1000.0]
+HIGH = [1000.0, 1000.0, 1000.0]
+
+
+@dataclass(frozen=True)
+class ClaimTask:
+    """One target asked all claims in one dtype."""
+
+    target: Target
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.target} claims {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The rows of the claims table for one task, and its time in seconds."""
+
+    rows: list[dict[str, str]]
+    timing: dict[str, float]
+
+
+class Witness:
+    """One target under oath: float64 numbers in, float64 numbers out."""
+
+    def __init__(self, target: Target, dtype: str) -> None:
+        self.target = target
+        self.format = FORMATS[dtype]
+        self.framework = frameworks.load(target.framework)
+
+    def _call(self, f: Callable[..., Any], *arrays: Any, axis: int | None = -1) -> Numbers:
+        first, *rest = (
+            self.framework.send(self.format.encode(a), self.format.name, self.target.device) for a in arrays
+        )
+        answer = f(first, *rest) if axis is None else f(first, axis, *rest)
+        return self.format.decode(self.framework.fetch(answer)[1])
+
+    def own(self, op: str, x: Any) -> Numbers:
+        """The framework's own function."""
+        return self._call(self.framework.function(op, self.target.mode, self.target.device), x)
+
+    def vjp(self, op: str, x: Any, g: Any) -> Numbers:
+        """Its own vector-Jacobian product."""
+        return self._call(self.framework.function(f"{op}_vjp", self.target.mode, self.target.device), x, g)
+
+    def control(self, name: str, op: str, x: Any) -> Numbers:
+        """A textbook formula on the framework's own primitives."""
+        f = controls.function(self.framework, name, op, self.target.device)
+        assert f is not None
+        return self._call(f, x)
+
+    def exp(self, x: Any) -> Numbers:
+        """The framework's own exp."""
+        return self._call(self.framework.primitives(self.target.device).exp, x, axis=None)
+
+    def random_rows(self, count: int = 400, n: int = 7, scale: float = 4.0) -> Numbers:
+        """Normal logits in the format, always the same ones."""
+        drawn = np.random.default_rng(1).standard_normal((count, n)) * scale
+        return self.format.quantise(drawn)
+
+
+Verdict = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence and the way to ask it."""
+
+    slug: str
+    statement: str
+    ask: Callable[[Witness], Verdict]
+
+
+def _verdict(truth: Any, evidence: str) -> Verdict:
+    return (HOLDS if truth else FAILS), evidence
+
+
+def _row(x: Any) -> str:
+    return "[" + ", ".join(f"{float(v):.17g}" for v in np.ravel(x)) + "]"
+
+
+def _sums_to_one(w: Witness) -> Verdict:
+    x = np.concatenate([w.random_rows(), w.random_rows(scale=100.0)])
+    p = w.own("softmax", x)
+    off = np.abs(p.sum(axis=-1) - 1)
+    used = off / np.ravel(row_sum_bound("softmax", x, -1, format=w.format, grade="stable"))
+    return _verdict(
+        (p >= 0).all() and (used <= 1).all(),
+        f"{len(x)} rows: smallest p {p.min():.3g}, {int((off == 0).sum())} sums are exactly 1, the worst is off by "
+        f"{off.max():.3g} ({used.max():.2f} × its bound)",
+    )
+
+
+def _exp_overflows(w: Witness) -> Verdict:
+    got = float(w.exp([1000.0])[0])
+    return _verdict(np.isinf(got), f"exp(1000) = {got:.6g}; largest {w.format.name} {w.format.max:.3g}")
+
+
+def _naive_nan(row: list[float]) -> Callable[[Witness], Verdict]:
+    def ask(w: Witness) -> Verdict:
+        p = w.control("definition", "softmax", [row])[0]
+        return _verdict(np.isnan(p).any(), f"exp(x)/Σexp(x) of {_row(row)} = {_row(p)}")
+
+    return ask
+
+
+def _shift_cures(w: Witness) -> Verdict:
+    rows = np.array([LOW, HOSTILE, HIGH])
+    got = w.control("shifted", "softmax", rows)
+    t = truth("softmax", rows, -1, format=w.format)
+    used = t.error_over(bounds("softmax", rows, -1, format=w.format), got)
+    same = (w.own("softmax", rows) == w.own("softmax", rows - rows.max(axis=-1, keepdims=True))).all()
+    return _verdict(
+        np.isfinite(got).all() and (used <= 1).all() and same,
+        f"shifted softmax of the ±1000 rows is finite, {np.max(used):.2f} × its bound at worst; its own softmax of x "
+        f"and of x - max x is {'bit-identical' if same else 'not identical'} there",
+    )
+
+
+def _agrees(op: str) -> Callable[[Witness], Verdict]:
+    def ask(w: Witness) -> Verdict:
+        x = np.concatenate([w.random_rows(), w.random_rows(scale=100.0)])
+        own, textbook = w.own(op, x), w.control("shifted", op, x)
+        t = truth(op, x, -1, format=w.format)
+        bound = bounds(op, x, -1, format=w.format)
+        both = max(float(np.nanmax(t.error_over(bound, own))), float(np.nanmax(t.error_over(bound, textbook))))
+        # Two answers within the bound of the same truth agree as far as the contract goes.
+        return _verdict(
+            both <= 1,
+            f"{(own == textbook).mean():.1%} of {x.size} values bit-identical, the furthest pair "
+            f"{np.max(np.abs(own - textbook) / w.format.ulp(t.rounded(w.format))):.3g} ulp apart; both within {both:.2f} × "
+            "the bound",
+        )
+
+    return ask
+
+
+def _exp_log_on_row(w: Witness) -> Verdict:
+    p, q = w.own("softmax", [HOSTILE])[0], w.exp(w.own("log_softmax", [HOSTILE]))[0]
+    return _verdict((p == q).all(), f"softmax {_row(p)}, exp(log_softmax) {_row(q)}")
+
+
+def _exp_log_in_general(w: Witness) -> Verdict:
+    x = w.random_rows(n=2)
+    p, q = w.own("softmax", x), w.exp(w.own("log_softmax", x))
+    apart = np.abs(p - q) / w.format.ulp(p)
+    if not apart.any():
+        return HOLDS, f"no counterexample among {len(x)} rows of two"
+    worst = int(apart.max(axis=-1).argmax())
+    return FAILS, (
+        f"{(apart.max(axis=-1) > 0).mean():.0%} of {len(x)} rows of two differ; x = {_row(x[worst])}: softmax "
+        f"{_row(p[worst])}, exp(log_softmax) {_row(q[worst])}, {apart[worst].max():.0f} ulp"
+    )
+
+
+def _jacobian(w: Witness, x: list[float]) -> tuple[Numbers, Numbers]:
+    """Its own Jacobian of log_softmax (row i: gradient of y_i), and softmax from the truth."""
+    n = len(x)
+    rows = np.tile(np.asarray(x), (n, 1))
+    jacobian = w.vjp("log_softmax", rows, np.eye(n))
+    return jacobian, truth("softmax", np.asarray(x), -1, format=w.format).rounded(w.format)
+
+
+_LOGITS = [0.5, -1.25, 2.0]
+
+
+def _one_minus_softmax(w: Witness) -> Verdict:
+    jacobian, p = _jacobian(w, _LOGITS)
+    return FAILS, (
+        f"only on the diagonal: x = {_row(_LOGITS)}: ∂y₀/∂x₀ = {jacobian[0, 0]:.6g} and 1 - p₀ = {1 - p[0]:.6g}, but "
+        f"∂y₀/∂x₁ = {jacobian[0, 1]:.6g} and 1 - p₁ = {1 - p[1]:.6g}"
+    ) if jacobian[0, 1] != 1 - p[1] else (HOLDS, f"the Jacobian is {jacobian.tolist()}")
+
+
+def _full_jacobian(w: Witness) -> Verdict:
+    worst = 0.0
+    for x in (_LOGITS, HOSTILE, [0.0, 0.0], w.random_rows(1, 9)[0].tolist()):
+        n, jacobian = len(x), _jacobian(w, x)[0]
+        rows = np.tile(np.asarray(x), (n, 1))
+        t = truth("log_softmax_vjp", rows, -1, format=w.format, cotangent=np.eye(n))
+        bound = bounds("log_softmax_vjp", rows, -1, format=w.format, cotangent=np.eye(n))
+        worst = max(worst, float(np.max(t.error_over(bound, jacobian))))
+    return _verdict(worst <= 1, f"every entry of 4 Jacobians by its autodiff within {worst:.2f} × the bound of δᵢⱼ - pⱼ")
+
+
+CLAIMS = (
+    Claim("sums-to-one", "softmax is non-negative and sums to 1", _sums_to_one),
+    Claim("exp-overflows", "exp(1000) is inf", _exp_overflows),
+    Claim("naive-nan-low", "the definition gives NaN on a row of -1000", _naive_nan(LOW)),
+    Claim("naive-nan-hostile", "the definition gives NaN on [-1000, 1000, -1000]", _naive_nan(HOSTILE)),
+    Claim("shift-cures", "subtracting the maximum changes nothing mathematically and cures both", _shift_cures),
+    Claim("agrees-shifted", "its softmax agrees with the shifted formula", _agrees("softmax")),
+    Claim("agrees-logsumexp", "its log_softmax agrees with the shifted log-sum-exp", _agrees("log_softmax")),
+    Claim("exp-log-on-row", "exp(log_softmax(x)) = softmax(x) bit for bit on [-1000, 1000, -1000]", _exp_log_on_row),
+    Claim("exp-log-in-general", "exp(log_softmax(x)) = softmax(x) bit for bit in general", _exp_log_in_general),
+    Claim("derivative", "the derivative of log_softmax is 1 - softmax", _one_minus_softmax),
+    Claim("jacobian", "the Jacobian of log_softmax is δᵢⱼ - pⱼ", _full_jacobian),
+)
+
+
+@deaf
+def perform(task: ClaimTask) -> Answers:
+    """Ask one target every claim, in this process."""
+    start = time.perf_counter()
+    witness = Witness(task.target, task.dtype)
+    rows = []
+    for claim in CLAIMS:
+        try:
+            verdict, evidence = claim.ask(witness)
+        except Exception as error:  # noqa: BLE001 - whatever a framework raises here is the answer
+            verdict, evidence = NOT_ASKED, describe(error)
+        rows.append(
+            dict(zip(COLUMNS, (claim.slug, claim.statement, str(task.target), task.dtype, verdict, evidence), strict=True))
+        )
+    return Answers(rows, {"claims": time.perf_counter() - start})

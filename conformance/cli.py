@@ -1,0 +1,232 @@
+"""The command line: thin, because everything it does the rooms behind it do.
+
+Exit status: 0 nothing unexpected; 1 violations that the ledger does not know, or ledger entries that
+no longer hold; 2 bad usage, said in one line; 3 the run is incomplete.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+import conformance
+from conformance import selection
+from conformance.values import Tier
+from reference.formats import FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from conformance.record import Record
+
+OK, FINDINGS, USAGE, INCOMPLETE = 0, 1, 2, 3
+
+EXAMPLES = """
+\b
+Examples:
+  conformance run                                   every target, standard tier
+  conformance run --tier smoke --target torch       one framework, a few seconds
+  conformance run --target 'jax/jit/*' --dtype bfloat16 --family underflow
+  conformance list families
+  conformance report reports/partial/* --out reports/latest
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
+@click.version_option(conformance.__version__, prog_name="conformance")
+def cli() -> None:
+    """Does a framework's softmax say what is true?"""
+
+
+def _many(*names: str, help: str) -> Callable[..., Any]:  # noqa: A002 - click's own word
+    return click.option(*names, multiple=True, help=f"{help}  May be repeated.")
+
+
+@cli.command()
+@_many("--target", "targets", metavar="GLOB", help="Whom to ask: framework/mode/device, or its first parts.")
+@_many("--op", "ops", metavar="OP", help="softmax or log_softmax.")
+@_many("--dtype", "dtypes", metavar="DTYPE", help=f"{', '.join(FORMATS)}.")
+@_many("--family", "families", metavar="FAMILY", help="Which adversarial rows; see `conformance list families`.")
+@_many("--device", "devices", metavar="GLOB", help="cpu, cuda:0, 'cuda:*'.")
+@click.option("--tier", default="standard", metavar="TIER", help=f"{' or '.join(selection.TIERS)}; default standard.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/latest"), show_default=True,
+              help="Folder of the report.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Frameworks at work at once; default 2.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random families.")
+@click.option("--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True,
+              help="Seconds that one target may take over one op and dtype.")  # fmt: skip
+def run(
+    targets: Sequence[str],
+    ops: Sequence[str],
+    dtypes: Sequence[str],
+    families: Sequence[str],
+    devices: Sequence[str],
+    tier: str,
+    out: Path,
+    jobs: int | None,
+    seed: int,
+    timeout: float,
+) -> int:
+    """Ask the frameworks, judge the answers, write a report."""
+    from conformance.engine import OPS
+    from conformance.reporting import publish, terminal
+    from conformance.run import Options, Run
+
+    selection.check_targets(targets)
+    selection.check_names("op", ops, OPS)
+    selection.check_names("dtype", dtypes, FORMATS)
+    selection.check_families(families)
+    selection.check_names("tier", [tier], selection.TIERS)
+    _check_writable(out)
+    chosen = Options(
+        tier=Tier[tier.upper()],
+        targets=targets,
+        ops=ops or OPS,
+        dtypes=dtypes or tuple(FORMATS),
+        families=families,
+        devices=devices,
+        seed=seed,
+        timeout=timeout,
+        command=" ".join(["conformance", *sys.argv[1:]]),
+        **({"jobs": jobs} if jobs else {}),
+    )
+    console = Console()
+    with _progress() as watch:
+        record = Run(chosen, watch).execute()
+    publish(record, out)
+    terminal.summary(record, console)
+    console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
+    return _status(record)
+
+
+@cli.command(name="list")
+@click.argument("what", type=str, metavar="[targets|families|checks|ledger|dtypes]")
+def list_(what: str) -> int:
+    """List what there is to ask for: targets, families, checks, the ledger, dtypes."""
+    from conformance import cases, ledger
+    from conformance.judgement.checks import all_checks
+
+    lists: dict[str, Callable[[], list[str]]] = {
+        "targets": _targets_here,
+        "families": lambda: [f"{name:14} {family.reason}" for name, family in cases.families().items()],
+        "checks": lambda: [f"{check.kind:14} {check.severity:10} {check.rule}" for check in all_checks()],
+        "ledger": lambda: [f"{entry.id:40} {entry.target} {entry.kind}: {entry.note}" for entry in ledger.read()],
+        "dtypes": lambda: list(FORMATS),
+    }
+    selection.check_names("list", [what], lists)
+    for line in lists[what]():
+        click.echo(line)
+    return OK
+
+
+def _targets_here() -> list[str]:
+    from conformance import engine, frameworks
+
+    lines = []
+    for name in frameworks.names():
+        said = engine.introduce(name)
+        lines += [f"{target!s:34} {said.version}" for target in said.targets()]
+        if said.absent:
+            lines.append(f"{name:34} absent: {said.absent}")
+    return lines
+
+
+@cli.command()
+@click.argument("parts", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/latest"), show_default=True,
+              help="Folder of the report.")  # fmt: skip
+@click.option("--claims", type=click.Path(path_type=Path), help="Also write the claims table here, as Markdown.")
+def report(parts: Sequence[Path], out: Path, claims: Path | None) -> int:
+    """Merge the records of PARTS (folders or Parquet files) and write one report."""
+    from conformance import record as records
+    from conformance.reporting import publish, terminal
+    from conformance.reporting.claims import markdown
+
+    files = [part / "observations.parquet" if part.is_dir() else part for part in parts]
+    _check_writable(out)
+    merged = records.merge([(str(file), records.read(file)) for file in files])
+    publish(merged, out)
+    if claims:
+        claims.write_text(markdown(merged))
+    console = Console()
+    terminal.summary(merged, console)
+    console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
+    return _status(merged)
+
+
+def _status(record: Record) -> int:
+    from conformance.reporting.tables import unexpected
+
+    if not record.footer["complete"]:
+        return INCOMPLETE
+    return FINDINGS if len(unexpected(record)) or record.footer["stale_ledger"] else OK
+
+
+def _check_writable(out: Path) -> None:
+    """Find out before a run of minutes, and not after it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise click.UsageError(f"cannot write to {out}: {error.strerror}") from None
+
+
+class _progress:  # noqa: N801 - used as a function in a with statement
+    """A bar with what is being asked, on stderr; nothing where stderr is not a terminal."""
+
+    def __enter__(self) -> Callable[[int, int, str], None]:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        self.bar = Progress(
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.bar.start()
+        row = self.bar.add_task("starting the workers", total=None)
+
+        def watch(done: int, known: int, now: str) -> None:
+            self.bar.update(row, completed=done, total=known or None, description=now)
+
+        return watch
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; every error a user can cause is one line on stderr."""
+    from conformance.ledger import BadLedger
+    from conformance.record import RecordError
+
+    try:
+        status = cli.main(arguments, prog_name="conformance", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(USAGE)
+    except click.ClickException as error:
+        message = error.format_message()
+    except (selection.UnknownName, selection.MissingTarget, RecordError, BadLedger) as error:
+        message = str(error)
+    except click.Abort:
+        message = "interrupted before anything was asked"
+    else:
+        sys.exit(status)
+    click.echo(f"conformance: {message}", err=True)
+    sys.exit(USAGE)
+
+
+if __name__ == "__main__":
+    main()

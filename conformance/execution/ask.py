@@ -1,0 +1,126 @@
+"""What does a target do with a batch of questions?
+
+Everything a framework does is an observation: an answer, an exception, an exit.  Two probes come
+before the questions.  The *transport check* hands a row of subnormals, signed zeros, extremes and
+NaN through the framework's own array type and back, bit for bit: otherwise a flush on the way in
+would be blamed on softmax.  The *support probe* asks for softmax of two zeros: a target that
+cannot do even that does not support the op in this dtype, which is not the same as failing it.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from conformance.frameworks import controls
+from conformance.values import Answered, Batch, Observation, Raised, Target, Unsupported
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.frameworks.base import Framework
+    from reference.formats import Format
+
+
+def deaf(talk: Callable[P, R]) -> Callable[P, R]:
+    """Talk to a framework without hearing its warnings.
+
+    They are its maintainers' business, and under ``-W error`` they would become exceptions: what a
+    target answers must not depend on the warning filters of who asks.
+    """
+
+    @wraps(talk)
+    def quietly(*args: P.args, **kwargs: P.kwargs) -> R:
+        with warnings.catch_warnings(action="ignore"):
+            return talk(*args, **kwargs)
+
+    return quietly
+
+
+def transport_probe(format: Format) -> np.ndarray:
+    """Bits that a lossy border changes: signed zeros, subnormals, extremes, infinities, NaN."""
+    eta, tiny, big = format.smallest_subnormal, format.smallest_normal, format.max
+    half = np.array([0.0, eta, 3 * eta, tiny - eta, tiny, 1.0, 1.0 + 2 * format.unit_roundoff, big, np.inf])
+    return format.encode(np.concatenate([half, -half, [np.nan]]))
+
+
+@deaf
+def transport(framework: Framework, format: Format, device: str) -> str:
+    """Why bits do not cross this border unchanged; empty where they do."""
+    probe = transport_probe(format)
+    try:
+        dtype, back = framework.fetch(framework.send(probe, format.name, device))
+    except Exception as error:  # noqa: BLE001 - whatever a framework raises here is the answer
+        return f"transport: {describe(error)}"
+    if dtype != format.name:
+        return f"transport: sent {format.name}, got {dtype} back"
+    if back.tobytes() != probe.tobytes():
+        changed = int(np.argmax(back.reshape(-1) != probe))
+        return f"transport: element {changed} of the probe row came back with other bits"
+    return ""
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line of at most 300 characters."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
+
+
+class Respondent:
+    """A target that is ready to be asked about one op in one format."""
+
+    def __init__(self, framework: Framework, target: Target, op: str, format: Format) -> None:
+        self.framework = framework
+        self.target = target
+        self.op = op
+        self.format = format
+        self.call: Callable[[Any, int], Any] | None = None
+        self.why_not = transport(framework, format, target.device)
+        if not self.why_not:
+            self.why_not = self._prepare()
+
+    @deaf
+    def _prepare(self) -> str:
+        device, mode = self.target.device, self.target.mode
+        if self.target.control:
+            self.call = controls.function(self.framework, mode, self.op, device)
+            if self.call is None:
+                return f"the control {mode} has no {self.op}"
+        else:
+            self.call = self.framework.function(self.op, mode, device)
+        try:
+            self.call(self.framework.send(self.format.encode(np.zeros((2, 2))), self.format.name, device), -1)
+        except Exception as error:  # noqa: BLE001 - whatever a framework raises here is the answer
+            return describe(error)
+        return ""
+
+    def ask(self, batch: Batch) -> list[tuple[Batch, Observation]]:
+        """Ask one batch.
+
+        Where a batch raises it is halved until the exception belongs to the cases that cause it.
+        """
+        if self.why_not:
+            return [(batch, Unsupported(self.why_not))]
+        observation = self._ask_once(batch)
+        if isinstance(observation, Raised) and len(batch.cases) > 1:
+            return [part for half in batch.halves() for part in self.ask(half)]
+        return [(batch, observation)]
+
+    @deaf
+    def _ask_once(self, batch: Batch) -> Observation:
+        assert self.call is not None
+        start = time.perf_counter()
+        try:
+            x = self.framework.send(batch.stored, self.format.name, self.target.device)
+            dtype, stored = self.framework.fetch(self.call(x, batch.axis))
+            wrote = self.framework.fetch(x)[1].tobytes() != batch.stored.tobytes()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a framework raises is an observation
+            return Raised(describe(error), time.perf_counter() - start)
+        return Answered(dtype, stored.shape, stored, time.perf_counter() - start, wrote)

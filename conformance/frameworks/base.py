@@ -1,0 +1,77 @@
+"""What must a framework be able to do to be asked?  Six verbs.
+
+An adapter is one module in this package with one subclass of :class:`Framework`.  The module never
+imports its framework at the top: a framework may be missing, heavy, or broken at import, so the
+import happens in ``__init__``, and only when somebody asks for it.  Numbers cross as NumPy arrays
+in the storage dtype of their format (see :mod:`reference.formats`): native floats, and the raw bits
+in ``uint16`` for bfloat16.  No verb may change a bit; the transport check proves it before anything
+is judged.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Primitives:
+    """The framework's own elementwise functions and keep-dims reductions, for the controls.
+
+    ``exp`` and ``log`` take one array; ``sum`` and ``max`` take an array and an axis and keep it.
+    """
+
+    exp: Callable[[Any], Any]
+    log: Callable[[Any], Any]
+    sum: Callable[[Any, int], Any]
+    max: Callable[[Any, int], Any]
+
+
+class Framework(ABC):
+    """One framework, imported.  Construction raises ImportError where it is not installed."""
+
+    name: ClassVar[str]
+    """The first part of a target's name."""
+
+    modes: ClassVar[tuple[str, ...]]
+    """How its functions can be run; the second part of a target's name."""
+
+    version: str
+    """The version the framework reports of itself."""
+
+    @abstractmethod
+    def devices(self) -> tuple[str, ...]:
+        """Every device the framework itself can see, ``cpu`` first, then ``cuda:0`` …."""
+
+    @abstractmethod
+    def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
+        """The framework's own array of these bits, not sharing memory with ``stored``."""
+
+    @abstractmethod
+    def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
+        """The dtype by the framework's own name, and the bits in the storage dtype."""
+
+    @abstractmethod
+    def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:
+        """The framework's own function for ``op``.
+
+        softmax and log_softmax are called as ``f(x, axis)``, their vjps as ``f(x, axis, g)``.
+        A compiled mode returns the compiled function.
+        """
+
+    @abstractmethod
+    def primitives(self, device: str) -> Primitives:
+        """exp, log, sum and max as the framework has them."""
+
+    @abstractmethod
+    def script(self, op: str, mode: str, device: str, dtype: str, axis: int, values: str) -> str:
+        """A standalone program that asks one question and prints the answer.
+
+        ``values`` is Python source of a (nested) list of floats.
+        """

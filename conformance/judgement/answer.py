@@ -1,0 +1,153 @@
+"""What does the judge look at?  One batch answered, beside the truth, as whole arrays.
+
+Every array has the shape of the question.  An element is called a *lane*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reference.bounds import bounds, flush_allowed
+from reference.truth import truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from conformance.values import Batch
+    from reference.bounds import Bound
+    from reference.formats import Format
+    from reference.truth import Truth
+
+    Lanes = NDArray[np.bool_]
+    Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A batch with its truth and bounds: computed once, and used for every target that is asked."""
+
+    batch: Batch
+
+    @property
+    def format(self) -> Format:
+        """The format of input and answer."""
+        return self.batch.format
+
+    @cached_property
+    def truth(self) -> Truth:
+        """What ``reference`` says."""
+        return truth(self.batch.op, self.batch.values, self.batch.axis, format=self.format)
+
+    @cached_property
+    def expected(self) -> Numbers:
+        """The truth, correctly rounded to the format."""
+        return self.truth.rounded(self.format)
+
+    @cached_property
+    def stable(self) -> Bound:
+        """The bound of the grade *stable*."""
+        return bounds(self.batch.op, self.batch.values, self.batch.axis, format=self.format, grade="stable")
+
+    @cached_property
+    def loose(self) -> Bound:
+        """The bound of the grade *loose*."""
+        return bounds(self.batch.op, self.batch.values, self.batch.axis, format=self.format, grade="loose")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a target returned to a question, decoded to float64."""
+
+    question: Question
+    got: Numbers
+
+    @property
+    def op(self) -> str:
+        """The op that was asked."""
+        return self.question.batch.op
+
+    @property
+    def x(self) -> Numbers:
+        """The logits."""
+        return self.question.batch.values
+
+    @property
+    def axis(self) -> int:
+        """The axis of the rows."""
+        return self.question.batch.axis
+
+    @property
+    def expected(self) -> Numbers:
+        """The truth, correctly rounded to the format."""
+        return self.question.expected
+
+    @cached_property
+    def defined(self) -> Lanes:
+        """Lanes where one answer is right; elsewhere it is a policy."""
+        return np.asarray(~self.question.truth.undefined)
+
+    @cached_property
+    def error_over_loose(self) -> Numbers:
+        """Error divided by the loose bound."""
+        return self.question.truth.error_over(self.question.loose, self.got)
+
+    @cached_property
+    def error_over_stable(self) -> Numbers:
+        """Error divided by the stable bound."""
+        return self.question.truth.error_over(self.question.stable, self.got)
+
+    @cached_property
+    def error_ulps(self) -> Numbers:
+        """Error in units of the truth's last place."""
+        return self.question.truth.error_ulps(self.got, self.question.format)
+
+    @cached_property
+    def overflow_allowed(self) -> Lanes:
+        """Lanes whose truth is so near the largest finite number that a legal error reaches ±inf."""
+        format, bound, size = self.question.format, self.question.loose, np.abs(self.question.truth.nearest)
+        threshold = format.max + format.ulp(format.max) / 2
+        with np.errstate(over="ignore"):
+            return np.asarray(size + bound.relative * size + bound.absolute >= threshold)
+
+    @cached_property
+    def nonfinite_wrong(self) -> Lanes:
+        """Lanes where NaN and infinity stand in the wrong place, or with the wrong sign."""
+        got, expected = self.got, self.expected
+        legal_infinity = np.isinf(got) & self.overflow_allowed & (np.signbit(got) == np.signbit(expected))
+        nearly_infinite = np.isfinite(got) & np.isinf(expected) & (self.error_over_loose <= 1)
+        same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+        either = ~np.isfinite(got) | ~np.isfinite(expected)
+        return np.asarray(either & ~same & ~legal_infinity & ~nearly_infinite & self.defined)
+
+    @cached_property
+    def flushed(self) -> Lanes:
+        """Lanes where zero was returned for a truth that is, within its bound, subnormal: a policy."""
+        allowed = flush_allowed(self.question.truth, self.question.stable, self.question.format)
+        return np.asarray((self.got == 0) & allowed & (self.expected != 0))
+
+    @cached_property
+    def measured(self) -> Lanes:
+        """Lanes whose accuracy is graded: finite on both sides, and not a policy."""
+        finite = np.isfinite(self.got) & np.isfinite(self.expected)
+        return np.asarray(finite & self.defined & ~self.flushed)
+
+    def steps_where(self, rule: Callable[[Numbers, Numbers], Lanes]) -> Lanes:
+        """Lanes where ``rule(step of the logit, step of the answer)`` holds, up the sorted logits of each row.
+
+        A lane is compared with the next smaller (or equal) logit of its row; both answers are finite.
+        """
+        order = np.argsort(self.x, axis=self.axis, kind="stable")
+        up = np.take_along_axis(self.got, order, self.axis)
+        with np.errstate(invalid="ignore", over="ignore"):
+            dx = np.diff(np.take_along_axis(self.x, order, self.axis), axis=self.axis)
+            dy = np.diff(up, axis=self.axis)
+        lanes = np.zeros(self.x.shape, dtype=bool)
+        upper = np.take(order, np.arange(1, order.shape[self.axis]), axis=self.axis)
+        np.put_along_axis(lanes, upper, rule(dx, dy) & np.isfinite(dy), self.axis)
+        return lanes

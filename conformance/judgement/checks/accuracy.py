@@ -1,0 +1,28 @@
+"""The error is within the loose bound: beyond it no honest algorithm in any reading lands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conformance.values import Severity
+
+if TYPE_CHECKING:
+    from conformance.judgement.answer import Answer, Lanes
+
+SEVERITY = Severity.VIOLATION
+
+
+def find(answer: Answer) -> Lanes:
+    """Measured lanes beyond every bound."""
+    within = (answer.error_over_loose <= 1) | (answer.error_over_stable <= 1) | (answer.error_ulps < 1)
+    return np.asarray(answer.measured & ~within)
+
+
+def detail(answer: Answer, index: tuple[Any, ...]) -> str:
+    """The size of the error by all three rulers."""
+    return (
+        f"off by {answer.error_ulps[index]:.3g} ulp, {answer.error_over_stable[index]:.3g} × the stable bound, "
+        f"{answer.error_over_loose[index]:.3g} × the loose one"
+    )

@@ -1,0 +1,22 @@
+"""Equal logits of a row get equal answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conformance.values import Severity
+
+if TYPE_CHECKING:
+    from conformance.judgement.answer import Answer, Lanes
+
+SEVERITY = Severity.DEGRADED
+
+
+def find(answer: Answer) -> Lanes:
+    """Lanes whose answer differs from that of the neighbour with the same logit, in sorted order."""
+    return answer.steps_where(lambda dx, dy: (dx == 0) & (dy != 0))
+
+
+def detail(answer: Answer, index: tuple[Any, ...]) -> str:
+    """The logit and its answer."""
+    return f"the logit {answer.x[index]:.6g} stands more than once and got {answer.got[index]:.17g} only here"

@@ -1,0 +1,177 @@
+"""How is a batch of answers judged?  Whole arrays first, one judgement a case at the end."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conformance.judgement import checks
+from conformance.judgement.answer import Answer, Question
+from conformance.values import (
+    Answered,
+    Crashed,
+    Finding,
+    Grade,
+    Judgement,
+    Observation,
+    Raised,
+    Severity,
+    TimedOut,
+    Unsupported,
+)
+from reference.formats import FORMATS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from conformance.values import Batch
+
+_WITNESS_LIMIT = 64
+"""Elements of a row that a record keeps; a longer row is named by its case instead."""
+
+_SEVERITIES = tuple(Severity)
+
+
+class Judge:
+    """Judges batches; keeps the truth of every batch it has met, since many targets are asked the same."""
+
+    def __init__(self) -> None:
+        self._questions: dict[int, Question] = {}
+
+    def question(self, batch: Batch) -> Question:
+        """The batch with its truth; computed at the first call."""
+        # The batch object itself is kept alive by its question, so its identity is a safe key.
+        return self._questions.setdefault(id(batch), Question(batch))
+
+    def judge(self, batch: Batch, observation: Observation) -> list[Judgement]:
+        """One judgement a case, in the order of the batch."""
+        found = _outcome(batch, observation)
+        if found is not None:
+            severity = found.severity if found.kind else Severity.NONE
+            findings = (found,) if found.kind else ()
+            return [Judgement(None, severity, findings) for _ in batch.cases]
+        assert isinstance(observation, Answered)
+        answer = Answer(self.question(batch), batch.format.decode(observation.stored))
+        return _judge_lanes(answer, batch, wrote_input=observation.wrote_input)
+
+
+def _outcome(batch: Batch, observation: Observation) -> Finding | None:
+    """The finding that makes looking at the numbers pointless; an empty kind means nothing was due."""
+    violation, nothing = Severity.VIOLATION, Finding("", Severity.NONE, "")
+    error_due = batch.cases[0].raises
+    match observation:
+        case Unsupported():
+            return nothing
+        case Raised(error=error):
+            return nothing if error_due else Finding("raised", violation, f"raised {error}")
+        case Crashed(how=how):
+            return Finding("crashed", violation, how)
+        case TimedOut(seconds=seconds):
+            return Finding("timed_out", violation, f"no answer within {seconds:g} s")
+        case Answered() if error_due:
+            said = f"axis {batch.axis} of shape {batch.values.shape} was answered; an error was due"
+            return Finding("no_error", violation, said)
+        case Answered(dtype=dtype) if dtype != batch.format.name or dtype not in FORMATS:
+            return Finding("dtype", violation, f"{batch.format.name} was asked, {dtype} came back")
+        case Answered(shape=shape) if shape != batch.values.shape:
+            return Finding("shape", violation, f"shape {batch.values.shape} was asked, {shape} came back")
+    return None
+
+
+def _judge_lanes(answer: Answer, batch: Batch, *, wrote_input: bool) -> list[Judgement]:
+    shape = batch.values.shape
+    # One line a case: stacked rows are the first axis, a lone array is one line.
+    lines = (len(batch.cases), -1) if batch.stacked else (1, -1)
+
+    def by_case(lanes: Any) -> NDArray[Any]:
+        return np.broadcast_to(lanes, shape).reshape(lines)
+
+    broken = {check: by_case(check.find(answer)) for check in checks.all_checks()}
+    grades = _grades(answer, by_case)
+    ulps = np.where(by_case(answer.measured), by_case(answer.error_ulps), -1.0)
+    ratio = np.where(by_case(answer.measured), by_case(answer.error_over_stable), -1.0)
+    sums = by_case(np.abs(checks.row_sum.excess(answer)))
+    policies = _policies(answer, by_case)
+    odd_expected, odd_got = by_case(~np.isfinite(answer.expected)), by_case(~np.isfinite(answer.got))
+    judgements = []
+    for i in range(len(batch.cases)):
+        findings = [_finding(check, answer, batch, i, lanes[i], ratio) for check, lanes in broken.items() if lanes[i].any()]
+        if wrote_input:
+            findings.append(Finding("input_written", Severity.VIOLATION, "the input array was changed by the call"))
+        severity = max((f.severity for f in findings), key=_SEVERITIES.index, default=Severity.NONE)
+        if severity is Severity.NONE and policies[i]:
+            severity = Severity.POLICY
+        graded = bool((ulps[i] >= 0).any())
+        judgements.append(
+            Judgement(
+                grade=grades[i],
+                severity=severity,
+                findings=tuple(findings),
+                policy=policies[i],
+                max_ulp=float(ulps[i].max()) if graded else math.nan,
+                max_ulp_at=int(ulps[i].argmax()) if graded else -1,
+                error_over_bound=float(ratio[i].max()) if graded else math.nan,
+                row_sum_error=float(np.max(sums[i], initial=-np.inf)) if sums[i].size else math.nan,
+                nonfinite_expected=int(odd_expected[i].sum()),
+                nonfinite_got=int(odd_got[i].sum()),
+            )
+        )
+    return judgements
+
+
+def _grades(answer: Answer, by_case: Any) -> list[Grade]:
+    """The worst grade over the lanes of each case.
+
+    *exact* is equality with the correctly rounded truth; where rounding is undecided at the width of
+    the truth in hand it is called *faithful*, never guessed.
+    """
+    idle = ~answer.measured
+    exact = (answer.got == answer.expected) & answer.question.truth.decided(answer.question.format)
+    ladder = {
+        Grade.EXACT: exact | idle,
+        Grade.FAITHFUL: (answer.error_ulps < 1) | idle,
+        Grade.STABLE: (answer.error_over_stable <= 1) | (answer.error_ulps < 1) | idle,
+        Grade.LOOSE: (answer.error_over_loose <= 1) | (answer.error_over_stable <= 1) | (answer.error_ulps < 1) | idle,
+    }
+    wrong = by_case(answer.nonfinite_wrong).any(axis=1)
+    grades = np.full(len(wrong), Grade.DIVERGENT, dtype=object)
+    for grade, lanes in reversed(ladder.items()):
+        grades[by_case(lanes).all(axis=1) & ~wrong] = grade
+    return list(grades)
+
+
+def _policies(answer: Answer, by_case: Any) -> list[str]:
+    """What became of subnormal results: kept, flushed to zero, or some of each."""
+    tiny = answer.question.format.smallest_normal
+    subnormal = (np.abs(answer.expected) < tiny) & (answer.expected != 0)
+    flushed = by_case(answer.flushed).any(axis=1)
+    kept = by_case(subnormal & (answer.got != 0)).any(axis=1)
+    words = {(True, True): "mixed", (True, False): "flushed", (False, True): "kept", (False, False): ""}
+    chosen = [words[bool(f), bool(k)] for f, k in zip(flushed, kept, strict=True)]
+    return [f"subnormals={word}" if word and word != "kept" else "" for word in chosen]
+
+
+def _finding(
+    check: checks.Check, answer: Answer, batch: Batch, i: int, lanes: NDArray[np.bool_], ratio: NDArray[np.float64]
+) -> Finding:
+    """The finding of one check about case ``i``, with its worst lane as witness."""
+    worst = int(np.argmax(np.where(lanes, np.nan_to_num(ratio[i], nan=np.inf), -2.0)))
+    flat = i * lanes.size + worst
+    index = np.unravel_index(flat, batch.values.shape)
+    row_at = list(index)
+    row_at[batch.axis] = slice(None)
+    row = batch.values[tuple(row_at)]
+    truth, bound = answer.question.truth, answer.question.stable
+    size = np.abs(truth.nearest[index])
+    allowed = float(np.broadcast_to(bound.relative, truth.nearest.shape)[index]) * size
+    allowed += float(np.broadcast_to(bound.absolute, truth.nearest.shape)[index])
+    witness = {
+        "input": [value.hex() for value in row.tolist()] if row.size <= _WITNESS_LIMIT else {"omitted": int(row.size)},
+        "index": int(index[batch.axis]),
+        "expected": float(answer.expected[index]).hex(),
+        "got": float(answer.got[index]).hex(),
+        "bound": float(allowed).hex(),
+    }
+    return Finding(check.kind, check.severity, check.detail(answer, index), witness)
