@@ -7,9 +7,9 @@ inf/inf are NaN.  A gap of exactly max is the last that fits; one unit in the la
 first that does not.  Where a narrow format is computed in a wider one the gap is finite inside and
 overflows only in the last rounding.
 
-First known victims: jit-compiled softmax in JAX with products up to 2**31, NaN from finite logits
-(jax-ml/jax#38609); compiled PyTorch softmax after a multiplication by -1.7e14
-(pytorch/pytorch#100775); float16 logits after a large bias (google/flax#982).
+First known victims: compiled PyTorch softmax after a multiplication by -1.7e14, NaN where one-hot
+was due (pytorch/pytorch#100775); float16 attention logits below a large negative bias
+(google/flax#982); NNPA's softmax beyond the range of its own format (onnx/onnx-mlir#2265).
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from reference.formats import Format
 
-SPREAD = 8.0
-"""The differences of order one reach this far: every p stays a normal number."""
+SPREAD = 4.0
+"""How far the differences of order one reach: exp(-4) / 257 still is a normal number in float16."""
 
 
 def offsets(format: Format) -> list[float]:

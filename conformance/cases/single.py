@@ -6,9 +6,8 @@ that compute exp by a polynomial without a fixed point at 0, that scale before t
 flushed, max overflowed), or that mistake a size-one axis for an empty one.  All rows travel as one
 array of many rows of one logit, so vector bodies over the batch are asked as well.
 
-First known victims: TensorFlow's softmax over a size-one axis, 1 - 2**-24 from 8 rows on
-(tensorflow/tensorflow#116933); PyTorch's early CUDA log_softmax, one ulp off
-(pytorch/pytorch#1546).
+First known victim: TensorFlow's softmax over a size-one axis, 1 - 2**-24 in the place of 1 as soon
+as there are 8 rows (tensorflow/tensorflow#116933).
 """
 
 from __future__ import annotations

@@ -113,7 +113,11 @@ def read(sources: Mapping[str, str] | None = None) -> tuple[Entry, ...]:
         sources = {f.name: f.read_text() for f in sorted(folder.iterdir(), key=str) if f.name.endswith(".toml")}
     entries: dict[str, Entry] = {}
     for name, text in sources.items():
-        for table in tomllib.loads(text).get("entry", []):
+        try:
+            tables = tomllib.loads(text).get("entry", [])
+        except tomllib.TOMLDecodeError as error:
+            raise BadLedger(f"{name}: {error}") from None
+        for table in tables:
             try:
                 entry = Entry(**table)
             except ValidationError as error:
