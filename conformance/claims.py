@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from reference.bounds import bounds, row_sum_bound
+from reference.truth import truth
 
 from conformance import frameworks
 from conformance.execution.ask import deaf, describe
 from conformance.frameworks import controls
-from reference.bounds import bounds, row_sum_bound
 from reference.formats import FORMATS
-from reference.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,7 +218,9 @@ def _full_jacobian(w: Witness) -> Verdict:
         t = truth("log_softmax_vjp", rows, -1, format=w.format, cotangent=np.eye(n))
         bound = bounds("log_softmax_vjp", rows, -1, format=w.format, cotangent=np.eye(n))
         worst = max(worst, float(np.max(t.error_over(bound, jacobian))))
-    return _verdict(worst <= 1, f"every entry of 4 Jacobians by its autodiff within {worst:.2f} × the bound of δᵢⱼ - pⱼ")
+    return _verdict(
+        worst <= 1, f"every entry of 4 Jacobians by its autodiff within {worst:.2f} × the bound of δᵢⱼ - pⱼ"
+    )
 
 
 CLAIMS = (
@@ -248,6 +250,10 @@ def perform(task: ClaimTask) -> Answers:
         except Exception as error:  # noqa: BLE001 - whatever a framework raises here is the answer
             verdict, evidence = NOT_ASKED, describe(error)
         rows.append(
-            dict(zip(COLUMNS, (claim.slug, claim.statement, str(task.target), task.dtype, verdict, evidence), strict=True))
+            dict(
+                zip(
+                    COLUMNS, (claim.slug, claim.statement, str(task.target), task.dtype, verdict, evidence), strict=True
+                )
+            )
         )
     return Answers(rows, {"claims": time.perf_counter() - start})

@@ -103,9 +103,7 @@ def introduce(name: str) -> Introduction:
     start = time.perf_counter()
     try:
         framework = frameworks.load(name)
-        return Introduction(
-            name, framework.version, framework.modes, framework.devices(), time.perf_counter() - start
-        )
+        return Introduction(name, framework.version, framework.modes, framework.devices(), time.perf_counter() - start)
     except Exception as error:  # noqa: BLE001 - absent or broken: both are said, neither ends the run
         why = "not installed" if isinstance(error, ModuleNotFoundError) and error.name == name else str(error)
         return Introduction(name, absent=why or type(error).__name__, seconds=time.perf_counter() - start)
@@ -155,7 +153,9 @@ def lost(task: Task, version: str, observation: Crashed | TimedOut) -> list[dict
     """The rows of a task whose process is gone: every case of it has that observation."""
     asked, judge = _batches(task.op, task.dtype, task.selection), _judge()
     return [
-        row for batch in asked for row in _rows(task, version, None, batch, observation, judge.judge(batch, observation))
+        row
+        for batch in asked
+        for row in _rows(task, version, None, batch, observation, judge.judge(batch, observation))
     ]
 
 

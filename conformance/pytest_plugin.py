@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from conformance.suite import Suite
 
 
-class UnknownDivergence(AssertionError):
+class UnknownDivergence(AssertionError):  # noqa: N818 - a noun of the problem
     """A violation that no ledger entry knows."""
 
 
-class KnownDivergence(AssertionError):
+class KnownDivergence(AssertionError):  # noqa: N818 - a noun of the problem
     """Every violation found is one that the ledger knows."""
 
 
-class StaleEntry(AssertionError):
+class StaleEntry(AssertionError):  # noqa: N818 - a noun of the problem
     """A ledger entry whose finding was looked for and is gone."""
 
 

@@ -121,10 +121,7 @@ class Run:
         self._refuse_missing()
         selection = Selection(options.tier, options.seed, tuple(options.families))
         tasks: list[Task | claims.ClaimTask] = [
-            Task(target, op, dtype, selection)
-            for dtype in options.dtypes
-            for op in options.ops
-            for target in chosen
+            Task(target, op, dtype, selection) for dtype in options.dtypes for op in options.ops for target in chosen
         ]
         tasks += [claims.ClaimTask(target, dtype) for dtype in claims.DTYPES if dtype in options.dtypes
                   for target in chosen if not target.control]  # fmt: skip

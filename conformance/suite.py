@@ -37,8 +37,10 @@ class Item:
     absent: str = ""
 
     def __str__(self) -> str:
-        return f"{self.target.framework}-absent" if self.absent else "-".join(
-            (str(self.target), self.op, self.dtype, self.family)
+        return (
+            f"{self.target.framework}-absent"
+            if self.absent
+            else "-".join((str(self.target), self.op, self.dtype, self.family))
         )
 
 

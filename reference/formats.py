@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-
 @dataclass(frozen=True)
 class Format:
     """A binary floating-point format with subnormals, signed zeros, infinities and NaN.
@@ -47,7 +46,7 @@ class Format:
 
     @property
     def unit_roundoff(self) -> float:
-        """u = 2**-p: the largest relative error of one rounding to nearest (normal range)."""
+        """U = 2**-p: the largest relative error of one rounding to nearest (normal range)."""
         return float(2.0**-self.precision)
 
     @property

@@ -74,6 +74,63 @@ class _Stopped(Exception):  # noqa: N818 - it is not an error, it is the end
     """The consumer went away."""
 
 
+class _Crew:
+    """The threads that each look after one worker, and the queue they report to."""
+
+    def __init__(self, perform: Callable[[Any], Any], jobs: int, timeout: float) -> None:
+        self.perform = perform
+        self.timeout = timeout
+        self.events: queue.Queue[Event | BaseException | None] = queue.Queue()
+        self.stop = threading.Event()
+        self.gate = threading.Semaphore(jobs)
+
+    def look_after(
+        self, key: str, first: Callable[[str], Any], then: Callable[[str, Any], Sequence[Any]], log: Path
+    ) -> None:
+        """The whole life of one worker; ends with None in the queue, whatever happens."""
+        try:
+            with self.gate:
+                self._work(key, first, then, log)
+        except _Stopped:
+            pass
+        except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
+            self.events.put(error)
+        finally:
+            self.events.put(None)
+
+    def _work(
+        self, key: str, first: Callable[[str], Any], then: Callable[[str, Any], Sequence[Any]], log: Path
+    ) -> None:
+        if self.stop.is_set():
+            return
+        context = multiprocessing.get_context("spawn")
+        pool = pebble.ProcessPool(max_workers=1, context=context, initializer=_quiet, initargs=(str(log),))
+        try:
+            introduction = self._one(pool, key, key, first, log)
+            # Plan before the consumer hears of it: a plan that is refused must not look like progress.
+            tasks = then(key, introduction.result) if isinstance(introduction, Done) else ()
+            self.events.put(introduction)
+            for task in tasks:
+                self.events.put(self._one(pool, key, task, self.perform, log))
+        finally:
+            pool.stop()
+            pool.join()
+
+    def _one(self, pool: pebble.ProcessPool, key: str, task: Any, call: Callable[[Any], Any], log: Path) -> Done | Lost:
+        self.events.put(Begun(key, task))
+        future = pool.schedule(call, args=(task,), timeout=self.timeout)
+        while not futures.wait([future], timeout=0.2).done:
+            if self.stop.is_set():
+                raise _Stopped
+        try:
+            return Done(key, task, future.result())
+        except TimeoutError:
+            return Lost(key, task, f"no answer within {self.timeout:g} s", self.timeout)
+        except pebble.ProcessExpired as error:
+            how = f"the process ended with exit status {error.exitcode}"
+            return Lost(key, task, f"{how}; last words: {_last_words(log)}")
+
+
 def drive(
     keys: Sequence[str],
     first: Callable[[str], Any],
@@ -89,56 +146,18 @@ def drive(
     ``jobs`` workers live at once.  The event of ``first`` has its key as its task.  Closing the
     iterator stops every worker.
     """
-    events: queue.Queue[Event | BaseException | None] = queue.Queue()
-    stop = threading.Event()
-    gate = threading.Semaphore(jobs)
-    context = multiprocessing.get_context("spawn")
-
-    def one(pool: pebble.ProcessPool, key: str, task: Any, call: Callable[[Any], Any], log: Path) -> Done | Lost:
-        events.put(Begun(key, task))
-        future = pool.schedule(call, args=(task,), timeout=timeout)
-        while not futures.wait([future], timeout=0.2).done:
-            if stop.is_set():
-                raise _Stopped
-        try:
-            return Done(key, task, future.result())
-        except TimeoutError:
-            return Lost(key, task, f"no answer within {timeout:g} s", timeout)
-        except pebble.ProcessExpired as error:
-            how = f"the process ended with exit status {error.exitcode}"
-            return Lost(key, task, f"{how}; last words: {_last_words(log)}")
-
-    def worker(key: str, folder: Path) -> None:
-        log = folder / f"{key}.log"
-        try:
-            with gate:
-                if stop.is_set():
-                    return
-                pool = pebble.ProcessPool(max_workers=1, context=context, initializer=_quiet, initargs=(str(log),))
-                try:
-                    event = one(pool, key, key, first, log)
-                    events.put(event)
-                    tasks = then(key, event.result) if isinstance(event, Done) else ()
-                    for task in tasks:
-                        events.put(one(pool, key, task, perform, log))
-                finally:
-                    pool.stop()
-                    pool.join()
-        except _Stopped:
-            pass
-        except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
-            events.put(error)
-        finally:
-            events.put(None)
-
+    crew = _Crew(perform, jobs, timeout)
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
-        threads = [threading.Thread(target=worker, args=(key, Path(folder)), daemon=True) for key in keys]
+        threads = [
+            threading.Thread(target=crew.look_after, args=(key, first, then, Path(folder, f"{key}.log")), daemon=True)
+            for key in keys
+        ]
         for thread in threads:
             thread.start()
         try:
             running = len(threads)
             while running:
-                event = events.get()
+                event = crew.events.get()
                 if event is None:
                     running -= 1
                 elif isinstance(event, BaseException):
@@ -146,6 +165,6 @@ def drive(
                 else:
                     yield event
         finally:
-            stop.set()
+            crew.stop.set()
             for thread in threads:
                 thread.join()

@@ -16,9 +16,7 @@ _NOT_ADAPTERS = {"base", "controls"}
 @cache
 def names() -> tuple[str, ...]:
     """Every framework there is an adapter for, installed or not."""
-    return tuple(
-        sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_ADAPTERS)
-    )
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_ADAPTERS))
 
 
 def adapter(name: str) -> type[Framework]:

@@ -63,7 +63,7 @@ class Torch(Framework):
         if mode == "compile":
             forward = self._compiled(forward)
         if not op.endswith("_vjp"):
-            return lambda x, axis: forward(x, axis)
+            return forward
 
         def vjp(x: Any, axis: int, g: Any) -> Any:
             x = x.clone().requires_grad_()

@@ -97,7 +97,9 @@ def _judge_lanes(answer: Answer, batch: Batch, *, wrote_input: bool) -> list[Jud
     odd_expected, odd_got = by_case(~np.isfinite(answer.expected)), by_case(~np.isfinite(answer.got))
     judgements = []
     for i in range(len(batch.cases)):
-        findings = [_finding(check, answer, batch, i, lanes[i], ratio) for check, lanes in broken.items() if lanes[i].any()]
+        findings = [
+            _finding(check, answer, batch, i, lanes[i], ratio) for check, lanes in broken.items() if lanes[i].any()
+        ]
         if wrote_input:
             findings.append(Finding("input_written", Severity.VIOLATION, "the input array was changed by the call"))
         severity = max((f.severity for f in findings), key=_SEVERITIES.index, default=Severity.NONE)

@@ -8,7 +8,7 @@ another platform both are remarks, because kernels dispatch on the instruction s
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt  # noqa: TC003 - pydantic reads annotations at run time
 import tomllib
 from fnmatch import fnmatchcase
 from importlib import resources
@@ -19,6 +19,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from conformance.judgement.checks import kinds
 from conformance.values import Tier
 
 if TYPE_CHECKING:
@@ -61,13 +62,11 @@ class Entry(BaseModel):
     versions: str = ""
     tier: Literal["smoke", "standard"] = "smoke"
     link: str = ""
-    seen: datetime.date
+    seen: dt.date
 
     @field_validator("kind")
     @classmethod
     def _known_kind(cls, kind: str) -> str:
-        from conformance.judgement.checks import kinds
-
         if kind not in kinds():
             raise ValueError(f"unknown kind; known: {', '.join(kinds())}")
         return kind
@@ -148,5 +147,5 @@ def annotate(observations: pd.DataFrame, entries: Iterable[Entry], platform: str
         if len(covered) and not len(shows) and entry.binds_on(platform, tier):
             stale.append(entry.id)
     for index, ids in known.items():
-        observations.at[index, "ledger"] = ";".join(ids.get(kind, "") for kind in kinds[index])
+        observations.loc[index, "ledger"] = ";".join(ids.get(kind, "") for kind in kinds[index])
     return stale

@@ -73,9 +73,7 @@ def test_every_required_family_is_listed_and_says_why() -> None:
         assert "#" in family.doc, f"{name} names no report"
 
 
-def test_a_new_file_is_a_new_family_and_moves_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_file_is_a_new_family_and_moves_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {case.id for case in ask()}
     (tmp_path / "newcomer.py").write_text(NEW_FAMILY)
     (tmp_path / "_part.py").write_text("raise AssertionError('not a family')")

@@ -78,9 +78,7 @@ def test_smoke_is_a_part_of_standard(family: str, format: str) -> None:
 
 @pytest.mark.parametrize("family", ["random", "axes", "offset", "single"])
 def test_another_seed_asks_other_random_rows(family: str) -> None:
-    assert {case.id for case in ask("float32", family)} != {
-        case.id for case in ask("float32", family, seed=1)
-    }
+    assert {case.id for case in ask("float32", family)} != {case.id for case in ask("float32", family, seed=1)}
 
 
 @every_format

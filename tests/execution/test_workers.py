@@ -18,7 +18,8 @@ def first(key: str) -> tuple[str, int]:
 
 def perform(task: str) -> Any:
     if task == "exit":
-        print("famous last words", file=sys.stderr, flush=True)
+        sys.stderr.write("famous last words\n")
+        sys.stderr.flush()
         os._exit(7)
     if task == "hang":
         time.sleep(3600)
@@ -28,7 +29,9 @@ def perform(task: str) -> Any:
 
 
 def run(tasks: list[str], keys: tuple[str, ...] = ("a",), timeout: float = 60.0) -> list[Any]:
-    return [e for e in drive(keys, first, lambda *_: tasks, perform, jobs=2, timeout=timeout) if not isinstance(e, Begun)]
+    return [
+        e for e in drive(keys, first, lambda *_: tasks, perform, jobs=2, timeout=timeout) if not isinstance(e, Begun)
+    ]
 
 
 def test_one_process_a_key_does_all_its_tasks() -> None:

@@ -61,9 +61,7 @@ def test_every_device_passes_the_transport_check(framework: Framework, dtype: st
     devices = framework.devices()
 
     assert "cpu" == devices[0]
-    assert {device: "" for device in devices} == {
-        device: transport(framework, FORMATS[dtype], device) for device in devices
-    }
+    assert dict.fromkeys(devices, "") == {device: transport(framework, FORMATS[dtype], device) for device in devices}
 
 
 def test_sending_copies(framework: Framework) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reference.truth import truth
 
 from conformance.judgement import Judge
 from conformance.judgement.checks import OUTCOME_KINDS, all_checks, kinds
@@ -23,7 +24,6 @@ from conformance.values import (
     Unsupported,
 )
 from reference.formats import FORMATS
-from reference.truth import truth
 
 
 def batch(rows: Any, op: str = "softmax", dtype: str = "float32", **more: Any) -> Batch:
@@ -117,7 +117,9 @@ def test_minus_infinity_is_right_where_log_softmax_overflows() -> None:
     assert "nonfinite" in kinds_of(finite)
 
 
-@pytest.mark.parametrize(("got", "op"), [([-1e-3, 1.0], "softmax"), ([1.5, 0.1], "softmax"), ([0.5, -1.0], "log_softmax")])
+@pytest.mark.parametrize(
+    ("got", "op"), [([-1e-3, 1.0], "softmax"), ([1.5, 0.1], "softmax"), ([0.5, -1.0], "log_softmax")]
+)
 def test_values_out_of_range(got: list[float], op: str) -> None:
     asked = batch([[0.0, -10.0]], op)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from reference.bounds import flush_allowed
 
 from conformance.values import Severity
-from reference.bounds import flush_allowed
 
 if TYPE_CHECKING:
     from conformance.judgement.answer import Answer, Lanes
@@ -21,7 +21,9 @@ def find(answer: Answer) -> Lanes:
         return np.zeros(answer.got.shape, dtype=bool)
     question = answer.question
     normal = ~flush_allowed(question.truth, question.stable, question.format)
-    return np.asarray((answer.got == 0) & normal & (answer.expected != 0) & answer.defined & np.isfinite(answer.expected))
+    return np.asarray(
+        (answer.got == 0) & normal & (answer.expected != 0) & answer.defined & np.isfinite(answer.expected)
+    )
 
 
 def detail(answer: Answer, index: tuple[Any, ...]) -> str:
