@@ -109,10 +109,9 @@ class Answer:
     @cached_property
     def overflow_allowed(self) -> Lanes:
         """Lanes whose truth is so near the largest finite number that a legal error reaches ±inf."""
-        format, bound, size = self.question.format, self.question.loose, np.abs(self.question.truth.nearest)
-        threshold = format.max + format.ulp(format.max) / 2
+        bound, size = self.question.loose, np.abs(self.question.truth.nearest)
         with np.errstate(over="ignore"):
-            return np.asarray(size + bound.relative * size + bound.absolute >= threshold)
+            return np.isinf(self.question.format.quantise(size + bound.relative * size + bound.absolute))
 
     @cached_property
     def nonfinite_wrong(self) -> Lanes:

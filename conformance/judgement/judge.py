@@ -138,10 +138,10 @@ def _grades(answer: Answer, by_case: Any) -> list[Grade]:
         Grade.LOOSE: (answer.error_over_loose <= 1) | (answer.error_over_stable <= 1) | (answer.error_ulps < 1) | idle,
     }
     wrong = by_case(answer.nonfinite_wrong).any(axis=1)
-    grades = np.full(len(wrong), Grade.DIVERGENT, dtype=object)
-    for grade, lanes in reversed(ladder.items()):
-        grades[by_case(lanes).all(axis=1) & ~wrong] = grade
-    return list(grades)
+    steps = [by_case(lanes).all(axis=1) & ~wrong for lanes in ladder.values()]
+    best = np.argmax([*steps, np.ones_like(wrong)], axis=0)
+    names = [*ladder, Grade.DIVERGENT]
+    return [names[i] for i in best]
 
 
 def _policies(answer: Answer, by_case: Any) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from reference.bounds import row_sum_bound
+from reference.bounds import CAP, row_sum_bound
+from reference.twofold import total
 
 from conformance.values import Severity
 
@@ -16,19 +17,24 @@ SEVERITY = Severity.VIOLATION
 
 
 def excess(answer: Answer) -> Numbers:
-    """Σp - 1 along each row, kept as an axis of length one; NaN where a lane is not finite."""
-    p = np.exp(answer.got) if answer.op == "log_softmax" else answer.got
+    """Σp - 1 along each row, kept as an axis of length one; NaN where a lane is not finite.
+
+    Summed in pairs, so that the sum itself adds no error to the one it looks for.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.asarray(np.sum(p, axis=answer.axis, keepdims=True) - 1.0)
+        p = np.exp(answer.got) if answer.op == "log_softmax" else answer.got
+        high, low = total((p, np.zeros_like(p)), answer.axis)
+        return np.asarray((high - 1.0) + low)
 
 
 def find(answer: Answer) -> Lanes:
     """Every lane of a row whose sum is out of bounds."""
     batch = answer.question.batch
     allowed = row_sum_bound(batch.op, batch.values, batch.axis, format=batch.format, grade="loose")
-    # A flushed lane may be missing from the sum: each is below the smallest normal number.
-    flushed = answer.flushed.sum(axis=answer.axis, keepdims=True) * batch.format.smallest_normal
-    off = np.abs(excess(answer)) > np.asarray(allowed).reshape(flushed.shape) + flushed
+    # Flushed lanes are missing from the sum; but a row that lost half of itself is no distribution.
+    p = np.abs(answer.expected) if batch.op == "softmax" else np.zeros_like(answer.got)
+    flushed = np.where(answer.flushed, p, 0.0).sum(axis=answer.axis, keepdims=True)
+    off = np.abs(excess(answer)) > allowed + np.minimum(flushed, CAP)
     return np.broadcast_to(off, answer.got.shape)
 
 

@@ -1,0 +1,7 @@
+"""What is true?  Formats, readable formulas, the certified truth, and the bounds an honest answer keeps."""
+
+from reference.bounds import Bound, bounds, flush_allowed, row_sum_bound
+from reference.formats import FORMATS, Format
+from reference.truth import Truth, truth
+
+__all__ = ["FORMATS", "Bound", "Format", "Truth", "bounds", "flush_allowed", "row_sum_bound", "truth"]

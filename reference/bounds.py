@@ -1,0 +1,174 @@
+"""How wrong may an honest implementation be?  The bounds of each grade, elementwise.
+
+Derived in ``docs/error-bounds.md``; nothing here is tuned.  With u the unit roundoff of the working
+precision, v of the output format, η its smallest subnormal, t = x - max x, S = Σexp(t), p = exp(t)/S,
+y = t - log S, T = Σp|t|, and F = |t| + T + 2·k_exp + D(n):
+
+- softmax: |p̂ - p| ≤ (u·(F + 1) + v)·p + η;
+- log_softmax: |ŷ - y| ≤ v·|y| + u·(F + k_log·|log S| + |y|) + η;
+- softmax_vjp: |ĝ - g'| ≤ (u·(F + D(n) + 4) + v)·p·(|g| + Σp|g|) + η;
+- log_softmax_vjp: |ĝ - g'| ≤ (u·(F + D(n) + 4) + v)·(|g| + p·Σ|g|) + η.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from reference.functions import softmax_shifted
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from reference.formats import Format
+    from reference.truth import Truth
+
+    Numbers = NDArray[np.float64]
+    BoundedGrade = Literal["stable", "loose"]
+
+K_EXP = 2.0
+"""Allowed error of exp, in units of u relative (2 ulp of an exp that is no worse than twice faithful)."""
+
+K_LOG = 2.0
+"""Allowed error of log, in units of u relative."""
+
+FLOAT32_ROUNDOFF = 2.0**-24
+"""A stable implementation of a narrower format works in float32."""
+
+CAP = 0.5
+"""No reading of the contract allows half of a probability, or half a unit of its logarithm, to be lost."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """|got - true| ≤ relative·|true| + absolute, elementwise; both of the shape of the question."""
+
+    relative: Numbers
+    absolute: Numbers
+
+
+def blocked(n: int) -> float:
+    """D(n) = 2⌈log₂ n⌉ + 8: the growth of a blocked or pairwise sum, in units of u."""
+    return 2.0 * math.ceil(math.log2(max(n, 1))) + 8.0
+
+
+def sequential(n: int) -> float:
+    """D(n) = n - 1, the growth of a loop, where that is more than a blocked sum's."""
+    return max(n - 1.0, blocked(n))
+
+
+def bounds(
+    op: str,
+    x: ArrayLike,
+    axis: int = -1,
+    *,
+    format: Format,
+    grade: BoundedGrade = "stable",
+    cotangent: ArrayLike | None = None,
+) -> Bound:
+    """The bound of a grade for one array of logits.
+
+    Parameters
+    ----------
+    op
+        softmax, log_softmax, softmax_vjp or log_softmax_vjp.
+    x
+        float64 logits, already rounded to the format.
+    format
+        The format of the answer.
+    grade
+        *stable*: working precision max(format, float32), blocked sums.  *loose*: the larger of a
+        sequential sum in that precision, and every step in the format itself; capped at :data:`CAP`.
+    cotangent
+        For a vjp.
+
+    Raises
+    ------
+    ValueError
+        If the grade or the op is unknown.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    n = x.shape[axis] if x.ndim else 1
+    v, eta = format.unit_roundoff, format.smallest_subnormal
+    u = min(v, FLOAT32_ROUNDOFF)
+    if grade not in ("stable", "loose"):
+        raise ValueError(f"grade: unknown {grade!r}; known: stable, loose")
+    with np.errstate(all="ignore"):
+        parts = _Parts.of(x, axis)
+        if op == "softmax":
+            worst = _worst(grade, u, v, n, lambda d: parts.spread + d + 1)
+            return Bound(worst + v, np.full_like(x, eta))
+        if op == "log_softmax":
+            # What is in proportion to |t| ≤ |y| cannot hide a wrong answer and is not capped.
+            working = v if grade == "loose" else u
+            fixed = _worst(grade, u, v, n, lambda d: parts.mean + 2 * K_EXP + d + K_LOG * parts.log_sum)
+            return Bound(np.full_like(x, v), working * (parts.t + np.abs(parts.y)) + fixed + eta)
+        if op in ("softmax_vjp", "log_softmax_vjp"):
+            g, p = np.abs(np.asarray(cotangent, dtype=np.float64)), parts.p
+            worst = _worst(grade, u, v, n, lambda d: parts.spread + 2 * d + 4)
+            size = p * (g + (p * g).sum(axis=axis, keepdims=True)) if op == "softmax_vjp" else (
+                g + p * g.sum(axis=axis, keepdims=True)
+            )
+            return Bound(np.zeros_like(x), (worst + v) * size + eta)
+    raise ValueError(f"op: unknown {op!r}")
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """|t|, p, y, T, log S and |t| + T + 2·k_exp of each row, in float64, which is enough for a bound."""
+
+    t: Numbers
+    p: Numbers
+    y: Numbers
+    mean: Numbers
+    log_sum: Numbers
+    spread: Numbers
+
+    @staticmethod
+    def of(x: Numbers, axis: int) -> _Parts:
+        if x.size == 0:
+            return _Parts(x, x, x, x, x, x)
+        t = x - x.max(axis=axis, keepdims=True) if x.ndim else np.zeros_like(x)
+        p = softmax_shifted(x, axis) if x.ndim else np.ones_like(x)
+        log_sum = np.log(np.exp(t).sum(axis=axis, keepdims=True)) if x.ndim else np.zeros_like(x)
+        # 0·inf: a logit that far away has no share in the mean.
+        mean = np.where(p > 0, p * np.abs(t), 0.0).sum(axis=axis, keepdims=True) if x.ndim else np.zeros_like(x)
+        size = np.abs(t)
+        return _Parts(size, p, t - log_sum, mean, np.abs(log_sum), size + mean + 2 * K_EXP)
+
+
+def _worst(grade: str, u: float, v: float, n: int, size: object) -> Numbers:
+    """Unit roundoff times growth, by the reading of the grade."""
+    assert callable(size)
+    if grade == "stable":
+        return np.asarray(u * size(blocked(n)))
+    return np.minimum(np.maximum(u * size(sequential(n)), v * size(blocked(n))), CAP)
+
+
+def row_sum_bound(
+    op: str, x: ArrayLike, axis: int = -1, *, format: Format, grade: BoundedGrade = "loose"
+) -> Numbers:
+    """The allowed |Σp̂ - 1|, or |Σexp(ŷ) - 1|, of each row (axis kept with length one).
+
+    Each lane may be wrong by its own bound, so the sum by the sum of the bounds.
+    """
+    x = np.asarray(x, dtype=np.float64)
+    bound = bounds(op, x, axis, format=format, grade=grade)
+    with np.errstate(all="ignore"):
+        parts = _Parts.of(x, axis)
+        if op == "softmax":
+            lanes = bound.relative * parts.p + bound.absolute
+        else:
+            off = bound.relative * np.abs(parts.y) + bound.absolute
+            lanes = np.where(parts.p > 0, np.exp(parts.y + off) - parts.p, 0.0)
+        return np.asarray(lanes.sum(axis=axis, keepdims=True) if x.ndim else lanes)
+
+
+def flush_allowed(truth: Truth, bound: Bound, format: Format) -> NDArray[np.bool_]:
+    """Where zero is a *flush*, a policy: the truth, within its bound, is below the smallest normal number."""
+    size = np.abs(truth.nearest)
+    with np.errstate(all="ignore"):
+        return np.asarray(size - (bound.relative * size + bound.absolute) < format.smallest_normal)

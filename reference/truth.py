@@ -1,0 +1,234 @@
+"""What is true?  softmax, log_softmax and their vjps as pairs of float64 with an exponent and an error bound.
+
+One path serves every format: shift, exponential, sum and quotient in pair arithmetic
+(:mod:`reference.twofold`, :mod:`reference.elementary`), exponents kept apart so that results below the
+range of float64 stay accurate, and the winner's log-probability from log1p of the sum of the others, so
+that it is relatively accurate wherever it lies.
+
+Special values, by rule:
+
+- a NaN in a row makes the whole row NaN;
+- a logit of -inf beside a finite one has p = 0 and y = -inf;
+- a row of nothing but -inf, or with a +inf, has no single right answer: it is *undefined*, a policy;
+- an empty axis gives an empty result, and a 0-d array is one row of one element.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from reference.elementary import exp, log1p
+from reference.twofold import add, divide, multiply, scale, total, two_sum
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from reference.bounds import Bound
+    from reference.formats import Format
+    from reference.twofold import Numbers, Pair
+
+OPS = ("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp")
+
+RELATIVE_ERROR = 2.0**-90
+"""Bound of the relative error of a forward truth for rows of up to 2**20 logits; see docs/error-bounds.md."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """(high + low)·2**exponent is true to the relative error ``error``; all arrays have the shape of the question.
+
+    Attributes
+    ----------
+    high, low
+        A pair: |low| ≤ ulp(high)/2.
+    exponent
+        int64.
+    error
+        Bound of the relative error.
+    undefined
+        Lanes where no single answer is right.
+    """
+
+    high: Numbers
+    low: Numbers
+    exponent: NDArray[np.int64]
+    error: Numbers
+    undefined: NDArray[np.bool_]
+
+    @property
+    def nearest(self) -> Numbers:
+        """The truth as float64; it may overflow or underflow there."""
+        with np.errstate(all="ignore"):
+            return np.asarray(np.ldexp(self.high, self.exponent))
+
+    def _quantum(self, format: Format) -> NDArray[np.int64]:
+        """The exponent of the last place that the format has at the truth."""
+        top = np.frexp(self.high)[1].astype(np.int64) - 1 + self.exponent
+        return np.clip(np.where(self.high == 0, format.emin, top), format.emin, format.emax) - format.precision + 1
+
+    def _in_quanta(self, format: Format) -> tuple[Numbers, Numbers, NDArray[np.int64]]:
+        quantum = self._quantum(format)
+        shift = self.exponent - quantum
+        return np.ldexp(self.high, shift), np.ldexp(self.low, shift), quantum
+
+    def rounded(self, format: Format) -> Numbers:
+        """Correctly rounded to the format: to nearest, ties to even, decided by the low part."""
+        with np.errstate(all="ignore"):
+            high, low, quantum = self._in_quanta(format)
+            whole = np.rint(high)
+            rest = (high - whole) + low
+            away = np.where(rest == 0, high - whole, rest)
+            odd = np.fmod(whole, 2) != 0
+            step = np.where(np.abs(rest) > 0.5, np.sign(rest), 0.0)
+            # rint decided a tie of the high part alone; the low part may say it was none.
+            step = np.where((np.abs(rest) == 0.5) & odd, np.sign(away), step)
+            value = np.ldexp(whole + step, quantum)
+            value = np.where(np.abs(value) > format.max, np.copysign(np.inf, value), value)
+        return np.where(np.isfinite(self.high), value, self.high)
+
+    def decided(self, format: Format) -> NDArray[np.bool_]:
+        """Where the error bound does not reach across the middle between two numbers of the format."""
+        with np.errstate(all="ignore"):
+            high, low, _ = self._in_quanta(format)
+            rest = np.abs((high - np.rint(high)) + low)
+            exact = (self.high == 0) | ~np.isfinite(self.high) | (self.error == 0)
+            return np.asarray((np.abs(rest - 0.5) > np.abs(high) * self.error) | exact)
+
+    def error_ulps(self, got: ArrayLike, format: Format) -> Numbers:
+        """|got - truth| in units of the format's last place at the truth."""
+        with np.errstate(all="ignore"):
+            high, low, quantum = self._in_quanta(format)
+            got = np.ldexp(np.asarray(got, dtype=np.float64), -quantum)
+            return np.abs((got - high) - low)
+
+    def error_over(self, bound: Bound, got: ArrayLike) -> Numbers:
+        """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; an exact answer has share 0."""
+        with np.errstate(all="ignore"):
+            top = np.frexp(self.high)[1].astype(np.int64) + self.exponent
+            # Scaling up saves subnormals; 2**900 times an absolute bound still is no infinity.
+            up = np.minimum(-top, 900)
+            high, low = np.ldexp(self.high, self.exponent + up), np.ldexp(self.low, self.exponent + up)
+            size = np.abs((np.ldexp(np.asarray(got, dtype=np.float64), up) - high) - low)
+            allowed = bound.relative * np.abs(high) + np.ldexp(bound.absolute, up)
+            return np.where(size == 0, 0.0, size / allowed)
+
+
+def truth(
+    op: str, x: ArrayLike, axis: int = -1, *, format: Format | None = None, cotangent: ArrayLike | None = None
+) -> Truth:
+    """What ``op`` of ``x`` along ``axis`` is.
+
+    Parameters
+    ----------
+    op
+        softmax, log_softmax, softmax_vjp or log_softmax_vjp.
+    x
+        float64 logits of any shape.
+    axis
+        The axis of the rows.
+    format
+        The format that will be judged; every format gets the same truth.
+    cotangent
+        For a vjp, float64 of the shape of ``x``.
+
+    Raises
+    ------
+    ValueError, TypeError, numpy.exceptions.AxisError
+        For an unknown op, a missing cotangent, numbers that are not floating, an axis out of range.
+    """
+    del format
+    if op not in OPS:
+        raise ValueError(f"op: unknown {op!r}; known: {', '.join(OPS)}")
+    x = _floating(x, "x")
+    shape = x.shape
+    x = x.reshape(1) if x.ndim == 0 else x
+    axis = normalize_axis_index(axis, x.ndim)
+    with np.errstate(all="ignore"):
+        if op.endswith("_vjp"):
+            if cotangent is None:
+                raise ValueError(f"cotangent: {op} needs one")
+            high, low, exponent, error, undefined = _vjp(op, x, axis, _floating(cotangent, "cotangent").reshape(x.shape))
+        else:
+            high, low, exponent, undefined = _forward(op, x, axis)
+            error = np.where(np.isfinite(high) & (high != 0), RELATIVE_ERROR, 0.0)
+    return Truth(*(part.reshape(shape) for part in (high, low, exponent, error, undefined)))
+
+
+def _floating(x: ArrayLike, name: str) -> Numbers:
+    x = np.asarray(x)
+    if not np.issubdtype(x.dtype, np.floating):
+        raise TypeError(f"{name}: floating numbers are needed, not {x.dtype}")
+    return x.astype(np.float64)
+
+
+def _rows(x: Numbers, axis: int) -> tuple[Pair, Any, NDArray[np.bool_], NDArray[np.bool_]]:
+    """t = x - max x as a pair and an exponent; which lanes are -inf beside finite ones; which are undefined."""
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    undefined = np.broadcast_to(np.isinf(top), x.shape)
+    masked = (x == -np.inf) & ~undefined
+    finite = np.where(np.isfinite(x), x, np.where(undefined, 0.0, top))
+    top = np.where(np.isfinite(top), top, 0.0)
+    # Near the largest float64 the difference overflows: there the row is shifted at a quarter of its size.
+    huge = np.maximum(np.max(np.abs(finite), axis=axis, keepdims=True, initial=0.0), np.abs(top)) > 2.0**1021
+    exponent = np.broadcast_to(np.where(huge, 2, 0), x.shape)
+    t = two_sum(np.ldexp(finite, -exponent), -np.ldexp(top, np.where(huge, -2, 0)))
+    return t, exponent, masked, undefined
+
+
+def _forward(op: str, x: Numbers, axis: int) -> tuple[Numbers, Numbers, NDArray[np.int64], NDArray[np.bool_]]:
+    if x.size == 0:
+        return x, x, x.astype(np.int64), x.astype(bool)
+    t, t_exponent, masked, undefined = _rows(x, axis)
+    e, e_exponent = exp(scale(t, t_exponent))
+    e = tuple(np.where(masked, 0.0, part) for part in e)
+    others, others_exponent = _sum_of_the_others(x, e, e_exponent, axis)
+    if op == "softmax":
+        # Where the others are far below, they are far below the last bit of 1 too.
+        s = add((np.float64(1.0), np.float64(0.0)), scale(others, others_exponent))
+        value, exponent = divide(e, s), e_exponent
+        value = tuple(np.where(masked, 0.0, part) for part in value)
+    else:
+        log, log_exponent = log1p(others, others_exponent)
+        here = scale(log, log_exponent - t_exponent)
+        value = add(t, (-here[0], -here[1]))
+        won = t[0] == 0
+        value = tuple(np.where(won, -log[i], value[i]) for i in (0, 1))
+        exponent = np.where(won, log_exponent, t_exponent)
+        value = (np.where(masked, -np.inf, value[0]), np.where(masked, 0.0, value[1]))
+    high = np.where(undefined | np.isnan(x).any(axis=axis, keepdims=True), np.nan, value[0])
+    return high, value[1], np.broadcast_to(exponent, x.shape).astype(np.int64), undefined & ~np.isnan(high * 0 + x)
+
+
+def _sum_of_the_others(x: Numbers, e: Any, exponent: NDArray[np.int64], axis: int) -> tuple[Pair, NDArray[np.int64]]:
+    """Σexp(t) without the first winner of each row, as a pair and an exponent (axis kept with length one)."""
+    first = np.zeros(x.shape, dtype=bool)
+    np.put_along_axis(first, np.expand_dims(np.argmax(x, axis=axis), axis), values=True, axis=axis)
+    lost = first | (e[0] == 0)
+    least = np.int64(-(2**22))  # below every exponent exp returns
+    top = np.max(np.where(lost, least, exponent), axis=axis, keepdims=True)
+    shift = np.where(lost, 0, exponent - top)
+    terms = scale((np.where(lost, 0.0, e[0]), np.where(lost, 0.0, e[1])), shift)
+    return total(terms, axis), np.where(top == least, 0, top)
+
+
+def _vjp(
+    op: str, x: Numbers, axis: int, g: Numbers
+) -> tuple[Numbers, Numbers, NDArray[np.int64], Numbers, NDArray[np.bool_]]:
+    """p·(g - Σp·g) or g - p·Σg, in pairs; the error bound is absolute in the terms, made relative at the end."""
+    high, low, exponent, undefined = _forward("softmax", x, axis)
+    p = scale((high, low), exponent)
+    zero = np.zeros_like(g)
+    if op == "softmax_vjp":
+        mean = total(multiply(p, (g, zero)), axis)
+        value = multiply(p, add((g, zero), (-mean[0], -mean[1])))
+        size = np.abs(p[0]) * (np.abs(g) + np.sum(np.abs(p[0] * g), axis=axis, keepdims=True))
+    else:
+        product = multiply(p, total((g, zero), axis))
+        value = add((g, zero), (-product[0], -product[1]))
+        size = np.abs(g) + np.abs(p[0]) * np.sum(np.abs(g), axis=axis, keepdims=True)
+    error = np.where(value[0] == 0, 0.0, 2 * RELATIVE_ERROR * size / np.abs(value[0]))
+    return value[0], value[1], np.zeros(x.shape, dtype=np.int64), error, undefined
