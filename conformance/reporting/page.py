@@ -1,0 +1,118 @@
+"""What does a person read first?  One HTML file that needs no network, and reads without JavaScript."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import pandas as pd
+
+from conformance.reporting import claims, plots, summary, tables
+
+if TYPE_CHECKING:
+    from conformance.record import Record
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("conformance.reporting"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+_CONTROL_FINDINGS = 60
+"""Cards of controls on the page: they are there to be caught, and the CSV holds them all."""
+
+
+def render(record: Record) -> str:
+    """The report as one page."""
+    found = tables.findings(record)
+    own = found[~found["control"]]
+    controls = found[found["control"] & (found["severity"] == "violation")]
+    context = {
+        "header": record.header,
+        "footer": record.footer,
+        "verdict": summary.verdict(record),
+        "grades": tables.GRADES,
+        "matrix": _matrix(record),
+        "cells": _cells(record),
+        "families": record.header["plan"]["families"],
+        "findings": [_card(row) for row in own.to_dict("records")],
+        "control_findings": [_card(row) for row in controls.head(_CONTROL_FINDINGS).to_dict("records")],
+        "control_count": len(controls),
+        "naive": _naive(found),
+        "counts": {name: int((own["severity"] == name).sum()) for name in tables.SEVERITIES},
+        "new": int(((own["severity"] == "violation") & (own["ledger"] == "")).sum()),
+        "targets": tables.targets(record).to_dict("records"),
+        "claims": claims.grouped(record),
+        "plot": plots.error_against_gap(record),
+    }
+    return _ENVIRONMENT.get_template("index.html.jinja").render(context)
+
+
+def _matrix(record: Record) -> list[dict[str, Any]]:
+    """The rows of the matrix; a framework's controls stand under its own functions."""
+    table = tables.matrix(record)
+    rows = []
+    for target in record.header["plan"]["targets"]:
+        if target["target"] in table.index:
+            cells = table.loc[target["target"]].unstack(level=0)
+            by_family = {str(family): dict(cells[family]) for family in cells.columns}
+            rows.append({**target, "cells": by_family})
+    return rows
+
+
+def _cells(record: Record) -> str:
+    """Grade, severity and counts of each target × family × op × dtype, for the filters; JSON safe inside HTML."""
+    rows = record.observations
+    keys = ["target", "family", "op", "dtype"]
+    grade = rows["grade"].map({name: i for i, name in enumerate(tables.GRADES)}).fillna(-1).astype(int)
+    severity = rows["severity"].map(tables.SEVERITIES.index)
+    frame = pd.concat([rows[keys], grade.rename("grade"), severity.rename("severity")], axis=1)
+    cells = frame.groupby(keys, sort=False).agg(
+        grade=("grade", "max"), severity=("severity", "max"), cases=("grade", "size"),
+        violations=("severity", lambda s: int((s == tables.SEVERITIES.index("violation")).sum())),
+    )  # fmt: skip
+    listed = [[*key, *map(int, values)] for key, values in zip(cells.index, cells.to_numpy(), strict=True)]
+    return json.dumps(listed, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _card(row: dict[str, Any]) -> dict[str, Any]:
+    """A finding as the page shows it: numbers in decimal beside hex."""
+    witness = row["witness"]
+    logits = witness.get("input")
+    shown = {"script": witness.get("script", ""), "row": "", "lanes": []}
+    if isinstance(logits, list):
+        shown["row"] = _row([float.fromhex(v) for v in logits])
+    elif logits:
+        shown["row"] = f"{logits['omitted']:,} logits, case {row['case']}"
+    if "index" in witness:
+        at = witness["index"]
+        pairs = {"logit": logits[at]} if isinstance(logits, list) else {}
+        pairs |= {"got": witness["got"], "true, rounded": witness["expected"], "allowed error": witness["bound"]}
+        shown["lanes"] = [(name, _decimal(value), value) for name, value in pairs.items()]
+        shown["index"] = at
+    return {**row, **shown}
+
+
+def _row(values: list[float]) -> str:
+    """A row as text, runs of equal logits folded: ``[0, −10 × 16]``."""
+    parts: list[tuple[float, int]] = []
+    for value in values:
+        if parts and parts[-1][0] == value:
+            parts[-1] = (value, parts[-1][1] + 1)
+        else:
+            parts.append((value, 1))
+    return "[" + ", ".join(f"{v:.9g}" + (f" × {n}" if n > 1 else "") for v, n in parts) + "]"
+
+
+def _decimal(text: str) -> str:
+    return f"{float.fromhex(text):.9g}"
+
+
+def _naive(found: pd.DataFrame) -> dict[str, int]:
+    """How many findings the textbook definition has on logits of ±1000, beside the frameworks' own functions."""
+    hostile = found[(found["family"] == "magnitude") & (found["severity"] == "violation")]
+    naive = hostile["target"].str.contains("/definition/")
+    return {"definition": int(hostile.loc[naive, "cases"].sum()), "own": int(hostile.loc[~hostile["control"], "cases"].sum())}

@@ -1,0 +1,88 @@
+"""How does the error grow with the logit gap?  One figure, as SVG that follows the page's colours.
+
+Each point is the worst error over the stable bound among all rows of a target whose logits spread over
+that gap, in logarithmic bins: thousands of rows become some hundred points, and the one that matters
+is kept.  Text and axes are drawn in ``currentColor``, so light and dark pages need one figure.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from conformance.record import Record
+
+_INK = "#010203"
+"""Stands for ``currentColor``, which matplotlib does not know."""
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart and which stands on light and dark.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_DASHES = ("-", "--", ":")
+_FLOOR = 2.0**-12
+
+
+def error_against_gap(record: Record) -> str:
+    """Error over bound against max x - min x, one panel for each op and dtype; an ``<svg>`` element."""
+    rows = record.observations
+    own = [t for t in record.header["plan"]["targets"] if not t["control"]]
+    rows = rows[rows["target"].isin([t["target"] for t in own]) & rows["error_over_bound"].notna()]
+    ops, dtypes = record.header["plan"]["ops"], record.header["plan"]["dtypes"]
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "conformance", "font.family": "sans-serif", "font.size": 9}
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(10, 0.9 + 2.0 * len(dtypes)), layout="constrained")
+        panels = figure.subplots(len(dtypes), len(ops), sharex=True, sharey=True, squeeze=False)
+        styles = _styles(own)
+        for i, dtype in enumerate(dtypes):
+            for j, op in enumerate(ops):
+                chosen = rows[(rows["op"] == op) & (rows["dtype"] == dtype)]
+                for target in own:
+                    _line(panels[i, j], chosen[chosen["target"] == target["target"]], target["target"], styles)
+                _dress(panels[i, j], f"{op}, {dtype}")
+        figure.supxlabel("logit gap, max x − min x", color=_INK)
+        figure.supylabel("worst error ÷ stable bound", color=_INK)
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        legend = figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, labelcolor=_INK)
+        legend.set_in_layout(True)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = text.getvalue().replace(_INK, "currentColor")
+    return svg[svg.index("<svg") :]
+
+
+def _styles(own: list[dict[str, str]]) -> dict[str, tuple[str, str]]:
+    """A colour for each framework, a dash for each of its modes."""
+    frameworks = list(dict.fromkeys(t["framework"] for t in own))
+    styles = {}
+    for target in own:
+        mates = [t["target"] for t in own if t["framework"] == target["framework"]]
+        dash = _DASHES[mates.index(target["target"]) % len(_DASHES)]
+        styles[target["target"]] = (_COLOURS[frameworks.index(target["framework"]) % len(_COLOURS)], dash)
+    return styles
+
+
+def _line(panel: Axes, rows: pd.DataFrame, label: str, styles: dict[str, tuple[str, str]]) -> None:
+    colour, dash = styles[label]
+    # Zero and the tiniest gaps share the first bin; an exact answer is drawn on the floor.
+    gap = np.log2(rows["logit_gap"].clip(2.0**-10, 2.0**128))
+    worst = rows["error_over_bound"].clip(lower=_FLOOR).groupby((gap * 2).round() / 2).max()
+    panel.plot(2.0**worst.index.to_numpy(), worst.to_numpy(), dash, color=colour, label=label, linewidth=1.2)
+
+
+def _dress(panel: Axes, title: str) -> None:
+    panel.set_xscale("log", base=2)
+    panel.set_yscale("log", base=2)
+    panel.axhline(1.0, color=_INK, linewidth=0.8, linestyle=(0, (1, 2)))
+    panel.set_title(title, color=_INK, fontsize=9, loc="left")
+    panel.tick_params(colors=_INK, which="both")
+    panel.grid(visible=True, color=_INK, alpha=0.12, linewidth=0.5)
+    for side, spine in panel.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(_INK)

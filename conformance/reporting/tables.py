@@ -1,0 +1,134 @@
+"""Which tables does a record hold?  Plain pandas: every page and every printout is made from these."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from conformance.record import Record
+
+GRADES = ("exact", "faithful", "stable", "loose", "divergent")
+"""Best first."""
+
+SEVERITIES = ("none", "policy", "degraded", "violation")
+"""Mildest first."""
+
+FINDING = ["target", "op", "dtype", "family", "kind", "severity"]
+"""What makes two findings the same finding."""
+
+
+def findings(record: Record) -> pd.DataFrame:
+    """One row a finding: target, op, dtype, family, kind, severity, and what stands behind it.
+
+    Further columns: ``control``, ``cases`` (how many rows show it), ``worst`` (largest error over the
+    stable bound among them), ``detail``, ``witness`` (that of the shortest row that shows it), ``case``,
+    ``ledger`` (an entry's id, empty where no entry knows it).  Violations that no entry knows come first.
+    """
+    rows = [
+        {
+            **{name: row[name] for name in ("target", "op", "dtype", "family", "case")},
+            "kind": said["kind"],
+            "severity": said["severity"],
+            "ratio": row["error_over_bound"],
+            "detail": said["detail"],
+            "witness": said,
+            "length": _length(said),
+            "ledger": ledger,
+        }
+        for row in record.observations[record.observations["witness"] != ""].to_dict("records")
+        for said, ledger in zip(json.loads(row["witness"]), row["ledger"].split(";"), strict=True)
+    ]
+    if not rows:
+        return pd.DataFrame(columns=[*FINDING, "case", "control", "cases", "worst", "detail", "witness", "ledger"])
+    frame = pd.DataFrame(rows).sort_values("length", kind="stable")
+    grouped = frame.groupby(FINDING, sort=False)
+    found = grouped.agg(
+        cases=("case", "size"),
+        worst=("ratio", "max"),
+        case=("case", "first"),
+        detail=("detail", "first"),
+        witness=("witness", "first"),
+        # Unknown wins: one unexplained row makes the finding one to look at.
+        ledger=("ledger", "min"),
+    ).reset_index()
+    controls = {target["target"] for target in record.header["plan"]["targets"] if target["control"]}
+    found["control"] = found["target"].isin(controls)
+    found["rank"] = -found["severity"].map(SEVERITIES.index)
+    found["known"] = found["ledger"] != ""
+    found["size"] = -found["worst"].fillna(float("inf"))
+    order = ["control", "rank", "known", "size", "target", "op", "dtype", "family", "kind"]
+    return found.sort_values(order).drop(columns=["rank", "known", "size"]).reset_index(drop=True)
+
+
+def _length(said: dict[str, Any]) -> int:
+    row = said.get("input", [])
+    return len(row) if isinstance(row, list) else int(row["omitted"])
+
+
+def unexpected(record: Record) -> pd.DataFrame:
+    """The violations that no ledger entry knows: what makes the exit status 1."""
+    found = findings(record)
+    return found[(found["severity"] == "violation") & (found["ledger"] == "")]
+
+
+def worst(values: pd.Series, order: tuple[str, ...]) -> str:
+    """The last in the order of those that occur; empty where none does."""
+    present = set(values)
+    return next((name for name in reversed(order) if name in present), "")
+
+
+def matrix(record: Record, **only: str) -> pd.DataFrame:
+    """Targets × families: grade, severity, and counts, for all ops and dtypes or for those named.
+
+    Columns are a MultiIndex (family, what) with what in ``grade``, ``severity``, ``cases``,
+    ``violations``, ``unsupported``, ``known`` (whether the ledger knows every violation).
+    """
+    rows = record.observations
+    for name, value in only.items():
+        rows = rows[rows[name] == value]
+    cells = rows.groupby(["target", "family"], sort=False).apply(_cell, include_groups=False)
+    if cells.empty:
+        return pd.DataFrame()
+    table = cells.unstack("family").swaplevel(axis=1)
+    order = [t["target"] for t in record.header["plan"]["targets"] if t["target"] in table.index]
+    families = [name for name in record.header["plan"]["families"] if name in table.columns.get_level_values(0)]
+    return table.loc[order, families]
+
+
+def _cell(rows: pd.DataFrame) -> pd.Series:
+    violated = rows[rows["severity"] == "violation"]
+    unknown = [any(not entry for entry in ids.split(";")) for ids in violated["ledger"]]
+    return pd.Series(
+        {
+            "grade": worst(rows["grade"], GRADES),
+            "severity": worst(rows["severity"], SEVERITIES),
+            "cases": len(rows),
+            "violations": len(violated),
+            "unsupported": int((rows["outcome"] == "unsupported").sum()),
+            "known": not any(unknown),
+        }
+    )
+
+
+def targets(record: Record) -> pd.DataFrame:
+    """One row a target: cases asked, the worst grade, and how many cases have each severity."""
+    unknown = unexpected(record).groupby("target")["cases"].sum()
+    rows = []
+    for target in record.header["plan"]["targets"]:
+        mine = record.observations[record.observations["target"] == target["target"]]
+        counts = mine["severity"].value_counts()
+        rows.append(
+            {
+                "target": target["target"],
+                "control": target["control"],
+                "cases": int((mine["outcome"] != "unsupported").sum()),
+                "grade": worst(mine["grade"], GRADES),
+                **{name: int(counts.get(name, 0)) for name in SEVERITIES[1:]},
+                "unexpected": int(unknown.get(target["target"], 0)),
+                "error_over_bound": mine.loc[mine["grade"] != "divergent", "error_over_bound"].max(),
+            }
+        )
+    return pd.DataFrame(rows)
