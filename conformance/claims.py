@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from reference.bounds import bounds, flush_allowed, row_sum_bound
-from reference.truth import truth
 
 from conformance import frameworks
 from conformance.execution.ask import deaf, describe
 from conformance.frameworks import controls
+from conformance.values import Tier
+from reference.bounds import bounds, flush_allowed, row_sum_bound
 from reference.formats import FORMATS
+from reference.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-DTYPES = ("float64", "float32")
+DTYPES = {Tier.SMOKE: ("float32",), Tier.STANDARD: ("float64", "float32")}
+"""In which formats each tier asks the claims."""
+
 COLUMNS = ("claim", "statement", "target", "dtype", "verdict", "evidence")
 
 HOLDS, FAILS, NOT_ASKED = "holds", "fails", "not asked"
@@ -95,7 +98,6 @@ class Witness:
         """Normal logits in the format, always the same ones."""
         drawn = np.random.default_rng(1).standard_normal((count, n)) * scale
         return self.format.quantise(drawn)
-
 
     def used(self, op: str, x: Numbers, got: Numbers) -> float:
         """The largest share of its stable bound that an answer uses; a flushed subnormal is a policy, not an error."""

@@ -43,16 +43,16 @@ def cli() -> None:
     """Does a framework's softmax say what is true?"""
 
 
-def _many(*names: str, help: str) -> Callable[..., Any]:  # noqa: A002 - click's own word
-    return click.option(*names, multiple=True, help=f"{help}  May be repeated.")
+def _many(flag: str, name: str, metavar: str, text: str) -> Callable[..., Any]:
+    return click.option(flag, name, multiple=True, metavar=metavar, help=f"{text}  May be repeated.")
 
 
 @cli.command()
-@_many("--target", "targets", metavar="GLOB", help="Whom to ask: framework/mode/device, or its first parts.")
-@_many("--op", "ops", metavar="OP", help="softmax or log_softmax.")
-@_many("--dtype", "dtypes", metavar="DTYPE", help=f"{', '.join(FORMATS)}.")
-@_many("--family", "families", metavar="FAMILY", help="Which adversarial rows; see `conformance list families`.")
-@_many("--device", "devices", metavar="GLOB", help="cpu, cuda:0, 'cuda:*'.")
+@_many("--target", "targets", "GLOB", "Whom to ask: framework/mode/device, or its first parts.")
+@_many("--op", "ops", "OP", "softmax or log_softmax.")
+@_many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}.")
+@_many("--family", "families", "FAMILY", "Which adversarial rows; see `conformance list families`.")
+@_many("--device", "devices", "GLOB", "cpu, cuda:0, 'cuda:*'.")
 @click.option("--tier", default="standard", metavar="TIER", help=f"{' or '.join(selection.TIERS)}; default standard.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/latest"), show_default=True,
               help="Folder of the report.")  # fmt: skip

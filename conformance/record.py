@@ -100,7 +100,7 @@ class DuplicateTarget(RecordError):
     """Two records hold the same target."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record:
     """One run, or several merged.
 

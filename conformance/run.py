@@ -123,7 +123,7 @@ class Run:
         tasks: list[Task | claims.ClaimTask] = [
             Task(target, op, dtype, selection) for dtype in options.dtypes for op in options.ops for target in chosen
         ]
-        tasks += [claims.ClaimTask(target, dtype) for dtype in claims.DTYPES if dtype in options.dtypes
+        tasks += [claims.ClaimTask(target, dtype) for dtype in claims.DTYPES[options.tier] if dtype in options.dtypes
                   for target in chosen if not target.control]  # fmt: skip
         self._known += len(tasks)
         return tasks

@@ -6,8 +6,10 @@ y = t - log S, T = Σp|t|, and F = |t| + T + 2·k_exp + D(n):
 
 - softmax: |p̂ - p| ≤ (u·(F + 1) + v)·p + η;
 - log_softmax: |ŷ - y| ≤ v·|y| + u·(F + k_log·|log S| + |y|) + η;
-- softmax_vjp: |ĝ - g'| ≤ (u·(F + D(n) + 4) + v)·p·(|g| + Σp|g|) + η;
-- log_softmax_vjp: |ĝ - g'| ≤ (u·(F + D(n) + 4) + v)·(|g| + p·Σ|g|) + η.
+- with A = u·(F + k_exp + k_log·|log S| + |y| + 1) + v·(|y| + 1), the relative error of a p that was saved, or
+  recomputed from a saved ŷ, and Δ = u·(D(n) + 3) + v:
+  softmax_vjp: p·(|g| + Σp|g|)·(A + Δ) + p·ΣA·p|g| + η·(1 + Σ|g|);
+  log_softmax_vjp: |g|·Δ + p·Σ|g|·(A + Δ) + η·(1 + Σ|g|).
 """
 
 from __future__ import annotations
@@ -107,12 +109,18 @@ def bounds(
             fixed = _worst(grade, u, v, n, lambda d: parts.mean + 2 * K_EXP + d + K_LOG * parts.log_sum)
             return Bound(np.full_like(x, v), working * (parts.t + np.abs(parts.y)) + fixed + eta)
         if op in ("softmax_vjp", "log_softmax_vjp"):
-            g, p = np.abs(np.asarray(cotangent, dtype=np.float64)), parts.p
-            worst = _worst(grade, u, v, n, lambda d: parts.spread + 2 * d + 4)
-            size = p * (g + (p * g).sum(axis=axis, keepdims=True)) if op == "softmax_vjp" else (
-                g + p * g.sum(axis=axis, keepdims=True)
+            g, p, y = np.abs(np.asarray(cotangent, dtype=np.float64)), parts.p, np.abs(parts.y)
+            saved = _worst(grade, u, v, n, lambda d: parts.spread + d + K_EXP + K_LOG * parts.log_sum + y + 1) + v * (
+                y + 1
             )
-            return Bound(np.zeros_like(x), (worst + v) * size + eta)
+            after = _worst(grade, u, v, n, lambda d: np.full_like(x, d + 3)) + v
+            total = g.sum(axis=axis, keepdims=True)
+            if op == "softmax_vjp":
+                size = p * (g + (p * g).sum(axis=axis, keepdims=True))
+                error = size * (saved + after) + p * (saved * p * g).sum(axis=axis, keepdims=True)
+            else:
+                error = g * after + p * total * (saved + after)
+            return Bound(np.zeros_like(x), error + eta * (1 + total))
     raise ValueError(f"op: unknown {op!r}")
 
 
@@ -148,9 +156,7 @@ def _worst(grade: str, u: float, v: float, n: int, size: object) -> Numbers:
     return np.minimum(np.maximum(u * size(sequential(n)), v * size(blocked(n))), CAP)
 
 
-def row_sum_bound(
-    op: str, x: ArrayLike, axis: int = -1, *, format: Format, grade: BoundedGrade = "loose"
-) -> Numbers:
+def row_sum_bound(op: str, x: ArrayLike, axis: int = -1, *, format: Format, grade: BoundedGrade = "loose") -> Numbers:
     """The allowed |Σp̂ - 1|, or |Σexp(ŷ) - 1|, of each row (axis kept with length one).
 
     Each lane may be wrong by its own bound, so the sum by the sum of the bounds.

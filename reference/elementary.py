@@ -19,7 +19,7 @@ from reference.twofold import add, divide, fast_two_sum, multiply, scale, two_pr
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from reference.twofold import Numbers, Pair
+    from reference.twofold import Pair
 
 _STEPS = 64
 _DEGREE = 12

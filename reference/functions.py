@@ -22,36 +22,36 @@ if TYPE_CHECKING:
 
 
 def softmax_definition(x: ArrayLike, axis: int = -1) -> Numbers:
-    """p = exp(x) / Σexp(x); overflows from x = 710 on, and is 0/0 below x = -745."""
+    """P = exp(x) / Σexp(x); overflows from x = 710 on, and is 0/0 below x = -745."""
     e = np.exp(x)
     return np.asarray(e / e.sum(axis=axis, keepdims=True))
 
 
 def softmax_shifted(x: ArrayLike, axis: int = -1) -> Numbers:
-    """p = exp(x - m) / Σexp(x - m): the same number, and no exponent is positive."""
+    """P = exp(x - m) / Σexp(x - m): the same number, and no exponent is positive."""
     e = np.exp(x - np.max(x, axis=axis, keepdims=True))
     return np.asarray(e / e.sum(axis=axis, keepdims=True))
 
 
 def logsumexp(x: ArrayLike, axis: int = -1) -> Numbers:
-    """l = m + log Σexp(x - m), the axis kept with length one."""
+    """L = m + log Σexp(x - m), the axis kept with length one."""
     m = np.max(x, axis=axis, keepdims=True)
     return np.asarray(m + np.log(np.exp(x - m).sum(axis=axis, keepdims=True)))
 
 
 def softmax_logsumexp(x: ArrayLike, axis: int = -1) -> Numbers:
-    """p = exp(x - l): one error of size u·|l| stands in the exponent, and becomes relative in p."""
+    """P = exp(x - l): one error of size u·|l| stands in the exponent, and becomes relative in p."""
     return np.asarray(np.exp(x - logsumexp(x, axis)))
 
 
 def log_softmax_shifted(x: ArrayLike, axis: int = -1) -> Numbers:
-    """y = (x - m) - log Σexp(x - m)."""
+    """Y = (x - m) - log Σexp(x - m)."""
     t = np.asarray(x - np.max(x, axis=axis, keepdims=True))
     return np.asarray(t - np.log(np.exp(t).sum(axis=axis, keepdims=True)))
 
 
 def log_softmax_logsumexp(x: ArrayLike, axis: int = -1) -> Numbers:
-    """y = x - l: where |x| is large, log Σ is lost in the rounding of l."""
+    """Y = x - l: where |x| is large, log Σ is lost in the rounding of l."""
     return np.asarray(x - logsumexp(x, axis))
 
 

@@ -151,7 +151,9 @@ def truth(
         if op.endswith("_vjp"):
             if cotangent is None:
                 raise ValueError(f"cotangent: {op} needs one")
-            high, low, exponent, error, undefined = _vjp(op, x, axis, _floating(cotangent, "cotangent").reshape(x.shape))
+            high, low, exponent, error, undefined = _vjp(
+                op, x, axis, _floating(cotangent, "cotangent").reshape(x.shape)
+            )
         else:
             high, low, exponent, undefined = _forward(op, x, axis)
             error = np.where(np.isfinite(high) & (high != 0), RELATIVE_ERROR, 0.0)
@@ -166,7 +168,7 @@ def _floating(x: ArrayLike, name: str) -> Numbers:
 
 
 def _rows(x: Numbers, axis: int) -> tuple[Pair, Any, NDArray[np.bool_], NDArray[np.bool_]]:
-    """t = x - max x as a pair and an exponent; which lanes are -inf beside finite ones; which are undefined."""
+    """T = x - max x as a pair and an exponent; which lanes are -inf beside finite ones; which are undefined."""
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     undefined = np.broadcast_to(np.isinf(top), x.shape)
     masked = (x == -np.inf) & ~undefined

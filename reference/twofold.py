@@ -55,7 +55,7 @@ def two_product(a: Numbers, b: Numbers) -> Pair:
 
 
 def add(x: Pair, y: Pair) -> Pair:
-    """x + y, relative error below 3u² + 13u³ (JMP, AccurateDWPlusDW)."""
+    """X + y, relative error below 3u² + 13u³ (JMP, AccurateDWPlusDW)."""
     s, e = two_sum(x[0], y[0])
     t, f = two_sum(x[1], y[1])
     s, e = fast_two_sum(s, e + t)
@@ -69,7 +69,7 @@ def multiply(x: Pair, y: Pair) -> Pair:
 
 
 def divide(x: Pair, y: Pair) -> Pair:
-    """x / y, relative error below 15u² + 56u³ (JMP, DWDivDW2)."""
+    """X / y, relative error below 15u² + 56u³ (JMP, DWDivDW2)."""
     q = x[0] / y[0]
     p, e = two_product(q, y[0])
     p, e = fast_two_sum(p, e + q * y[1])

@@ -44,16 +44,8 @@ SIZE_ONE = (
 CENTRE, SCALE = 1000.0, 8.0
 """Beyond log(max) of every format, and spread over a few of its units."""
 
-SMOKE = {
-    ((3, 33), 0),
-    ((3, 33), 1),
-    ((2, 3, 33), -2),
-    ((2, 3, 4, 33), 1),
-    ((33, 1), 1),
-    ((3, 33), 2),
-    ((2, 3, 33), -4),
-}
-"""Shape and axis of the smoke tier."""
+SMOKE = {((3, 33), 0), ((2, 3, 33), -2), ((2, 3, 4, 33), 1), ((3, 33), 2)}
+"""Shape and axis of the smoke tier: few, since each is one compilation for every op, dtype and compiled mode."""
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from reference.bounds import bounds, flush_allowed
 from reference.truth import truth
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-    from reference.bounds import Bound
-    from reference.truth import Truth
 
     from conformance.values import Batch
+    from reference.bounds import Bound
     from reference.formats import Format
+    from reference.truth import Truth
 
     Lanes = NDArray[np.bool_]
     Numbers = NDArray[np.float64]

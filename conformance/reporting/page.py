@@ -115,4 +115,7 @@ def _naive(found: pd.DataFrame) -> dict[str, int]:
     """How many findings the textbook definition has on logits of ±1000, beside the frameworks' own functions."""
     hostile = found[(found["family"] == "magnitude") & (found["severity"] == "violation")]
     naive = hostile["target"].str.contains("/definition/")
-    return {"definition": int(hostile.loc[naive, "cases"].sum()), "own": int(hostile.loc[~hostile["control"], "cases"].sum())}
+    return {
+        "definition": int(hostile.loc[naive, "cases"].sum()),
+        "own": int(hostile.loc[~hostile["control"], "cases"].sum()),
+    }

@@ -73,7 +73,7 @@ def _line(panel: Axes, rows: pd.DataFrame, label: str, styles: dict[str, tuple[s
     # Zero and the tiniest gaps share the first bin; an exact answer is drawn on the floor.
     gap = np.log2(rows["logit_gap"].clip(2.0**-10, 2.0**128))
     worst = rows["error_over_bound"].clip(lower=_FLOOR).groupby((gap * 2).round() / 2).max()
-    panel.plot(2.0**worst.index.to_numpy(), worst.to_numpy(), dash, color=colour, label=label, linewidth=1.2)
+    panel.plot(2.0 ** worst.index.to_numpy(), worst.to_numpy(), dash, color=colour, label=label, linewidth=1.2)
 
 
 def _dress(panel: Axes, title: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ FINDING = ["target", "op", "dtype", "family", "kind", "severity"]
 """What makes two findings the same finding."""
 
 
+@lru_cache(maxsize=1)
 def findings(record: Record) -> pd.DataFrame:
     """One row a finding: target, op, dtype, family, kind, severity, and what stands behind it.
 
@@ -89,7 +91,28 @@ def matrix(record: Record, **only: str) -> pd.DataFrame:
     rows = record.observations
     for name, value in only.items():
         rows = rows[rows[name] == value]
-    cells = rows.groupby(["target", "family"], sort=False).apply(_cell, include_groups=False)
+    facts = pd.DataFrame(
+        {
+            "target": rows["target"],
+            "family": rows["family"],
+            "grade": rows["grade"].map({name: i for i, name in enumerate(GRADES)}).fillna(-1).astype(int),
+            "severity": rows["severity"].map(SEVERITIES.index),
+            "violations": rows["severity"] == "violation",
+            "unsupported": rows["outcome"] == "unsupported",
+            "unknown": _unknown(rows),
+        }
+    )
+    cells = facts.groupby(["target", "family"], sort=False).agg(
+        grade=("grade", "max"),
+        severity=("severity", "max"),
+        cases=("grade", "size"),
+        violations=("violations", "sum"),
+        unsupported=("unsupported", "sum"),
+        unknown=("unknown", "sum"),
+    )
+    cells["grade"] = cells["grade"].map({-1: "", **dict(enumerate(GRADES))})
+    cells["severity"] = cells["severity"].map(dict(enumerate(SEVERITIES)))
+    cells["known"] = cells.pop("unknown") == 0
     if cells.empty:
         return pd.DataFrame()
     table = cells.unstack("family").swaplevel(axis=1)
@@ -98,24 +121,15 @@ def matrix(record: Record, **only: str) -> pd.DataFrame:
     return table.loc[order, families]
 
 
-def _cell(rows: pd.DataFrame) -> pd.Series:
-    violated = rows[rows["severity"] == "violation"]
-    unknown = [any(not entry for entry in ids.split(";")) for ids in violated["ledger"]]
-    return pd.Series(
-        {
-            "grade": worst(rows["grade"], GRADES),
-            "severity": worst(rows["severity"], SEVERITIES),
-            "cases": len(rows),
-            "violations": len(violated),
-            "unsupported": int((rows["outcome"] == "unsupported").sum()),
-            "known": not any(unknown),
-        }
-    )
+def _unknown(observations: pd.DataFrame) -> pd.Series:
+    """Whether a row is violated in a way that no ledger entry knows."""
+    violated = observations["severity"] == "violation"
+    missing = ("," + observations["ledger"].str.replace(";", ",") + ",").str.contains(",,", regex=False)
+    return violated & missing
 
 
 def targets(record: Record) -> pd.DataFrame:
     """One row a target: cases asked, the worst grade, and how many cases have each severity."""
-    unknown = unexpected(record).groupby("target")["cases"].sum()
     rows = []
     for target in record.header["plan"]["targets"]:
         mine = record.observations[record.observations["target"] == target["target"]]
@@ -127,7 +141,7 @@ def targets(record: Record) -> pd.DataFrame:
                 "cases": int((mine["outcome"] != "unsupported").sum()),
                 "grade": worst(mine["grade"], GRADES),
                 **{name: int(counts.get(name, 0)) for name in SEVERITIES[1:]},
-                "unexpected": int(unknown.get(target["target"], 0)),
+                "unexpected": int(_unknown(mine).sum()),
                 "error_over_bound": mine.loc[mine["grade"] != "divergent", "error_over_bound"].max(),
             }
         )

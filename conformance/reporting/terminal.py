@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -27,14 +28,20 @@ def summary(record: Record, console: Console) -> None:
     own = unexpected[~unexpected["control"]]
     for finding in own.head(_SHOWN).to_dict("records"):
         where = f"{finding['target']} {finding['op']} {finding['dtype']} {finding['family']}"
-        console.print(Text.assemble(("unexpected ", "bold red"), (where, "bold"), f" {finding['kind']}: {finding['detail']}"))
+        console.print(
+            Text.assemble(("unexpected ", "bold red"), (where, "bold"), f" {finding['kind']}: {finding['detail']}")
+        )
     if len(own) > _SHOWN:
         console.print(f"… and {len(own) - _SHOWN} more unexpected findings, in the report", highlight=False)
     for name in record.footer["stale_ledger"]:
-        console.print(Text.assemble(("stale ", "bold red"), f"ledger entry {name}: its finding is gone; delete or narrow it"))
+        console.print(
+            Text.assemble(("stale ", "bold red"), f"ledger entry {name}: its finding is gone; delete or narrow it")
+        )
     for name, why in record.header["plan"]["absent"].items():
         console.print(f"not asked: {name} ({why})", highlight=False)
-    console.print(f"not proved by the tier {record.header['tier']}: {record.header['tier_proves_not']}", highlight=False)
+    console.print(
+        f"not proved by the tier {record.header['tier']}: {record.header['tier_proves_not']}", highlight=False
+    )
     if not record.footer["complete"]:
         console.print(Text("incomplete: the run was interrupted; this is what was done", style="bold red"))
 
@@ -42,11 +49,16 @@ def summary(record: Record, console: Console) -> None:
 def _table(record: Record) -> Table:
     header = record.header
     seconds = record.footer["seconds"]
-    table = Table(title=f"tier {header['tier']}, {record.footer['rows']:,} observations, {seconds:.0f} s", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        title=f"tier {header['tier']}, {record.footer['rows']:,} observations, {seconds:.0f} s",
+        title_justify="left",
+    )
     table.add_column("target", no_wrap=True)
     table.add_column("cases", justify="right")
-    table.add_column("worst grade")
-    for name in ("violated", "of them new", "degraded", "policy"):
+    table.add_column("worst")
+    for name in ("violated", "new", "degraded", "policy"):
         table.add_column(name, justify="right")
     rows = tables.targets(record).to_dict("records")
     for i, row in enumerate(rows):
@@ -96,7 +108,10 @@ def _witness(said: dict[str, Any]) -> list[str]:
     values = (str(said["index"]), logit, said["got"], said["expected"], said["bound"])
     decimal = ("", *(_decimal(value) for value in values[1:]))
     width = [max(map(len, column)) for column in zip(heads, values, decimal, strict=True)]
-    return ["    " + "  ".join(text.rjust(w) for text, w in zip(line, width, strict=True)) for line in (heads, values, decimal)]
+    return [
+        "    " + "  ".join(text.rjust(w) for text, w in zip(line, width, strict=True))
+        for line in (heads, values, decimal)
+    ]
 
 
 def _decimal(text: str) -> str:

@@ -20,7 +20,7 @@ every_tier = pytest.mark.parametrize("tier", Tier, ids=lambda tier: tier.name.lo
 BUDGET = {Tier.SMOKE: (50, 80, 5_000), Tier.STANDARD: (300, 550, 400_000)}
 """Fewest rows, most rows and most elements of a format."""
 
-SHAPES_BUDGET = {Tier.SMOKE: 7, Tier.STANDARD: 40}
+SHAPES_BUDGET = {Tier.SMOKE: 4, Tier.STANDARD: 40}
 """Most pairs of shape and axis that are asked one by one."""
 
 

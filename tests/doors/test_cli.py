@@ -91,7 +91,9 @@ def test_a_run_leaves_a_whole_report(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", frameworks.names())
-def test_a_named_target_that_is_not_here_is_an_error(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_named_target_that_is_not_here_is_an_error(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """An H100's worth of devices is more than any machine of ours has: cuda:15 is never there."""
     try:
         known = frameworks.load(name).devices()

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference.truth import truth
 
 from conformance.judgement import Judge
 from conformance.judgement.checks import OUTCOME_KINDS, all_checks, kinds
@@ -24,6 +23,7 @@ from conformance.values import (
     Unsupported,
 )
 from reference.formats import FORMATS
+from reference.truth import truth
 
 
 def batch(rows: Any, op: str = "softmax", dtype: str = "float32", **more: Any) -> Batch:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from conformance.judgement.checks import lost_normal
 from conformance.values import Severity
 
 if TYPE_CHECKING:
@@ -15,9 +16,9 @@ SEVERITY = Severity.VIOLATION
 
 
 def find(answer: Answer) -> Lanes:
-    """Measured lanes beyond every bound."""
+    """Measured lanes beyond every bound; a normal number lost to zero is a finding of its own kind."""
     within = (answer.error_over_loose <= 1) | (answer.error_over_stable <= 1) | (answer.error_ulps < 1)
-    return np.asarray(answer.measured & ~within)
+    return np.asarray(answer.measured & ~within & ~lost_normal.find(answer))
 
 
 def detail(answer: Answer, index: tuple[Any, ...]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.judgement.checks import accuracy
+from conformance.judgement.checks import accuracy, lost_normal
 from conformance.values import Severity
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ SEVERITY = Severity.DEGRADED
 def find(answer: Answer) -> Lanes:
     """Measured lanes beyond the stable bound and within the loose one."""
     stable = (answer.error_over_stable <= 1) | (answer.error_ulps < 1)
-    return np.asarray(answer.measured & ~stable & ~accuracy.find(answer))
+    return np.asarray(answer.measured & ~stable & ~accuracy.find(answer) & ~lost_normal.find(answer))
 
 
 def detail(answer: Answer, index: tuple[Any, ...]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from reference.bounds import CAP, row_sum_bound
-from reference.twofold import total
 
 from conformance.values import Severity
+from reference.bounds import CAP, row_sum_bound
+from reference.twofold import total
 
 if TYPE_CHECKING:
     from conformance.judgement.answer import Answer, Lanes, Numbers
@@ -34,7 +34,9 @@ def find(answer: Answer) -> Lanes:
     # Flushed lanes are missing from the sum; but a row that lost half of itself is no distribution.
     p = np.abs(answer.expected) if batch.op == "softmax" else np.zeros_like(answer.got)
     flushed = np.where(answer.flushed, p, 0.0).sum(axis=answer.axis, keepdims=True)
-    off = np.abs(excess(answer)) > allowed + np.minimum(flushed, CAP)
+    # A row with a misplaced NaN or infinity has that finding already, and no sum.
+    finite = ~answer.nonfinite_wrong.any(axis=answer.axis, keepdims=True)
+    off = finite & (np.abs(excess(answer)) > allowed + np.minimum(flushed, CAP))
     return np.broadcast_to(off, answer.got.shape)
 
 
