@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -124,7 +124,7 @@ def _judge() -> Judge:
 
 def perform(task: Task) -> Result:
     """Ask and judge one task in this process."""
-    timing: Counter[str] = Counter()
+    timing: defaultdict[str, float] = defaultdict(float)
     start = time.perf_counter()
 
     def lap(name: str) -> None:

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from conformance.suite import Suite
 
 
-class UnknownDivergence(AssertionError):  # noqa: N818 - a noun of the problem
+class UnknownDivergence(AssertionError):
     """A violation that no ledger entry knows."""
 
 
-class KnownDivergence(AssertionError):  # noqa: N818 - a noun of the problem
+class KnownDivergence(AssertionError):
     """Every violation found is one that the ledger knows."""
 
 
-class StaleEntry(AssertionError):  # noqa: N818 - a noun of the problem
+class StaleEntry(AssertionError):
     """A ledger entry whose finding was looked for and is gone."""
 
 

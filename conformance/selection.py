@@ -33,14 +33,14 @@ PROVES_NOT = {
 """What a clean run of each tier does not prove; printed by every door."""
 
 
-class UnknownName(Exception):  # noqa: N818 - a noun of the problem
+class UnknownName(Exception):
     """A name that means nothing here; the message lists the names there are."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         super().__init__(f"unknown {what} {name!r}; known: {', '.join(known)}")
 
 
-class MissingTarget(Exception):  # noqa: N818 - a noun of the problem
+class MissingTarget(Exception):
     """A target that was asked for and is not here; the message says why."""
 
 

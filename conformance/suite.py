@@ -14,6 +14,7 @@ import pandas as pd
 
 from conformance import cases, engine, ledger
 from conformance.execution.environment import this_platform
+from conformance.frameworks import controls
 from conformance.judgement.checks import severity_of
 from conformance.record import COLUMNS
 from conformance.selection import MissingTarget, matches, wanted_frameworks
@@ -79,7 +80,7 @@ class Suite:
                 yield Item(Target(said.framework, "", ""), absent=f"{said.framework}: {said.absent}")
         for target in self.targets:
             for op in self.ops:
-                if target.control and engine.controls.CONTROLS[target.mode].get(op) is None:
+                if target.control and controls.CONTROLS[target.mode].get(op) is None:
                     continue
                 for dtype in self.dtypes:
                     for family in self.families:

@@ -23,6 +23,8 @@ import numpy as np
 from reference.functions import softmax_shifted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from reference.formats import Format
@@ -148,12 +150,11 @@ class _Parts:
         return _Parts(size, p, t - log_sum, mean, np.abs(log_sum), size + mean + 2 * K_EXP)
 
 
-def _worst(grade: str, u: float, v: float, n: int, size: object) -> Numbers:
+def _worst(grade: str, u: float, v: float, n: int, size: Callable[[float], Numbers]) -> Numbers:
     """Unit roundoff times growth, by the reading of the grade."""
-    assert callable(size)
     if grade == "stable":
         return np.asarray(u * size(blocked(n)))
-    return np.minimum(np.maximum(u * size(sequential(n)), v * size(blocked(n))), CAP)
+    return np.asarray(np.minimum(np.maximum(u * size(sequential(n)), v * size(blocked(n))), CAP))
 
 
 def row_sum_bound(op: str, x: ArrayLike, axis: int = -1, *, format: Format, grade: BoundedGrade = "loose") -> Numbers:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reference.twofold import add, divide, fast_two_sum, multiply, scale, two_product, two_sum
+from reference.twofold import add, constant, divide, fast_two_sum, multiply, scale, two_product, two_sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def exp(t: Pair) -> tuple[Pair, NDArray[np.int64]]:
     low = np.where(high == t[0], t[1], 0.0)
     k = np.rint(high / float(_LOG2))
     r = add(two_sum(high, -k * _LEADING), (low, np.zeros_like(low)))
-    p, e = two_product(k, np.float64(_REST[0]))
+    p, e = two_product(k, np.asarray(_REST[0]))
     r = add(r, fast_two_sum(-p, -(e + k * _REST[1])))
     # Horner; the leading terms in pairs, the far ones need no more than float64.
     far = np.full_like(r[0], _TAYLOR[_DEGREE][0])
@@ -63,10 +63,10 @@ def exp(t: Pair) -> tuple[Pair, NDArray[np.int64]]:
         far = far * r[0] + _TAYLOR[j][0]
     value: Pair = (far, np.zeros_like(far))
     for j in range(6, -1, -1):
-        value = add(multiply(value, r), (np.float64(_TAYLOR[j][0]), np.float64(_TAYLOR[j][1])))
+        value = add(multiply(value, r), constant(*_TAYLOR[j]))
     index = k.astype(np.int64)
-    j = index % _STEPS
-    return multiply(value, (_TABLE[0][j], _TABLE[1][j])), index // _STEPS
+    step = index % _STEPS
+    return multiply(value, (_TABLE[0][step], _TABLE[1][step])), index // _STEPS
 
 
 def log1p(r: Pair, exponent: NDArray[np.int64]) -> tuple[Pair, NDArray[np.int64]]:
@@ -78,17 +78,17 @@ def log1p(r: Pair, exponent: NDArray[np.int64]) -> tuple[Pair, NDArray[np.int64]
     tiny = exponent < -200  # there log(1 + r) = r(1 - r/2 + …) is r to 2**-200
     plain = scale(r, np.where(tiny, 0, exponent))
     small = plain[0] < 2.0**-6
-    s = divide(plain, add((np.float64(2.0), np.float64(0.0)), plain))
+    s = divide(plain, add(constant(2.0), plain))
     s = np.where(small, s[0], 0.0), np.where(small, s[1], 0.0)
     square = multiply(s, s)
     series: Pair = (np.full_like(s[0], _ODD[-1][0]), np.zeros_like(s[0]))
-    for high, low in reversed(_ODD[:-1]):
-        series = add(multiply(series, square), (np.float64(high), np.float64(low)))
+    for odd in reversed(_ODD[:-1]):
+        series = add(multiply(series, square), constant(*odd))
     near = multiply(series, (2 * s[0], 2 * s[1]))
-    whole = add((np.float64(1.0), np.float64(0.0)), plain)
+    whole = add(constant(1.0), plain)
     z = np.log(whole[0])
     back, shift = exp((-z, np.zeros_like(z)))
-    w = add(multiply(whole, scale(back, shift)), (np.float64(-1.0), np.float64(0.0)))
+    w = add(multiply(whole, scale(back, shift)), constant(-1.0))
     # |w| ≤ 2**-50: log(1 + w) = w - w²/2 + O(2**-150), and w² needs only float64.
     far = add((z, np.zeros_like(z)), add(w, (-0.5 * w[0] * w[0], np.zeros_like(z))))
     value = tuple(np.where(tiny, r[i], np.where(small, near[i], far[i])) for i in (0, 1))

@@ -85,7 +85,7 @@ class Format:
         with np.errstate(invalid="ignore", over="ignore"):
             rounded = np.ldexp(np.rint(np.ldexp(x, -exponent)), exponent)
             overflow = np.abs(rounded) > self.max
-        return np.where(overflow, np.copysign(np.inf, x), rounded)
+        return np.asarray(np.where(overflow, np.copysign(np.inf, x), rounded))
 
     def encode(self, x: ArrayLike) -> NDArray[Any]:
         """Hand float64 numbers over in the storage dtype, bit for bit.
@@ -114,8 +114,10 @@ class Format:
             raise TypeError(f"{self.name} is stored as {self.storage}, not {stored.dtype}")
         if self.name == "bfloat16":
             wide = (stored.astype(np.uint32) << np.uint32(16)).view(np.float32)
-            return wide.astype(np.float64).reshape(stored.shape)
-        return stored.astype(np.float64)
+            with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+                return wide.astype(np.float64).reshape(stored.shape)
+        with np.errstate(invalid="ignore"):
+            return stored.astype(np.float64)
 
 
 FORMATS: dict[str, Format] = {

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from reference.elementary import exp, log1p
-from reference.twofold import add, divide, multiply, scale, total, two_sum
+from reference.twofold import add, constant, divide, multiply, scale, total, two_sum
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -80,12 +80,12 @@ class Truth:
         with np.errstate(all="ignore"):
             high, low, quantum = self._in_quanta(format)
             whole = np.rint(high)
-            rest = (high - whole) + low
-            away = np.where(rest == 0, high - whole, rest)
-            odd = np.fmod(whole, 2) != 0
-            step = np.where(np.abs(rest) > 0.5, np.sign(rest), 0.0)
-            # rint decided a tie of the high part alone; the low part may say it was none.
-            step = np.where((np.abs(rest) == 0.5) & odd, np.sign(away), step)
+            # Rounded once by the high part; the low part may say that it was a step too few.
+            rest, tail = two_sum(high - whole, low)
+            half = np.abs(rest) == 0.5
+            beyond = (np.abs(rest) > 0.5) | (half & (np.sign(tail) == np.sign(rest)))
+            tie = half & (tail == 0) & (np.fmod(whole, 2) != 0)
+            step = np.where(beyond | tie, np.sign(rest), 0.0)
             value = np.ldexp(whole + step, quantum)
             value = np.where(np.abs(value) > format.max, np.copysign(np.inf, value), value)
         return np.where(np.isfinite(self.high), value, self.high)
@@ -157,7 +157,9 @@ def truth(
         else:
             high, low, exponent, undefined = _forward(op, x, axis)
             error = np.where(np.isfinite(high) & (high != 0), RELATIVE_ERROR, 0.0)
-    return Truth(*(part.reshape(shape) for part in (high, low, exponent, error, undefined)))
+    return Truth(
+        high.reshape(shape), low.reshape(shape), exponent.reshape(shape), error.reshape(shape), undefined.reshape(shape)
+    )
 
 
 def _floating(x: ArrayLike, name: str) -> Numbers:
@@ -186,23 +188,28 @@ def _forward(op: str, x: Numbers, axis: int) -> tuple[Numbers, Numbers, NDArray[
         return x, x, x.astype(np.int64), x.astype(bool)
     t, t_exponent, masked, undefined = _rows(x, axis)
     e, e_exponent = exp(scale(t, t_exponent))
-    e = tuple(np.where(masked, 0.0, part) for part in e)
+    zero = np.zeros_like(x)
+    e = _where(masked, (zero, zero), e)
     others, others_exponent = _sum_of_the_others(x, e, e_exponent, axis)
     if op == "softmax":
         # Where the others are far below, they are far below the last bit of 1 too.
-        s = add((np.float64(1.0), np.float64(0.0)), scale(others, others_exponent))
+        s = add(constant(1.0), scale(others, others_exponent))
         value, exponent = divide(e, s), e_exponent
-        value = tuple(np.where(masked, 0.0, part) for part in value)
+        value = _where(masked, (zero, zero), value)
     else:
         log, log_exponent = log1p(others, others_exponent)
         here = scale(log, log_exponent - t_exponent)
         value = add(t, (-here[0], -here[1]))
         won = t[0] == 0
-        value = tuple(np.where(won, -log[i], value[i]) for i in (0, 1))
+        value = _where(won, (-log[0], -log[1]), value)
         exponent = np.where(won, log_exponent, t_exponent)
-        value = (np.where(masked, -np.inf, value[0]), np.where(masked, 0.0, value[1]))
+        value = _where(masked, (zero - np.inf, zero), value)
     high = np.where(undefined | np.isnan(x).any(axis=axis, keepdims=True), np.nan, value[0])
-    return high, value[1], np.broadcast_to(exponent, x.shape).astype(np.int64), undefined & ~np.isnan(high * 0 + x)
+    return high, value[1], np.broadcast_to(exponent, x.shape).astype(np.int64), undefined
+
+
+def _where(lanes: NDArray[np.bool_], x: Pair, y: Pair) -> Pair:
+    return np.where(lanes, x[0], y[0]), np.where(lanes, x[1], y[1])
 
 
 def _sum_of_the_others(x: Numbers, e: Any, exponent: NDArray[np.int64], axis: int) -> tuple[Pair, NDArray[np.int64]]:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 _SPLITTER = 2.0**27 + 1
 
 
+def constant(high: float, low: float = 0.0) -> Pair:
+    """A number as a pair of 0-d arrays."""
+    return np.asarray(high), np.asarray(low)
+
+
 def two_sum(a: Numbers, b: Numbers) -> Pair:
     """Fl(a + b) and its exact error, for any order of size."""
     s = a + b

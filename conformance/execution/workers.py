@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pebble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _last_words(log: Path) -> str:
     return lines[-1][:200] if lines else ""
 
 
-class _Stopped(Exception):  # noqa: N818 - it is not an error, it is the end
+class _Stopped(Exception):
     """The consumer went away."""
 
 
@@ -113,7 +113,7 @@ class _Crew:
             for task in tasks:
                 self.events.put(self._one(pool, key, task, self.perform, log))
         finally:
-            pool.stop()
+            pool.stop()  # type: ignore[no-untyped-call]  # pebble annotates it only in part
             pool.join()
 
     def _one(self, pool: pebble.ProcessPool, key: str, task: Any, call: Callable[[Any], Any], log: Path) -> Done | Lost:
@@ -139,7 +139,7 @@ def drive(
     *,
     jobs: int,
     timeout: float,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Run ``first(key)``, then ``perform(task)`` for each task of ``then(key, result)``, a worker a key.
 
     ``first`` and ``perform`` run in the worker and must be importable; ``then`` runs here.  At most

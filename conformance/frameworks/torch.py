@@ -59,7 +59,7 @@ class Torch(Framework):
         return dtype, tensor.numpy().copy()
 
     def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002 - tensors know theirs
-        forward = getattr(self.torch, op.removesuffix("_vjp"))
+        forward: Callable[..., Any] = getattr(self.torch, op.removesuffix("_vjp"))
         if mode == "compile":
             forward = self._compiled(forward)
         if not op.endswith("_vjp"):

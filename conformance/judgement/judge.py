@@ -9,6 +9,7 @@ import numpy as np
 
 from conformance.judgement import checks
 from conformance.judgement.answer import Answer, Question
+from conformance.judgement.checks import row_sum
 from conformance.values import (
     Answered,
     Crashed,
@@ -92,7 +93,7 @@ def _judge_lanes(answer: Answer, batch: Batch, *, wrote_input: bool) -> list[Jud
     grades = _grades(answer, by_case)
     ulps = np.where(by_case(answer.measured), by_case(answer.error_ulps), -1.0)
     ratio = np.where(by_case(answer.measured), by_case(answer.error_over_stable), -1.0)
-    sums = by_case(np.abs(checks.row_sum.excess(answer)))
+    sums = by_case(np.abs(row_sum.excess(answer)))
     policies = _policies(answer, by_case)
     odd_expected, odd_got = by_case(~np.isfinite(answer.expected)), by_case(~np.isfinite(answer.got))
     judgements = []
@@ -162,7 +163,7 @@ def _finding(
     worst = int(np.argmax(np.where(lanes, np.nan_to_num(ratio[i], nan=np.inf), -2.0)))
     flat = i * lanes.size + worst
     index = np.unravel_index(flat, batch.values.shape)
-    row_at = list(index)
+    row_at: list[Any] = list(index)
     row_at[batch.axis] = slice(None)
     row = batch.values[tuple(row_at)]
     truth, bound = answer.question.truth, answer.question.stable

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-class BadLedger(Exception):  # noqa: N818 - a noun of the problem
+class BadLedger(Exception):
     """A ledger file does not say what it must; the message names file, entry and field."""
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def grouped(record: Record) -> list[dict[str, Any]]:
-    """One dictionary a claim: slug, statement, a one-line verdict, and its answers (target, dtype, verdict, evidence)."""
+    """One dictionary a claim: slug, statement, verdict in a line, answers (target, dtype, verdict, evidence)."""
     found = []
     for (slug, statement), rows in record.claims.groupby(["claim", "statement"], sort=False):
         counts = rows["verdict"].value_counts()
@@ -24,13 +24,13 @@ def grouped(record: Record) -> list[dict[str, Any]]:
 def markdown(record: Record) -> str:
     """The page ``docs/claims.md``."""
     versions = {t["framework"]: t["version"] for t in record.header["plan"]["targets"]}
+    asked = f"Asked on {record.header['started'][:10]} of {', '.join(f'{k} {v}' for k, v in versions.items())}"
     lines = [
         "# Claims about softmax, asked of every target",
         "",
         "<!-- Made by `conformance report reports/latest --claims docs/claims.md`; do not edit. -->",
         "",
-        f"Asked on {record.header['started'][:10]} of {', '.join(f'{k} {v}' for k, v in versions.items())} "
-        f"on {record.header['environment']['platform']}.",
+        f"{asked} on {record.header['environment']['platform']}.",
         "A claim can be false of a target that conforms; the evidence says why.",
         "",
         "| claim | verdict |",

@@ -78,7 +78,7 @@ def _cells(record: Record) -> str:
     return json.dumps(listed, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _card(row: dict[str, Any]) -> dict[str, Any]:
+def _card(row: dict[Any, Any]) -> dict[str, Any]:
     """A finding as the page shows it: numbers in decimal beside hex."""
     witness = row["witness"]
     logits = witness.get("input")

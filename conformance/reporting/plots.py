@@ -8,7 +8,7 @@ is kept.  Text and axes are drawn in ``currentColor``, so light and dark pages n
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -35,7 +35,7 @@ def error_against_gap(record: Record) -> str:
     own = [t for t in record.header["plan"]["targets"] if not t["control"]]
     rows = rows[rows["target"].isin([t["target"] for t in own]) & rows["error_over_bound"].notna()]
     ops, dtypes = record.header["plan"]["ops"], record.header["plan"]["dtypes"]
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "conformance", "font.family": "sans-serif", "font.size": 9}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "conformance", "font.family": "sans-serif", "font.size": 9}
     with mpl.rc_context(settings):
         figure = Figure(figsize=(10, 0.9 + 2.0 * len(dtypes)), layout="constrained")
         panels = figure.subplots(len(dtypes), len(ops), sharex=True, sharey=True, squeeze=False)

@@ -30,13 +30,14 @@ def verdict(record: Record) -> str:
 def markdown(record: Record) -> str:
     """The file ``summary.md``."""
     header = record.header
+    machine = f"{header['environment']['cpu']} ({header['environment']['platform']})"
+    asked = f"Tier {header['tier']}, seed {header['seed']}, {header['started']}, {machine}"
     lines = [
         "# softmax conformance",
         "",
         verdict(record),
         "",
-        f"Tier {header['tier']}, seed {header['seed']}, {header['started']}, {header['environment']['cpu']} "
-        f"({header['environment']['platform']}), suite {header['suite_version']}.",
+        f"{asked}, suite {header['suite_version']}.",
         f"Not proved: {header['tier_proves_not']}.",
         "",
     ]

@@ -115,10 +115,10 @@ def matrix(record: Record, **only: str) -> pd.DataFrame:
     cells["known"] = cells.pop("unknown") == 0
     if cells.empty:
         return pd.DataFrame()
-    table = cells.unstack("family").swaplevel(axis=1)
+    table = pd.DataFrame(cells.unstack("family")).swaplevel(axis=1)
     order = [t["target"] for t in record.header["plan"]["targets"] if t["target"] in table.index]
     families = [name for name in record.header["plan"]["families"] if name in table.columns.get_level_values(0)]
-    return table.loc[order, families]
+    return pd.DataFrame(table.loc[order, families])
 
 
 def _unknown(observations: pd.DataFrame) -> pd.Series:

@@ -93,11 +93,9 @@ def explain(observations: pd.DataFrame) -> str:
     first = json.loads(ordered["witness"].iloc[0])[0]
     if first.get("script"):
         lines += ["", "reproduce the worst with:", "", first["script"]]
-    row = ordered.iloc[0]
-    lines.append(
-        f"conformance run --tier {row['tier']} --target {row['target']} --op {row['op']} --dtype {row['dtype']} "
-        f"--family {row['family']}"
-    )
+    worst = ordered.iloc[0]
+    options = " ".join(f"--{name} {worst[name]}" for name in ("tier", "target", "op", "dtype", "family"))
+    lines.append(f"conformance run {options}")
     return "\n".join(lines)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from reference.bounds import flush_allowed
 
 from conformance.values import Severity
+from reference.bounds import flush_allowed
 
 if TYPE_CHECKING:
     from conformance.judgement.answer import Answer, Lanes
