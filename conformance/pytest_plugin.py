@@ -79,7 +79,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         suite = Suite(option.target, option.op, option.dtype, option.family, option.tier)
     except MissingTarget as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.Collector.CollectError(str(error)) from None
     metafunc.config.stash[_SUITE] = suite
     metafunc.parametrize("conformance_item", list(_params(suite)))
 

@@ -122,6 +122,11 @@ class Record:
     footer: dict[str, Any]
 
 
+def frame(rows: Sequence[dict[str, Any]], run_id: str = "") -> pd.DataFrame:
+    """Observations as a typed frame, from dictionaries that have every column but ``run_id``."""
+    return pd.DataFrame([{"run_id": run_id, **row} for row in rows], columns=list(COLUMNS)).astype(COLUMNS)
+
+
 def write(record: Record, path: Path) -> None:
     """Write one Parquet file; an interrupted write leaves the old file or none."""
     table = pa.Table.from_pandas(record.observations.astype(COLUMNS), preserve_index=False)

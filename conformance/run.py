@@ -20,7 +20,7 @@ from conformance import cases, claims, engine, ledger
 from conformance.engine import Introduction, Result, Selection, Task
 from conformance.execution.environment import environment
 from conformance.execution.workers import Begun, Done, Lost, drive
-from conformance.record import COLUMNS, SCHEMA, Record
+from conformance.record import SCHEMA, Record, frame
 from conformance.selection import PROVES_NOT, MissingTarget, matches, wanted_frameworks
 from conformance.values import Crashed, TimedOut
 
@@ -154,9 +154,9 @@ class Run:
 
     def _record(self, seconds: float) -> Record:
         options, run_id = self.options, uuid.uuid4().hex[:12]
-        frame = pd.DataFrame([{"run_id": run_id, **row} for row in self.rows], columns=list(COLUMNS)).astype(COLUMNS)
+        observations = frame(self.rows, run_id)
         here = environment()
-        stale = ledger.annotate(frame, ledger.read(), here["platform"], options.tier.name.lower())
+        stale = ledger.annotate(observations, ledger.read(), here["platform"], options.tier.name.lower())
         families = cases.families()
         header = {
             "schema": SCHEMA,
@@ -187,11 +187,13 @@ class Run:
             "environment": here,
         }
         footer = {
-            "rows": len(frame),
+            "rows": len(observations),
             "claims": len(self.claims),
             "complete": self.complete,
             "seconds": round(seconds, 3),
             "timing": {name: {part: round(s, 3) for part, s in parts.items()} for name, parts in self.timing.items()},
             "stale_ledger": stale,
         }
-        return Record(header, frame, pd.DataFrame(self.claims, columns=list(claims.COLUMNS), dtype="string"), footer)
+        return Record(
+            header, observations, pd.DataFrame(self.claims, columns=list(claims.COLUMNS), dtype="string"), footer
+        )

@@ -16,7 +16,7 @@ from conformance import cases, engine, ledger
 from conformance.execution.environment import this_platform
 from conformance.frameworks import controls
 from conformance.judgement.checks import severity_of
-from conformance.record import COLUMNS
+from conformance.record import frame
 from conformance.selection import MissingTarget, matches, wanted_frameworks
 from conformance.values import Severity, Target, Tier
 from reference.formats import FORMATS
@@ -93,10 +93,9 @@ class Suite:
 
     @cache  # noqa: B019 - a suite lives as long as its pytest session
     def _task(self, target: Target, op: str, dtype: str) -> pd.DataFrame:
-        rows = engine.perform(engine.Task(target, op, dtype, self.selection)).rows
-        frame = pd.DataFrame(rows).reindex(columns=list(COLUMNS)).fillna({"run_id": ""}).astype(COLUMNS)
-        ledger.annotate(frame, self.entries, self.platform, self.tier)
-        return frame
+        observations = frame(engine.perform(engine.Task(target, op, dtype, self.selection)).rows)
+        ledger.annotate(observations, self.entries, self.platform, self.tier)
+        return observations
 
     def unknown(self, violations: pd.DataFrame) -> pd.DataFrame:
         """Those observations with a violation that no entry knows."""

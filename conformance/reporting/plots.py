@@ -27,6 +27,7 @@ _INK = "#010203"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", ":")
 _FLOOR = 2.0**-12
+_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
 def error_against_gap(record: Record) -> str:
@@ -52,7 +53,7 @@ def error_against_gap(record: Record) -> str:
         legend = figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, labelcolor=_INK)
         legend.set_in_layout(True)
         text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(text, format="svg", transparent=True, metadata=_NO_METADATA)
     svg = text.getvalue().replace(_INK, "currentColor")
     return svg[svg.index("<svg") :]
 

@@ -44,7 +44,8 @@ def findings(record: Record) -> pd.DataFrame:
         for said, ledger in zip(json.loads(row["witness"]), row["ledger"].split(";"), strict=True)
     ]
     if not rows:
-        return pd.DataFrame(columns=[*FINDING, "case", "control", "cases", "worst", "detail", "witness", "ledger"])
+        nothing = pd.DataFrame(columns=[*FINDING, "case", "control", "cases", "worst", "detail", "witness", "ledger"])
+        return nothing.astype({"control": bool, "cases": int, "worst": float})
     frame = pd.DataFrame(rows).sort_values("length", kind="stable")
     grouped = frame.groupby(FINDING, sort=False)
     found = grouped.agg(

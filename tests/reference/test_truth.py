@@ -84,9 +84,7 @@ def test_ball_arithmetic_agrees(op: str) -> None:
         flint.ctx.prec = old
 
 
-rows = hnp.arrays(
-    np.float64, st.integers(1, 12), elements=st.floats(-1e4, 1e4, allow_nan=False, allow_subnormal=True)
-)
+rows = hnp.arrays(np.float64, st.integers(1, 12), elements=st.floats(-1e4, 1e4, allow_nan=False, allow_subnormal=True))
 
 
 @given(rows)
