@@ -154,6 +154,11 @@ class Run:
 
     def _record(self, seconds: float) -> Record:
         options, run_id = self.options, uuid.uuid4().hex[:12]
+        # Workers finish in any order; the record has one order.
+        self.targets.sort(key=lambda target: target.framework)
+        place = {str(target): i for i, target in enumerate(self.targets)}
+        self.rows.sort(key=lambda row: place[row["target"]])
+        self.claims.sort(key=lambda row: place[row["target"]])
         observations = frame(self.rows, run_id)
         here = environment()
         stale = ledger.annotate(observations, ledger.read(), here["platform"], options.tier.name.lower())

@@ -41,7 +41,7 @@ def render(record: Record) -> str:
         "findings": [_card(row) for row in own.to_dict("records")],
         "control_findings": [_card(row) for row in controls.head(_CONTROL_FINDINGS).to_dict("records")],
         "control_count": len(controls),
-        "naive": _naive(found),
+        "naive": _naive(record),
         "counts": {name: int((own["severity"] == name).sum()) for name in tables.SEVERITIES},
         "new": int(((own["severity"] == "violation") & (own["ledger"] == "")).sum()),
         "targets": tables.targets(record).to_dict("records"),
@@ -111,11 +111,12 @@ def _decimal(text: str) -> str:
     return f"{float.fromhex(text):.9g}"
 
 
-def _naive(found: pd.DataFrame) -> dict[str, int]:
-    """How many findings the textbook definition has on logits of ±1000, beside the frameworks' own functions."""
-    hostile = found[(found["family"] == "magnitude") & (found["severity"] == "violation")]
-    naive = hostile["target"].str.contains("/definition/")
+def _naive(record: Record) -> dict[str, int]:
+    """How many rows of ±1000 the textbook definition violates, beside the frameworks' own functions."""
+    rows = record.observations
+    hostile = rows[(rows["family"] == "magnitude") & (rows["severity"] == "violation")]
+    controls = [target["target"] for target in record.header["plan"]["targets"] if target["control"]]
     return {
-        "definition": int(hostile.loc[naive, "cases"].sum()),
-        "own": int(hostile.loc[~hostile["control"], "cases"].sum()),
+        "definition": int((hostile["mode"] == "definition").sum()),
+        "own": int((~hostile["target"].isin(controls)).sum()),
     }

@@ -26,7 +26,9 @@ _INK = "#010203"
 # Okabe and Ito's palette, which colour-blind readers can tell apart and which stands on light and dark.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", ":")
-_FLOOR = 2.0**-12
+_FLOOR = 2.0**-8
+_GAPS = (2.0**-10, 2.0**12)
+_PEN: Any = {"linewidth": 0.9, "markersize": 4, "markerfacecolor": "none", "markeredgewidth": 0.9, "alpha": 0.85}
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
@@ -38,7 +40,7 @@ def error_against_gap(record: Record) -> str:
     ops, dtypes = record.header["plan"]["ops"], record.header["plan"]["dtypes"]
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "conformance", "font.family": "sans-serif", "font.size": 9}
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(10, 0.9 + 2.0 * len(dtypes)), layout="constrained")
+        figure = Figure(figsize=(10, 1.0 + 1.9 * len(dtypes)), layout="constrained")
         panels = figure.subplots(len(dtypes), len(ops), sharex=True, sharey=True, squeeze=False)
         styles = _styles(own)
         for i, dtype in enumerate(dtypes):
@@ -47,7 +49,7 @@ def error_against_gap(record: Record) -> str:
                 for target in own:
                     _line(panels[i, j], chosen[chosen["target"] == target["target"]], target["target"], styles)
                 _dress(panels[i, j], f"{op}, {dtype}")
-        figure.supxlabel("logit gap, max x − min x", color=_INK)
+        figure.supxlabel(f"logit gap, max x − min x (the last bin holds every gap from {_GAPS[1]:g} on)", color=_INK)
         figure.supylabel("worst error ÷ stable bound", color=_INK)
         handles, labels = panels[0, 0].get_legend_handles_labels()
         legend = figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, labelcolor=_INK)
@@ -71,10 +73,11 @@ def _styles(own: list[dict[str, str]]) -> dict[str, tuple[str, str]]:
 
 def _line(panel: Axes, rows: pd.DataFrame, label: str, styles: dict[str, tuple[str, str]]) -> None:
     colour, dash = styles[label]
-    # Zero and the tiniest gaps share the first bin; an exact answer is drawn on the floor.
-    gap = np.log2(rows["logit_gap"].clip(2.0**-10, 2.0**128))
-    worst = rows["error_over_bound"].clip(lower=_FLOOR).groupby((gap * 2).round() / 2).max()
-    panel.plot(2.0 ** worst.index.to_numpy(), worst.to_numpy(), dash, color=colour, label=label, linewidth=1.2)
+    # The smallest gaps share the first bin and those beyond every exponent range the last.
+    gap = np.log2(rows["logit_gap"].clip(*_GAPS))
+    worst = rows["error_over_bound"].clip(lower=_FLOOR).groupby(gap.round()).max()
+    marker = {"-": "o", "--": "x", ":": "+"}[dash]
+    panel.plot(2.0 ** worst.index.to_numpy(), worst.to_numpy(), dash, marker=marker, color=colour, label=label, **_PEN)
 
 
 def _dress(panel: Axes, title: str) -> None:

@@ -100,7 +100,7 @@ def matrix(record: Record, **only: str) -> pd.DataFrame:
             "severity": rows["severity"].map(SEVERITIES.index),
             "violations": rows["severity"] == "violation",
             "unsupported": rows["outcome"] == "unsupported",
-            "unknown": _unknown(rows),
+            "unknown": unknown(record)[rows.index],
         }
     )
     cells = facts.groupby(["target", "family"], sort=False).agg(
@@ -122,16 +122,23 @@ def matrix(record: Record, **only: str) -> pd.DataFrame:
     return pd.DataFrame(table.loc[order, families])
 
 
-def _unknown(observations: pd.DataFrame) -> pd.Series:
-    """Whether a row is violated in a way that no ledger entry knows."""
-    violated = observations["severity"] == "violation"
-    missing = ("," + observations["ledger"].str.replace(";", ",") + ",").str.contains(",,", regex=False)
-    return violated & missing
+def unknown(record: Record) -> pd.Series:
+    """Whether each observation is violated in a way that no ledger entry knows."""
+    found = findings(record)
+    violations = set(found.loc[found["severity"] == "violation", "kind"])
+    # Many rows share few combinations of kinds and entries: each combination is looked at once.
+    combined = record.observations["findings"] + "|" + record.observations["ledger"]
+    verdicts = {}
+    for text in combined.unique():
+        kinds, _, ids = text.partition("|")
+        pairs = zip(kinds.split(";"), ids.split(";"), strict=False)
+        verdicts[text] = any(kind in violations and not entry for kind, entry in pairs)
+    return combined.map(verdicts).astype(bool)
 
 
 def targets(record: Record) -> pd.DataFrame:
     """One row a target: cases asked, the worst grade, and how many cases have each severity."""
-    rows = []
+    rows, new = [], unknown(record)
     for target in record.header["plan"]["targets"]:
         mine = record.observations[record.observations["target"] == target["target"]]
         counts = mine["severity"].value_counts()
@@ -142,7 +149,7 @@ def targets(record: Record) -> pd.DataFrame:
                 "cases": int((mine["outcome"] != "unsupported").sum()),
                 "grade": worst(mine["grade"], GRADES),
                 **{name: int(counts.get(name, 0)) for name in SEVERITIES[1:]},
-                "unexpected": int(_unknown(mine).sum()),
+                "unexpected": int(new[mine.index].sum()),
                 "error_over_bound": mine.loc[mine["grade"] != "divergent", "error_over_bound"].max(),
             }
         )
