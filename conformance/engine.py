@@ -225,7 +225,7 @@ def _digests(batch: Batch, observation: Observation) -> list[str]:
         return [""] * len(batch.cases)
     whole = batch.stacked and observation.shape == batch.values.shape
     parts = observation.stored if whole else [observation.stored] * len(batch.cases)
-    return [hashlib.blake2b(np.ascontiguousarray(part).tobytes(), digest_size=6).hexdigest() for part in parts]
+    return [hashlib.blake2b(np.ascontiguousarray(part).tobytes(), digest_size=4).hexdigest() for part in parts]
 
 
 def _script(

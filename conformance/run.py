@@ -78,6 +78,8 @@ class Run:
         start = time.perf_counter()
         try:
             self._drive()
+            if not self.targets:
+                raise MissingTarget(f"there is no target to ask ({self._sights(list(self.introductions))})")
             self.complete = True
         except KeyboardInterrupt:
             pass  # the record of what was done is marked incomplete, which is the answer to Ctrl-C
@@ -144,13 +146,17 @@ class Run:
             meant = wanted_frameworks([pattern])
             heard = all(name in self.introductions for name in meant)
             if heard and not any(matches(target, [pattern]) for target in self.targets):
-                said = (self.introductions[name] for name in meant)
-                reasons = "; ".join(
-                    f"{one.framework}: {one.absent}" if one.absent
-                    else f"{one.framework} {one.version} sees {', '.join(one.devices)}"
-                    for one in said
-                )  # fmt: skip
-                raise MissingTarget(f"target {pattern!r} is not here ({reasons})")
+                raise MissingTarget(f"target {pattern!r} is not here ({self._sights(meant)})")
+
+    def _sights(self, names: Sequence[str]) -> str:
+        """What each framework said of itself, in a line."""
+        said = (self.introductions[name] for name in names)
+        return "; ".join(
+            f"{one.framework}: {one.absent}"
+            if one.absent
+            else f"{one.framework} {one.version} sees {', '.join(one.devices)}"
+            for one in said
+        )
 
     def _record(self, seconds: float) -> Record:
         options, run_id = self.options, uuid.uuid4().hex[:12]

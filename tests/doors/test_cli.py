@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance import cli, frameworks
-from conformance.record import read
+from conformance import cases, cli, engine, frameworks
+from conformance.record import frame, read
+from conformance.values import Crashed, Target, Tier
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -88,6 +91,51 @@ def test_a_run_leaves_a_whole_report(name: str, tmp_path: Path) -> None:
     assert {target} == set(record.observations["target"])
     assert "" == done.stderr  # no progress bar where stderr is not a terminal, no noise of the framework
     assert target in done.stdout
+
+
+def _has(name: str) -> bool:
+    try:
+        frameworks.load(name)
+    except ImportError:
+        return False
+    return True
+
+
+def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path) -> None:
+    name = next(filter(_has, frameworks.names()), None)
+    if name is None:
+        pytest.skip("no framework is installed")
+    command = [sys.executable, "-m", "conformance", "run", "--target", name, "--out", str(tmp_path)]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    time.sleep(8)
+    run.send_signal(signal.SIGINT)
+
+    out, err = run.communicate(timeout=120)
+
+    assert cli.INCOMPLETE == run.returncode, err
+    assert not read(tmp_path / "observations.parquet").footer["complete"]
+    assert "incomplete: the run was interrupted" in out
+    assert 'id="incomplete"' in (tmp_path / "index.html").read_text()
+
+
+def test_a_crash_is_recorded_for_every_case_it_cost() -> None:
+    task = engine.Task(Target("torch", "eager", "cpu"), "softmax", "float32", engine.Selection(Tier.SMOKE, 0))
+
+    rows = frame(engine.lost(task, "1.0", Crashed("the process ended with exit status -11; last words: boom")))
+
+    asked = cases.cases(FORMATS["float32"], ("softmax",), tier=Tier.SMOKE, seed=0)
+    assert sorted(case.id for case in asked) == sorted(rows["case_id"])
+    assert {("crashed", "violation")} == set(zip(rows["outcome"], rows["severity"], strict=True))
+    assert {"crashed"} == set(rows["findings"])
+    assert all("last words: boom" in text for text in rows["witness"])
+
+
+def test_nothing_to_ask_is_an_error_and_not_an_empty_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, _, err = call("run", "--device", "abacus", "--out", str(tmp_path), capsys=capsys)
+
+    assert 2 == status
+    assert err.startswith("conformance: there is no target to ask (")
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", frameworks.names())
