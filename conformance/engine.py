@@ -231,13 +231,14 @@ def _digests(batch: Batch, observation: Observation) -> list[str]:
 def _script(
     target: Target, framework: frameworks.Framework | None, op: str, dtype: str, witness: dict[str, Any]
 ) -> str:
-    """A program that reproduces a finding by asking its row alone, where the row is short enough to print."""
+    """A program that asks the row of a finding alone.
+
+    Empty where the row is too long to print, and for controls: their formulas stand in their module.
+    """
     row = witness.get("input")
-    if framework is None or not isinstance(row, list):
+    if framework is None or target.control or not isinstance(row, list):
         return ""
     values = [float.fromhex(text) for text in row]
     same = len(values) > 4 and len(set(values)) == 1
     literal = f"[{values[0]!r}] * {len(values)}" if same else repr(values)
-    if target.control:
-        return controls.script(target.framework, target.mode, op, target.device, dtype, -1, literal)
     return framework.script(op, target.mode, target.device, dtype, -1, literal)

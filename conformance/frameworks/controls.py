@@ -87,16 +87,3 @@ def function(framework: Framework, control: str, op: str, device: str) -> Callab
         return None
     primitives = framework.primitives(device)
     return lambda x, axis: formula(primitives, x, axis)
-
-
-def script(framework: str, control: str, op: str, device: str, dtype: str, axis: int, values: str) -> str:
-    """A program that asks a control one question; the formulas are ours, so it imports them."""
-    return (
-        "import numpy as np\n"
-        "from conformance.frameworks import controls, load\n"
-        "from reference.formats import FORMATS\n"
-        f"framework, format = load({framework!r}), FORMATS[{dtype!r}]\n"
-        f"x = framework.send(format.encode({values}), {dtype!r}, {device!r})\n"
-        f"f = controls.function(framework, {control!r}, {op!r}, {device!r})\n"
-        f"print(format.decode(framework.fetch(f(x, {axis}))[1]).tolist())\n"
-    )

@@ -75,9 +75,18 @@ def _line(panel: Axes, rows: pd.DataFrame, label: str, styles: dict[str, tuple[s
     colour, dash = styles[label]
     # The smallest gaps share the first bin and those beyond every exponent range the last.
     gap = np.log2(rows["logit_gap"].clip(*_GAPS))
-    worst = rows["error_over_bound"].clip(lower=_FLOOR).groupby(gap.round()).max()
+    worst = rows["error_over_bound"].clip(lower=_FLOOR).groupby((gap / 2).round() * 2).max()
     marker = {"-": "o", "--": "x", ":": "+"}[dash]
-    panel.plot(2.0 ** worst.index.to_numpy(), worst.to_numpy(), dash, marker=marker, color=colour, label=label, **_PEN)
+    panel.plot(
+        2.0 ** worst.index.to_numpy(),
+        worst.to_numpy(),
+        dash,
+        marker=marker,
+        color=colour,
+        label=label,
+        clip_on=False,
+        **_PEN,
+    )
 
 
 def _dress(panel: Axes, title: str) -> None:
