@@ -20,39 +20,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Format:
-    """A binary floating-point format with subnormals, signed zeros, infinities and NaN.
+    """A binary floating-point format with subnormals and signed zeros.
 
     Parameters
     ----------
     name
-        The name every framework uses: ``float64``, ``float32``, ``float16``, ``bfloat16``.
+        The name every framework uses: ``float64``, ``float32``, ``float16``, ``bfloat16``, ``float8_e4m3fn``, ….
     precision
         Bits of the significand, the implicit leading bit included (p in IEEE 754).
+    emin
+        Exponent of the smallest normal number, 2**emin.
     emax
-        Exponent of the largest finite number; the smallest normal number is ``2**(1 - emax)``.
+        Exponent of the largest finite number.
     storage
-        The NumPy dtype its values are handed over in: the native float, or the raw bits.
+        The NumPy dtype its values are handed over in: the native float, or an unsigned integer for raw bits.
+    has_inf
+        False for formats that spend the bits of infinity on finite numbers: overflow is NaN there, and only
+        the all-ones significand of the top binade is no number.
     """
 
     name: str
     precision: int
+    emin: int
     emax: int
     storage: str
-
-    @property
-    def emin(self) -> int:
-        """Exponent of the smallest normal number."""
-        return 1 - self.emax
+    has_inf: bool = True
 
     @property
     def unit_roundoff(self) -> float:
-        """U = 2**-p: the largest relative error of one rounding to nearest (normal range)."""
+        """u = 2**-p: the largest relative error of one rounding to nearest (normal range)."""
         return float(2.0**-self.precision)
 
     @property
     def max(self) -> float:
         """The largest finite number."""
-        return float((2.0 - 2.0 ** (1 - self.precision)) * 2.0**self.emax)
+        places_lost = 1 if self.has_inf else 2
+        return float((2.0 - places_lost * 2.0 ** (1 - self.precision)) * 2.0**self.emax)
+
+    @property
+    def overflow(self) -> float:
+        """What a positive number beyond the range becomes: inf, or NaN in a format without it."""
+        return float("inf") if self.has_inf else float("nan")
 
     @property
     def smallest_normal(self) -> float:
@@ -77,7 +85,7 @@ class Format:
         return np.where(np.isfinite(x), spacing, np.nan)[()]
 
     def quantise(self, x: ArrayLike) -> NDArray[np.float64]:
-        """Round float64 numbers to the format, to nearest, ties to even; overflow gives ±inf."""
+        """Round float64 numbers to the format, to nearest, ties to even; beyond the range see :attr:`overflow`."""
         x = np.asarray(x, dtype=np.float64)
         if self.precision == 53:
             return x.copy()
@@ -85,7 +93,7 @@ class Format:
         with np.errstate(invalid="ignore", over="ignore"):
             rounded = np.ldexp(np.rint(np.ldexp(x, -exponent)), exponent)
             overflow = np.abs(rounded) > self.max
-        return np.asarray(np.where(overflow, np.copysign(np.inf, x), rounded))
+        return np.asarray(np.where(overflow, np.copysign(self.overflow, x), rounded))
 
     def encode(self, x: ArrayLike) -> NDArray[Any]:
         """Hand float64 numbers over in the storage dtype, bit for bit.
@@ -98,9 +106,16 @@ class Format:
         x = np.asarray(x, dtype=np.float64)
         if not np.array_equal(self.quantise(x), x, equal_nan=True):
             raise ValueError(f"these numbers are not all representable in {self.name}")
-        if self.name == "bfloat16":
-            return np.asarray(x.astype(np.float32).view(np.uint32) >> np.uint32(16), dtype=np.uint16)
-        return x.astype(self.storage)
+        if not self._is_raw:
+            return x.astype(self.storage)
+        exponent = np.where(x == 0, self.emin, np.maximum(np.frexp(x)[1] - 1, self.emin))
+        with np.errstate(invalid="ignore"):
+            # The significand, with its leading bit for a normal number, counts on through the exponents.
+            significand = np.ldexp(np.abs(x), self.precision - 1 - exponent)
+            count = significand + np.ldexp((exponent - self.emin).astype(np.float64), self.precision - 1)
+            count = np.where(np.isinf(x), np.ldexp(float(self.emax - self.emin + 2), self.precision - 1), count)
+            count = np.where(np.isnan(x), self._sign_bit - 1, count)
+            return np.asarray(count + np.where(np.signbit(x), self._sign_bit, 0)).astype(self.storage)
 
     def decode(self, stored: NDArray[Any]) -> NDArray[np.float64]:
         """The numbers behind the storage dtype, as float64; every one is exact.
@@ -112,21 +127,45 @@ class Format:
         """
         if stored.dtype != np.dtype(self.storage):
             raise TypeError(f"{self.name} is stored as {self.storage}, not {stored.dtype}")
-        if self.name == "bfloat16":
-            wide = (stored.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        if not self._is_raw:
             with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-                return wide.astype(np.float64).reshape(stored.shape)
-        with np.errstate(invalid="ignore"):
-            return stored.astype(np.float64)
+                return stored.astype(np.float64)
+        count = (stored & (self._sign_bit - 1)).astype(np.int64)
+        binade = np.maximum((count >> (self.precision - 1)) - 1, 0)
+        significand = count - (binade << (self.precision - 1))
+        value = np.ldexp(significand.astype(np.float64), binade + self.emin - self.precision + 1)
+        if self.has_inf:
+            top = (self.emax - self.emin + 2) << (self.precision - 1)
+            value = np.where(count == top, np.inf, np.where(count > top, np.nan, value))
+        else:
+            value = np.where(count == self._sign_bit - 1, np.nan, value)
+        return np.asarray(np.copysign(value, np.where(stored & self._sign_bit, -1.0, 1.0)))
+
+    @property
+    def _is_raw(self) -> bool:
+        return np.dtype(self.storage).kind == "u"
+
+    @property
+    def _sign_bit(self) -> int:
+        return 1 << (8 * np.dtype(self.storage).itemsize - 1)
 
 
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (
-        Format("float64", precision=53, emax=1023, storage="float64"),
-        Format("float32", precision=24, emax=127, storage="float32"),
-        Format("float16", precision=11, emax=15, storage="float16"),
-        Format("bfloat16", precision=8, emax=127, storage="uint16"),
+        Format("float64", precision=53, emin=-1022, emax=1023, storage="float64"),
+        Format("float32", precision=24, emin=-126, emax=127, storage="float32"),
+        Format("float16", precision=11, emin=-14, emax=15, storage="float16"),
+        Format("bfloat16", precision=8, emin=-126, emax=127, storage="uint16"),
     )
 }
 """Every format the suite asks about, widest first."""
+
+FLOAT8_FORMATS: dict[str, Format] = {
+    format.name: format
+    for format in (
+        Format("float8_e4m3fn", precision=4, emin=-6, emax=8, storage="uint8", has_inf=False),
+        Format("float8_e5m2", precision=3, emin=-14, emax=15, storage="uint8"),
+    )
+}
+"""Formats of 8 bits: the truth can be rounded to them; no target is asked in them yet."""

@@ -87,7 +87,7 @@ class Truth:
             tie = half & (tail == 0) & (np.fmod(whole, 2) != 0)
             step = np.where(beyond | tie, np.sign(rest), 0.0)
             value = np.ldexp(whole + step, quantum)
-            value = np.where(np.abs(value) > format.max, np.copysign(np.inf, value), value)
+            value = np.where(np.abs(value) > format.max, np.copysign(format.overflow, value), value)
         return np.where(np.isfinite(self.high), value, self.high)
 
     def decided(self, format: Format) -> NDArray[np.bool_]:

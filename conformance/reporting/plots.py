@@ -26,7 +26,7 @@ _INK = "#010203"
 # Okabe and Ito's palette, which colour-blind readers can tell apart and which stands on light and dark.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", ":")
-_FLOOR = 2.0**-8
+_FLOOR, _CEILING = 2.0**-8, 2.0**60
 _GAPS = (2.0**-10, 2.0**12)
 _PEN: Any = {"linewidth": 0.9, "markersize": 4, "markerfacecolor": "none", "markeredgewidth": 0.9, "alpha": 0.85}
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -75,7 +75,7 @@ def _line(panel: Axes, rows: pd.DataFrame, label: str, styles: dict[str, tuple[s
     colour, dash = styles[label]
     # The smallest gaps share the first bin and those beyond every exponent range the last.
     gap = np.log2(rows["logit_gap"].clip(*_GAPS))
-    worst = rows["error_over_bound"].clip(lower=_FLOOR).groupby((gap / 2).round() * 2).max()
+    worst = rows["error_over_bound"].clip(_FLOOR, _CEILING).groupby((gap / 2).round() * 2).max()
     marker = {"-": "o", "--": "x", ":": "+"}[dash]
     panel.plot(
         2.0 ** worst.index.to_numpy(),
@@ -84,7 +84,6 @@ def _line(panel: Axes, rows: pd.DataFrame, label: str, styles: dict[str, tuple[s
         marker=marker,
         color=colour,
         label=label,
-        clip_on=False,
         **_PEN,
     )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reference.formats import FORMATS
+from reference.formats import FLOAT8_FORMATS, FORMATS
 from reference.truth import Truth
 
 BITS = np.arange(2**16, dtype=np.uint16)
@@ -27,7 +27,9 @@ def test_bfloat16_is_what_others_say_it_is() -> None:
     with np.errstate(invalid="ignore"):  # signalling NaNs
         due = BITS.view(ml_dtypes.bfloat16).astype(np.float64)
 
-    assert due.tobytes() == FORMATS["bfloat16"].decode(BITS).tobytes()
+    got = FORMATS["bfloat16"].decode(BITS)
+    np.testing.assert_array_equal(due, got)
+    assert np.signbit(due).tolist() == np.signbit(got).tolist()
 
 
 def test_float16_is_numpys() -> None:
@@ -135,3 +137,24 @@ def test_encoding_never_rounds(name: str) -> None:
 def test_decoding_refuses_another_storage() -> None:
     with pytest.raises(TypeError, match="bfloat16 is stored as uint16, not float32"):
         FORMATS["bfloat16"].decode(np.zeros(1, dtype=np.float32))
+
+
+@pytest.mark.parametrize("name", FLOAT8_FORMATS)
+def test_8_bit_formats_are_what_others_say_they_are(name: str) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes comes with jax and tensorflow")
+    format, dtype = FLOAT8_FORMATS[name], getattr(ml_dtypes, name)
+    bits = np.arange(2**8, dtype=np.uint8)
+    due = bits.view(dtype).astype(np.float64)
+    numbers = ~np.isnan(due)
+    between = np.linspace(-2 * format.max, 2 * format.max, 4001)
+    with np.errstate(over="ignore"):
+        rounded = between.astype(dtype).astype(np.float64)
+
+    np.testing.assert_array_equal(due, format.decode(bits))
+    assert bits[numbers].tolist() == format.encode(due[numbers]).tolist()
+    np.testing.assert_array_equal(rounded, format.quantise(between))
+    assert (float(ml_dtypes.finfo(dtype).max), float(ml_dtypes.finfo(dtype).smallest_normal)) == (
+        format.max,
+        format.smallest_normal,
+    )
+    assert float(ml_dtypes.finfo(dtype).smallest_subnormal) == format.smallest_subnormal
