@@ -48,7 +48,7 @@ class Format:
 
     @property
     def unit_roundoff(self) -> float:
-        """u = 2**-p: the largest relative error of one rounding to nearest (normal range)."""
+        """U = 2**-p: the largest relative error of one rounding to nearest (normal range)."""
         return float(2.0**-self.precision)
 
     @property
