@@ -131,6 +131,29 @@ class Answer:
         return np.asarray((self.got == 0) & allowed & (self.expected != 0))
 
     @cached_property
+    def flushed_loosely(self) -> Lanes:
+        """Lanes where only the loose bound lets the truth be subnormal: an error on the way, and then a flush."""
+        allowed = flush_allowed(self.question.truth, self.question.loose, self.question.format)
+        return np.asarray((self.got == 0) & allowed & (self.expected != 0) & ~self.flushed)
+
+    @cached_property
+    def stable(self) -> Lanes:
+        """Lanes within the stable bound, or faithful."""
+        return np.asarray((self.error_over_stable <= 1) | (self.error_ulps < 1))
+
+    @cached_property
+    def loose(self) -> Lanes:
+        """Lanes within the loose bound, or better."""
+        return np.asarray(self.stable | (self.error_over_loose <= 1) | self.flushed_loosely)
+
+    @cached_property
+    def lost_normal(self) -> Lanes:
+        """Zeros for a probability that no bound lets be subnormal."""
+        if self.op == "log_softmax":  # a log-probability near zero may be lost within its absolute bound
+            return np.zeros(self.got.shape, dtype=bool)
+        return np.asarray(self.measured & (self.got == 0) & (self.expected != 0) & ~self.loose)
+
+    @cached_property
     def measured(self) -> Lanes:
         """Lanes whose accuracy is graded: finite on both sides, and not a policy."""
         finite = np.isfinite(self.got) & np.isfinite(self.expected)

@@ -135,8 +135,8 @@ def _grades(answer: Answer, by_case: Any) -> list[Grade]:
     ladder = {
         Grade.EXACT: exact | idle,
         Grade.FAITHFUL: (answer.error_ulps < 1) | idle,
-        Grade.STABLE: (answer.error_over_stable <= 1) | (answer.error_ulps < 1) | idle,
-        Grade.LOOSE: (answer.error_over_loose <= 1) | (answer.error_over_stable <= 1) | (answer.error_ulps < 1) | idle,
+        Grade.STABLE: answer.stable | idle,
+        Grade.LOOSE: answer.loose | idle,
     }
     wrong = by_case(answer.nonfinite_wrong).any(axis=1)
     steps = [by_case(lanes).all(axis=1) & ~wrong for lanes in ladder.values()]

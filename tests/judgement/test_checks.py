@@ -84,6 +84,16 @@ def test_zero_for_a_normal_number_is_a_violation() -> None:
     assert Severity.VIOLATION is judged.severity
 
 
+def test_zero_is_loose_where_steps_in_the_format_itself_could_have_flushed_it() -> None:
+    """e**-87 is 1.4 times the smallest normal; a bfloat16 exponent of -87 may be wrong by a third."""
+    zero = [[1.0, 0.0]]
+
+    [narrow], [wide] = (judge(batch([[0.0, -87.0]], dtype=dtype), zero) for dtype in ("bfloat16", "float32"))
+
+    assert (Grade.LOOSE, {"loose"}) == (narrow.grade, kinds_of(narrow))
+    assert "lost_normal" in kinds_of(wide)
+
+
 def test_zero_for_a_subnormal_number_is_a_policy() -> None:
     asked = batch([[0.0, -95.0]])  # e**-95 is 5.5e-42, below 2**-126
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.judgement.checks import lost_normal
 from conformance.values import Severity
 
 if TYPE_CHECKING:
@@ -17,8 +16,7 @@ SEVERITY = Severity.VIOLATION
 
 def find(answer: Answer) -> Lanes:
     """Measured lanes beyond every bound; a normal number lost to zero is a finding of its own kind."""
-    within = (answer.error_over_loose <= 1) | (answer.error_over_stable <= 1) | (answer.error_ulps < 1)
-    return np.asarray(answer.measured & ~within & ~lost_normal.find(answer))
+    return np.asarray(answer.measured & ~answer.loose & ~answer.lost_normal)
 
 
 def detail(answer: Answer, index: tuple[Any, ...]) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.judgement.checks import accuracy, lost_normal
 from conformance.values import Severity
 
 if TYPE_CHECKING:
@@ -17,8 +16,7 @@ SEVERITY = Severity.DEGRADED
 
 def find(answer: Answer) -> Lanes:
     """Measured lanes beyond the stable bound and within the loose one."""
-    stable = (answer.error_over_stable <= 1) | (answer.error_ulps < 1)
-    return np.asarray(answer.measured & ~stable & ~accuracy.find(answer) & ~lost_normal.find(answer))
+    return np.asarray(answer.measured & answer.loose & ~answer.stable)
 
 
 def detail(answer: Answer, index: tuple[Any, ...]) -> str:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from conformance.values import Severity
-from reference.bounds import flush_allowed
 
 if TYPE_CHECKING:
     from conformance.judgement.answer import Answer, Lanes
@@ -16,14 +13,8 @@ SEVERITY = Severity.VIOLATION
 
 
 def find(answer: Answer) -> Lanes:
-    """Zeros where a normal number was due; a log-probability near zero may be lost within its bound."""
-    if answer.op == "log_softmax":
-        return np.zeros(answer.got.shape, dtype=bool)
-    question = answer.question
-    normal = ~flush_allowed(question.truth, question.stable, question.format)
-    return np.asarray(
-        (answer.got == 0) & normal & (answer.expected != 0) & answer.defined & np.isfinite(answer.expected)
-    )
+    """Zeros where a normal number was due."""
+    return answer.lost_normal
 
 
 def detail(answer: Answer, index: tuple[Any, ...]) -> str:
