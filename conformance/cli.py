@@ -97,8 +97,11 @@ def run(
     )
     console = Console()
     with _progress() as watch:
-        record = Run(chosen, watch).execute()
+        asked = Run(chosen, watch)
+        record = asked.execute()
     publish(record, out)
+    if asked.failure:
+        raise asked.failure
     terminal.summary(record, console)
     console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
     return _status(record)

@@ -64,11 +64,14 @@ class Run:
         self.claims: list[dict[str, Any]] = []
         self.timing: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self.complete = False
+        self.failure: Exception | None = None
         self._known = self._done = 0
         self._started = datetime.now(UTC)
 
     def execute(self) -> Record:
-        """Run to the end, or until Ctrl-C.
+        """Run to the end, or until Ctrl-C, or until the suite itself fails; what was done is never lost.
+
+        A failure of the suite is kept in ``failure``, for the caller to raise once the record is safe.
 
         Raises
         ------
@@ -78,11 +81,13 @@ class Run:
         start = time.perf_counter()
         try:
             self._drive()
-            if not self.targets:
-                raise MissingTarget(f"there is no target to ask ({self._sights(list(self.introductions))})")
             self.complete = True
         except KeyboardInterrupt:
             pass  # the record of what was done is marked incomplete, which is the answer to Ctrl-C
+        except MissingTarget:
+            raise
+        except Exception as error:  # noqa: BLE001 - kept, and raised by the caller
+            self.failure = error
         return self._record(time.perf_counter() - start)
 
     def _drive(self) -> None:
@@ -109,6 +114,8 @@ class Run:
                         self._finish(task, Result(engine.lost(task, version, seen), {}))
         finally:
             events.close()
+        if not self.targets:
+            raise MissingTarget(f"there is no target to ask ({self._sights(list(self.introductions))})")
 
     def _plan(self, name: str, introduction: Introduction) -> list[Task | claims.ClaimTask]:
         self.introductions[name] = introduction
