@@ -6,6 +6,8 @@ y = t - log S, T = Σp|t|, and F = |t| + T + 2·k_exp + D(n):
 
 - softmax: |p̂ - p| ≤ (u·(F + 1) + v)·p + η;
 - log_softmax: |ŷ - y| ≤ v·|y| + u·(F + k_log·|log S| + |y|) + η;
+- *loose* readings, for implementations that take exp by way of 2**x, or softmax as exp(t - log S): |t|, T and |y|
+  count 2.5 times, there is a third k_exp, and log S counts k_log + 2 times;
 - with A = u·(F + k_exp + k_log·|log S| + |y| + 1) + v·(|y| + 1), the relative error of a p that was saved, or
   recomputed from a saved ŷ, and Δ = u·(D(n) + 3) + v:
   softmax_vjp: p·(|g| + Σp|g|)·(A + Δ) + p·ΣA·p|g| + η·(1 + Σ|g|);
@@ -41,6 +43,9 @@ K_LOG = 2.0
 
 FLOAT32_ROUNDOFF = 2.0**-24
 """A stable implementation of a narrower format works in float32."""
+
+SCALED = 2.5
+"""Growth of the error in t where exp is 2**(t·log₂e): the shift, that product, and half a unit in the constant."""
 
 CAP = 0.5
 """No reading of the contract allows half of a probability, or half a unit of its logarithm, to be lost."""
@@ -103,19 +108,20 @@ def bounds(
     with np.errstate(all="ignore"):
         parts = _Parts.of(x, axis)
         if op == "softmax":
-            worst = _worst(grade, u, v, n, lambda d: parts.spread + d + 1)
+            worst = _worst(grade, u, v, n, parts.softmax)
             return Bound(worst + v, np.full_like(x, eta))
         if op == "log_softmax":
             # What is in proportion to |t| ≤ |y| cannot hide a wrong answer and is not capped.
-            working = v if grade == "loose" else u
-            fixed = _worst(grade, u, v, n, lambda d: parts.mean + 2 * K_EXP + d + K_LOG * parts.log_sum)
-            return Bound(np.full_like(x, v), working * (parts.t + np.abs(parts.y)) + fixed + eta)
+            proportional = (
+                u * (parts.t + np.abs(parts.y)) if grade == "stable" else v * SCALED * (parts.t + np.abs(parts.y))
+            )
+            fixed = _worst(grade, u, v, n, parts.log_sum_exp)
+            return Bound(np.full_like(x, v), proportional + fixed + eta)
         if op in ("softmax_vjp", "log_softmax_vjp"):
             g, p, y = np.abs(np.asarray(cotangent, dtype=np.float64)), parts.p, np.abs(parts.y)
-            saved = _worst(grade, u, v, n, lambda d: parts.spread + d + K_EXP + K_LOG * parts.log_sum + y + 1) + v * (
-                y + 1
-            )
-            after = _worst(grade, u, v, n, lambda d: np.full_like(x, d + 3)) + v
+            saved = _worst(grade, u, v, n, lambda d, k: parts.log_sum_exp(d, k) + k * (parts.t + y) + K_EXP + 1)
+            saved = saved + v * (y + 1)
+            after = _worst(grade, u, v, n, lambda d, _: np.full_like(x, d + 3)) + v
             total = g.sum(axis=axis, keepdims=True)
             if op == "softmax_vjp":
                 size = p * (g + (p * g).sum(axis=axis, keepdims=True))
@@ -128,33 +134,42 @@ def bounds(
 
 @dataclass(frozen=True)
 class _Parts:
-    """|t|, p, y, T, log S and |t| + T + 2·k_exp of each row, in float64, which is enough for a bound."""
+    """|t|, p, y, T and log S of each row, in float64, which is enough for a bound."""
 
     t: Numbers
     p: Numbers
     y: Numbers
     mean: Numbers
     log_sum: Numbers
-    spread: Numbers
 
     @staticmethod
     def of(x: Numbers, axis: int) -> _Parts:
-        if x.size == 0:
-            return _Parts(x, x, x, x, x, x)
-        t = x - x.max(axis=axis, keepdims=True) if x.ndim else np.zeros_like(x)
-        p = softmax_shifted(x, axis) if x.ndim else np.ones_like(x)
-        log_sum = np.log(np.exp(t).sum(axis=axis, keepdims=True)) if x.ndim else np.zeros_like(x)
+        if x.size == 0 or x.ndim == 0:
+            one = np.ones_like(x)
+            return _Parts(0 * one, one, 0 * one, 0 * one, 0 * one)
+        t = x - x.max(axis=axis, keepdims=True)
+        p = softmax_shifted(x, axis)
+        log_sum = np.log(np.exp(t).sum(axis=axis, keepdims=True))
         # 0·inf: a logit that far away has no share in the mean.
-        mean = np.where(p > 0, p * np.abs(t), 0.0).sum(axis=axis, keepdims=True) if x.ndim else np.zeros_like(x)
-        size = np.abs(t)
-        return _Parts(size, p, t - log_sum, mean, np.abs(log_sum), size + mean + 2 * K_EXP)
+        mean = np.where(p > 0, p * np.abs(t), 0.0).sum(axis=axis, keepdims=True)
+        return _Parts(np.abs(t), p, t - log_sum, mean, np.abs(log_sum))
+
+    def softmax(self, d: float, k: float) -> Numbers:
+        """Relative error of p in units of u, for a sum that grows by d and an exponent that counts k times."""
+        more = 0.0 if k == 1 else K_EXP + (K_LOG + 1) * self.log_sum
+        return np.asarray(k * (self.t + self.mean) + 2 * K_EXP + d + 1 + more)
+
+    def log_sum_exp(self, d: float, k: float) -> Numbers:
+        """Absolute error of log Σexp(t) in units of u, with one exponential to spare."""
+        logs = K_LOG if k == 1 else K_LOG + 2
+        return np.asarray(k * self.mean + 2 * K_EXP + d + logs * self.log_sum)
 
 
-def _worst(grade: str, u: float, v: float, n: int, size: Callable[[float], Numbers]) -> Numbers:
-    """Unit roundoff times growth, by the reading of the grade."""
+def _worst(grade: str, u: float, v: float, n: int, size: Callable[[float, float], Numbers]) -> Numbers:
+    """Unit roundoff times ``size(D(n), how often the exponent counts)``, by the reading of the grade."""
     if grade == "stable":
-        return np.asarray(u * size(blocked(n)))
-    return np.asarray(np.minimum(np.maximum(u * size(sequential(n)), v * size(blocked(n))), CAP))
+        return np.asarray(u * size(blocked(n), 1.0))
+    return np.asarray(np.minimum(np.maximum(u * size(sequential(n), SCALED), v * size(blocked(n), SCALED)), CAP))
 
 
 def row_sum_bound(op: str, x: ArrayLike, axis: int = -1, *, format: Format, grade: BoundedGrade = "loose") -> Numbers:

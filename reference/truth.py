@@ -37,6 +37,10 @@ RELATIVE_ERROR = 2.0**-90
 """Bound of the relative error of a forward truth for rows of up to 2**20 logits; see docs/error-bounds.md."""
 
 
+class FlushesSubnormals(RuntimeError):
+    """The thread replaces subnormal numbers by zero, under which no truth is true."""
+
+
 @dataclass(frozen=True)
 class Truth:
     """(high + low)·2**exponent is true to the relative error ``error``; all arrays have the shape of the question.
@@ -139,8 +143,12 @@ def truth(
     ------
     ValueError, TypeError, numpy.exceptions.AxisError
         For an unknown op, a missing cotangent, numbers that are not floating, an axis out of range.
+    FlushesSubnormals
+        If somebody set the processor to flush on this thread, as ``torch.set_flush_denormal(True)`` does.
     """
     del format
+    if not (np.full(1, 2.0**-1070) * np.full(1, 0.5)).any():
+        raise FlushesSubnormals("subnormal numbers are flushed on this thread; the truth needs them")
     if op not in OPS:
         raise ValueError(f"op: unknown {op!r}; known: {', '.join(OPS)}")
     x = _floating(x, "x")

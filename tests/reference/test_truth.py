@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from conformance.cases import cases, families
 from conformance.values import Tier
 from reference.formats import FORMATS
-from reference.truth import OPS, truth
+from reference.truth import OPS, FlushesSubnormals, truth
 
 mp = pytest.importorskip("mpmath", reason="mpmath is the arbiter of these tests")
 from arbiter import exact, number  # noqa: E402 - needs mpmath
@@ -210,6 +210,19 @@ def test_neither_the_input_nor_errstate_is_touched() -> None:
 
     assert quiet == loud
     assert (kept == x).all()
+
+
+def test_flush_to_zero_mode_is_refused() -> None:
+    torch = pytest.importorskip("torch", reason="torch is the one that can set the mode")
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush")
+    try:
+        with pytest.raises(FlushesSubnormals, match="subnormal numbers are flushed"):
+            truth("softmax", [0.0, 1.0], format=FLOAT64)
+    finally:
+        torch.set_flush_denormal(False)
+
+    assert 0.5 == truth("softmax", [0.0, 0.0], format=FLOAT64).rounded(FLOAT64)[0]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,149 @@
+"""The bounds are right from both sides: honest algorithms stay inside their grade, damaged ones do not."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import algorithms
+import numpy as np
+import pytest
+
+from conformance.cases import cases
+from conformance.values import Tier
+from reference.bounds import Bound, blocked, bounds, flush_allowed, row_sum_bound, sequential
+from reference.formats import FORMATS
+from reference.truth import Truth, truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OPS = ("softmax", "log_softmax")
+EVERY = pytest.mark.parametrize(("op", "dtype"), [(op, dtype) for op in OPS for dtype in FORMATS])
+
+
+@cache
+def questions(op: str, dtype: str) -> list[tuple[Any, Truth, Bound, Bound]]:
+    """Every row of every family, with its truth and its two bounds."""
+    format = FORMATS[dtype]
+    asked = [case for case in cases(format, (op,), tier=Tier.STANDARD, seed=0) if not case.raises]
+    return [
+        (
+            case,
+            truth(op, case.values, case.axis, format=format),
+            bounds(op, case.values, case.axis, format=format),
+            bounds(op, case.values, case.axis, format=format, grade="loose"),
+        )
+        for case in asked
+    ]
+
+
+def worst(algorithm: Callable[..., Any], op: str, dtype: str, grade: str) -> float:
+    """The largest share of the grade's bound that an algorithm uses over all families."""
+    format = FORMATS[dtype]
+    work = np.float64 if dtype == "float64" else np.float32
+    shares = [0.0]
+    for case, said, stable, loose in questions(op, dtype):
+        bound = stable if grade == "stable" else loose
+        with np.errstate(all="ignore"):
+            got = format.quantise(algorithm(case.values, case.axis, op, work))
+        expected = said.rounded(format)
+        flushed = (got == 0) & flush_allowed(said, bound, format)
+        misplaced = np.isfinite(got) != np.isfinite(expected)
+        share = np.where(np.isfinite(got) & np.isfinite(expected) & ~flushed, said.error_over(bound, got), 0.0)
+        # An overflow to -inf is right where the bound reaches it; everywhere else it is infinitely wrong.
+        size = np.abs(said.nearest)
+        with np.errstate(all="ignore"):
+            reaches = ~np.isfinite(format.quantise(size + bound.relative * size + bound.absolute))
+        shares.append(float(np.where(misplaced & ~reaches, np.inf, share).max()))
+    return max(shares)
+
+
+@EVERY
+@pytest.mark.parametrize("algorithm", algorithms.STABLE, ids=lambda f: f.__name__)
+def test_good_algorithms_are_stable(algorithm: Callable[..., Any], op: str, dtype: str) -> None:
+    assert worst(algorithm, op, dtype, "stable") <= 1
+
+
+@EVERY
+@pytest.mark.parametrize("algorithm", algorithms.LOOSE, ids=lambda f: f.__name__)
+def test_lesser_algorithms_are_loose(algorithm: Callable[..., Any], op: str, dtype: str) -> None:
+    assert worst(algorithm, op, dtype, "loose") <= 1
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_half_precision_throughout_is_loose_in_half_precision(op: str) -> None:
+    assert worst(algorithms.own_precision, op, "float16", "loose") <= 1
+    assert worst(algorithms.own_precision, op, "float16", "stable") > 1
+
+
+@pytest.mark.parametrize("algorithm", algorithms.LOOSE, ids=lambda f: f.__name__)
+def test_the_stable_bound_is_sharp_enough_to_tell_them_apart(algorithm: Callable[..., Any]) -> None:
+    assert worst(algorithm, "softmax", "float64", "stable") > 1
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_stable_bound_is_not_slack(dtype: str) -> None:
+    """An honest two-pass algorithm uses more than half of it somewhere."""
+    assert worst(algorithms.two_pass, "softmax", dtype, "stable") > 0.5
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("algorithm", algorithms.DAMAGED, ids=lambda f: f.__name__)
+def test_damaged_algorithms_are_divergent(algorithm: Callable[..., Any], op: str, dtype: str) -> None:
+    assert worst(algorithm, op, dtype, "loose") > 1
+
+
+@EVERY
+@pytest.mark.parametrize("n", [2, 3, 17, 1000, 100_000])
+def test_zeros_and_a_copy_of_the_input_are_outside_every_bound(op: str, dtype: str, n: int) -> None:
+    format = FORMATS[dtype]
+    x = format.quantise(np.linspace(-1, 1, n))
+    said, bound = truth(op, x, format=format), bounds(op, x, format=format, grade="loose")
+
+    for wrong in (np.zeros(n), x):
+        if op == "softmax" and not wrong.any() and said.nearest.max() < format.smallest_normal:
+            # Every lane is below the normal range: the row sum rejects this one.
+            assert row_sum_bound(op, x, format=format) < 1
+        else:
+            assert (said.error_over(bound, wrong) > 1).any()
+
+
+@pytest.mark.parametrize("op", ["softmax_vjp", "log_softmax_vjp"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_honest_vjps_are_within_their_bound(op: str, dtype: str) -> None:
+    """From p saved, and from y saved; with cotangents of one sign, both signs, and one far below the maximum."""
+    format, rng = FORMATS[dtype], np.random.default_rng(0)
+    work = np.float64 if dtype == "float64" else np.float32
+    for scale in (0.1, 3.0, 30.0):
+        x = format.quantise(rng.standard_normal((50, 33)) * scale)
+        for drawn in (np.ones_like(x), rng.standard_normal(x.shape), np.eye(33)[x.argmin(-1)] * 1e6):
+            g = format.quantise(drawn)
+            said = truth(op, x, format=format, cotangent=g)
+            bound = bounds(op, x, format=format, cotangent=g)
+            p = algorithms.two_pass(x, -1, "softmax", work)
+            saved = np.exp(algorithms.two_pass(x, -1, "log_softmax", work))
+            for q in (p, saved):
+                c = g.astype(work)
+                got = (
+                    q * (c - (q * c).sum(-1, keepdims=True, dtype=work))
+                    if op == "softmax_vjp"
+                    else (c - q * c.sum(-1, keepdims=True, dtype=work))
+                )
+                assert (said.error_over(bound, got) <= 1).all()
+
+
+def test_growth_of_a_sum() -> None:
+    assert [8, 10, 12, 18, 32] == [blocked(n) for n in (1, 2, 3, 32, 4096)]
+    assert [8, 99_999] == [sequential(n) for n in (1, 100_000)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [({"grade": "exact"}, "grade: unknown 'exact'"), ({}, "op: unknown")]
+)
+def test_bad_input_is_named(arguments: dict[str, str], message: str) -> None:
+    op = "softmax" if arguments else "softmin"
+
+    with pytest.raises(ValueError, match=message):
+        bounds(op, np.zeros(2), format=FORMATS["float32"], **arguments)
