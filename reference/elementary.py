@@ -1,32 +1,88 @@
 """How does one get exp and log1p to 100 bits from float64 arithmetic?
 
-exp: t = k·(log 2)/64 + r with |r| ≤ (log 2)/128, then exp(t) = 2**(k // 64) · T[k mod 64] · exp(r), where
-T[j] = 2**(j/64) comes from a table of pairs and exp(r) from its Taylor polynomial.  The exponent is
-returned apart, so that nothing underflows.  Table and constants are computed by :mod:`decimal` at
-import, to 60 digits, and not pasted.
+exp: t = k·(log 2)/1024 + r with |r| ≤ (log 2)/2048, then exp(t) = 2**(k // 1024) · 2**(k % 1024 / 1024) · exp(r),
+the second factor from a table, the third from Taylor's polynomial.  The power of two is returned apart, so that
+nothing underflows.  :func:`exp` keeps pairs throughout, to 2**-103; :func:`quick_exp` keeps single numbers but
+where a product has to be exact, to 2**-73, in a quarter of the time.
+
+Table and constants are computed by :mod:`decimal` when first needed, and not pasted.
 """
 
 from __future__ import annotations
 
 import math
 from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from reference.twofold import add, constant, divide, fast_two_sum, multiply, scale, two_product, two_sum
+from reference.twofold import add, constant, divide, fast_two_sum, multiply, scale, split, two_sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from reference.twofold import Pair
+    from reference.twofold import Numbers, Pair
 
-_STEPS = 64
-_DEGREE = 12
-"""Taylor's remainder at |r| ≤ (log 2)/128 is |r|**13/13! < 2**-130."""
+    Exponents = NDArray[np.int64]
 
-_LIMIT = 2.0**20
-"""exp is asked for -2**20 ≤ t ≤ 2**20: 2**(t/log 2) is then far outside every format."""
+_STEPS = 1024
+_PER_STEP = _STEPS / math.log(2)
+
+LIMIT = 2.0**14
+"""exp takes -LIMIT ≤ t ≤ LIMIT: 2**±23636 is far outside every format."""
+
+QUICK_LIMIT = 1100.0
+"""quick_exp takes -QUICK_LIMIT ≤ t ≤ 0: 2**-1586 is far below the smallest float64."""
+
+QUICK_ERROR = 2.0**-73, 2.0**-82
+"""Relative error of quick_exp: the first, plus the second times |t|."""
+
+_SERIES_LIMIT = 0.25
+"""Below, log1p is a series: there Newton's step would not be accurate relative to so small a logarithm."""
+
+
+class _Constants(NamedTuple):
+    """Parts of (log 2)/1024, and the tables of 2**(j/1024)."""
+
+    parts: tuple[float, ...]
+    table: Pair
+    quick_parts: tuple[float, ...]
+    quick_table: Pair
+    odd: list[Pair]
+    factorials: list[Pair]
+
+
+def _parts(value: Decimal, *last_places: int) -> tuple[float, ...]:
+    """The value as a sum of floats, each but the last cut at a binary place, the last rounded."""
+    parts = []
+    for place in last_places:
+        parts.append(math.ldexp(int((value * 2**place).to_integral_value()), -place))
+        value -= Decimal(parts[-1])
+    return (*parts, float(value))
+
+
+@cache
+def _constants() -> _Constants:
+    with localcontext() as context:
+        context.prec = 80
+        step = Decimal(2).ln() / _STEPS
+        root = step.exp()
+        powers = [Decimal(1)]
+        while len(powers) < _STEPS:
+            powers.append(powers[-1] * root)
+        high, low = np.array([_pair(power) for power in powers]).T
+        quick_high, quick_low = np.array([_parts(power, 30) for power in powers]).T
+        return _Constants(
+            # |k| < 2**25, and products of k with 28 bits are exact.
+            parts=_parts(step, 38, 66, 94),
+            table=(high, low),
+            # |k| < 2**21, and products of k with 32 bits are exact.
+            quick_parts=_parts(step, 42),
+            quick_table=(quick_high, quick_low),
+            odd=[constant(*_pair(1 / Decimal(2 * j + 1))) for j in range(17)],
+            factorials=[constant(*_pair(1 / Decimal(math.factorial(j)))) for j in range(9)],
+        )
 
 
 def _pair(value: Decimal) -> tuple[float, float]:
@@ -34,62 +90,105 @@ def _pair(value: Decimal) -> tuple[float, float]:
     return high, float(value - Decimal(high))
 
 
-with localcontext() as _context:
-    _context.prec = 60
-    _LOG2 = Decimal(2).ln() / _STEPS
-    # Cody and Waite: the leading part has 25 bits, so that k times it is exact for |k| < 2**28.
-    _LEADING = math.ldexp(math.floor(math.ldexp(float(_LOG2), 31)), -31)
-    _REST = _pair(_LOG2 - Decimal(_LEADING))
-    _TABLE = np.array([_pair((Decimal(j) * _LOG2).exp()) for j in range(_STEPS)]).T
-    _TAYLOR = [_pair(1 / Decimal(math.factorial(j))) for j in range(_DEGREE + 1)]
-    _ODD = [_pair(1 / Decimal(2 * j + 1)) for j in range(12)]
-
-
-def exp(t: Pair) -> tuple[Pair, NDArray[np.int64]]:
-    """exp(t) as a pair in [1/2, 2] and an exponent, for |t| ≤ 2**20 (further out it is clipped).
-
-    Relative error below 2**-98: the reduced argument is wrong by at most |k|·2**-131 < 2**-102, the
-    polynomial and the product with the table by 2**-101 together.
-    """
-    high = np.clip(t[0], -_LIMIT, _LIMIT)
-    low = np.where(high == t[0], t[1], 0.0)
-    k = np.rint(high / float(_LOG2))
-    r = add(two_sum(high, -k * _LEADING), (low, np.zeros_like(low)))
-    p, e = two_product(k, np.asarray(_REST[0]))
-    r = add(r, fast_two_sum(-p, -(e + k * _REST[1])))
-    # Horner; the leading terms in pairs, the far ones need no more than float64.
-    far = np.full_like(r[0], _TAYLOR[_DEGREE][0])
-    for j in range(_DEGREE - 1, 6, -1):
-        far = far * r[0] + _TAYLOR[j][0]
-    value: Pair = (far, np.zeros_like(far))
-    for j in range(6, -1, -1):
-        value = add(multiply(value, r), constant(*_TAYLOR[j]))
+def exp(t: Pair) -> tuple[Pair, Exponents]:
+    """exp(t) as a pair in [1/2, 2] and an exponent, for |t| ≤ LIMIT; relative error below 2**-102."""
+    constants = _constants()
+    k = np.rint(t[0] * _PER_STEP)
+    first, second, third, fourth = constants.parts
+    # Exact: t[0] and k·first cancel, and what is left has 53 bits.
+    r, r_low = two_sum(t[0] - k * first, -k * second)
+    tail, tail_low = two_sum(t[1], -k * third)
+    r_low, rest = two_sum(r_low, tail)
+    r, r_low = fast_two_sum(r, r_low)
+    r_low = r_low + (rest + (tail_low - k * fourth))
+    # Terms from r⁴/4! on need no pairs: they are below 2**-50.
+    c = constants.factorials
+    value = _plus(c[4], r * (c[5][0] + r * (c[6][0] + r * (c[7][0] + r * c[8][0]))))
+    for j in (3, 2, 1):
+        value = _plus(c[j], *multiply(value, (r, r_low)))
+    growth = multiply(value, (r, r_low))
     index = k.astype(np.int64)
     step = index % _STEPS
-    return multiply(value, (_TABLE[0][step], _TABLE[1][step])), index // _STEPS
+    power = constants.table[0].take(step), constants.table[1].take(step)
+    more = multiply(power, growth)
+    return _plus(power, *more), index // _STEPS
 
 
-def log1p(r: Pair, exponent: NDArray[np.int64]) -> tuple[Pair, NDArray[np.int64]]:
-    """log(1 + r·2**exponent) as a pair and an exponent, for r ≥ 0; relative error below 2**-95.
+def _plus(x: Pair, high: Numbers, low: Numbers | float = 0.0) -> Pair:
+    """X + (high + low) for |x| ≥ 2**9·|high|: two roundings of size u·2**-9 and u², relative."""
+    s, e = fast_two_sum(x[0], high)
+    return fast_two_sum(s, e + (x[1] + low))
+
+
+def quick_exp(t: Pair) -> tuple[Pair, Exponents]:
+    """exp(t) as a pair in [1/2, 2] and an exponent, for -QUICK_LIMIT ≤ t ≤ 0; see QUICK_ERROR."""
+    constants = _constants()
+    k = np.rint(t[0] * _PER_STEP)
+    first, second = constants.quick_parts
+    high = t[0] - k * first  # exact, as in exp
+    low = t[1] - k * second
+    r = high + low
+    low = low + r * r * (1 / 2 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120))))
+    # exp(r) - 1 = head + rest, where the head has 22 bits, so that its product with the table's 31 is exact.
+    head = (high + 1.5 * 2.0**19) - 1.5 * 2.0**19
+    rest = (high - head) + low
+    index = k.astype(np.int64)
+    step = index & (_STEPS - 1)
+    power, power_low = constants.quick_table[0].take(step), constants.quick_table[1].take(step)
+    value, error = fast_two_sum(power, power * head)
+    return fast_two_sum(value, error + (power_low + (power * rest + power_low * (head + rest)))), index >> 10
+
+
+def quick_multiply(x: Pair, y: Pair) -> Pair:
+    """x·y for x in [1/2, 2], where y is far smaller an array; relative error below 2**-76.
+
+    The leading parts, of 26 bits each, have an exact product, and the rest is 2**-25 of it.
+    """
+    high, low = split(y[0])
+    low = low + y[1]
+    head = (x[0] + 1.5 * 2.0**27) - 1.5 * 2.0**27
+    return fast_two_sum(head * high, head * low + ((x[0] - head) + x[1]) * y[0])
+
+
+def log1p(r: Pair, exponent: Exponents) -> tuple[Pair, Exponents]:
+    """log(1 + r·2**exponent) as a pair and an exponent, for r ≥ 0; relative error below 2**-101.
 
     Small arguments: 2·artanh(s) with s = r/(2 + r), whose series has positive terms.  Others: one step
     of Newton from float64's log, log S = z + log(S·exp(-z)), the last logarithm being of 1 + O(u).
     """
     tiny = exponent < -200  # there log(1 + r) = r(1 - r/2 + …) is r to 2**-200
     plain = scale(r, np.where(tiny, 0, exponent))
-    small = plain[0] < 2.0**-6
-    s = divide(plain, add(constant(2.0), plain))
-    s = np.where(small, s[0], 0.0), np.where(small, s[1], 0.0)
+    small = plain[0] < _SERIES_LIMIT
+    value = plain
+    if small.any():
+        value = _series(plain)
+    if not small.all():
+        large = _newton(plain)
+        value = np.where(small, value[0], large[0]), np.where(small, value[1], large[1])
+    if tiny.any():
+        value = np.where(tiny, r[0], value[0]), np.where(tiny, r[1], value[1])
+    return value, np.where(tiny, exponent, 0)
+
+
+def _series(r: Pair) -> Pair:
+    """2·artanh(r/(2 + r)); the remainder is below 2**-108 of it for r < 1/4."""
+    odd = _constants().odd
+    s = divide(r, add(constant(2.0), r))
     square = multiply(s, s)
-    series: Pair = (np.full_like(s[0], _ODD[-1][0]), np.zeros_like(s[0]))
-    for odd in reversed(_ODD[:-1]):
-        series = add(multiply(series, square), constant(*odd))
-    near = multiply(series, (2 * s[0], 2 * s[1]))
-    whole = add(constant(1.0), plain)
+    far = np.zeros_like(s[0])
+    for term in reversed(odd[9:]):
+        far = far * square[0] + term[0]
+    value: Pair = (far, np.zeros_like(far))
+    for term in reversed(odd[:9]):
+        value = add(multiply(value, square), term)
+    return multiply(value, (2 * s[0], 2 * s[1]))
+
+
+def _newton(r: Pair) -> Pair:
+    whole = add(constant(1.0), r)
     z = np.log(whole[0])
     back, shift = exp((-z, np.zeros_like(z)))
-    w = add(multiply(whole, scale(back, shift)), constant(-1.0))
-    # |w| ≤ 2**-50: log(1 + w) = w - w²/2 + O(2**-150), and w² needs only float64.
-    far = add((z, np.zeros_like(z)), add(w, (-0.5 * w[0] * w[0], np.zeros_like(z))))
-    value = tuple(np.where(tiny, r[i], np.where(small, near[i], far[i])) for i in (0, 1))
-    return (value[0], value[1]), np.where(tiny, exponent, 0)
+    high, low = multiply(whole, scale(back, shift))
+    w = (high - 1) + low
+    # |w| ≤ 2**-50: log(1 + w) = w - w²/2 + O(2**-150), and what is left of w needs only float64.
+    return fast_two_sum(z, w - 0.5 * w * w)

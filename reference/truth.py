@@ -1,16 +1,16 @@
 """What is true?  softmax, log_softmax and their vjps as pairs of float64 with an exponent and an error bound.
 
-One path serves every format: shift, exponential, sum and quotient in pair arithmetic
-(:mod:`reference.twofold`, :mod:`reference.elementary`), exponents kept apart so that results below the
-range of float64 stay accurate, and the winner's log-probability from log1p of the sum of the others, so
-that it is relatively accurate wherever it lies.
+A truth is computed at the cheapest speed (:mod:`reference.forward`) that is good enough for the format that will
+be judged.  Whoever asks it for a verdict gets one: where its error bound reaches across a boundary, it computes
+those rows again in double-double arithmetic by itself, and counts them.
 
 Special values, by rule:
 
 - a NaN in a row makes the whole row NaN;
 - a logit of -inf beside a finite one has p = 0 and y = -inf;
 - a row of nothing but -inf, or with a +inf, has no single right answer: it is *undefined*, a policy;
-- an empty axis gives an empty result, and a 0-d array is one row of one element.
+- an empty axis gives an empty result, and a 0-d array is one row of one element;
+- the log-probability of the only unmasked logit is +0; one that is negative and too small for the format is -0.
 """
 
 from __future__ import annotations
@@ -21,20 +21,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from reference.elementary import exp, log1p
-from reference.twofold import add, constant, divide, multiply, scale, total, two_sum
+from reference import blocks
+from reference.forward import DOUBLE_DOUBLE, FLOAT64, MIDDLE, Output, Pairs, solve
+from reference.gradient import solve_vjp
+from reference.twofold import two_sum
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from reference.bounds import Bound
     from reference.formats import Format
-    from reference.twofold import Numbers, Pair
+    from reference.forward import Speed
+    from reference.twofold import Numbers
+
+    Lanes = NDArray[np.bool_]
 
 OPS = ("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp")
 
-RELATIVE_ERROR = 2.0**-90
-"""Bound of the relative error of a forward truth for rows of up to 2**20 logits; see docs/error-bounds.md."""
+_ROUNDING = 2.0**-50
+"""Relative error of the float64 steps that compare an answer with the truth."""
 
 
 class FlushesSubnormals(RuntimeError):
@@ -42,6 +47,68 @@ class FlushesSubnormals(RuntimeError):
 
 
 @dataclass(frozen=True)
+class _Question:
+    """What was asked, to ask a part of it again."""
+
+    op: str
+    x: Numbers
+    axis: int
+    cotangent: Numbers | None
+
+    def rows(self, chosen: Lanes) -> _Question:
+        """The chosen rows, side by side along a last axis."""
+
+        def only(array: Numbers) -> Numbers:
+            return np.moveaxis(array, self.axis, -1)[chosen]
+
+        return _Question(self.op, only(self.x), 1, None if self.cotangent is None else only(self.cotangent))
+
+    def answer(self, speed: Speed) -> Output:
+        """Every row at one speed."""
+        _refuse_flushing()
+        n = self.x.shape[self.axis]
+        if self.x.size == 0:
+            return Output.empty(self.x.shape)
+        # Short rows lie along the first axis of a matrix, long ones along the second.
+        axis = 0 if n <= blocks.SHORT else 1
+        count = self.x.size // n
+
+        def matrix(array: Numbers) -> Numbers:
+            return np.moveaxis(array, self.axis, 0 if axis == 0 else -1).reshape(
+                (n, count) if axis == 0 else (count, n)
+            )
+
+        x, g = matrix(self.x), None if self.cotangent is None else matrix(self.cotangent)
+        out = Output.empty(x.shape)
+        each_block = [
+            (slice(None), slice(i, i + width)) if axis == 0 else (slice(i, i + width), slice(None))
+            for width in [max(1, speed.block // n)]
+            for i in range(0, count, width)
+        ]
+        with blocks.threads(self.x.size, speed.block) as share:
+            # The threads share blocks, and a few long rows piece by piece.
+            many = len(each_block) > 3
+            over_blocks, over_pieces = (share, blocks.one_by_one) if many else (blocks.one_by_one, share)
+
+            def one(at: tuple[slice, slice]) -> None:
+                with np.errstate(all="ignore"):
+                    block = np.ascontiguousarray(x[at])
+                    if g is None:
+                        solve(self.op, block, axis, speed, out[at], over_pieces)
+                    else:
+                        assert isinstance(speed, Pairs)  # a difference of float64 numbers would be none
+                        solve_vjp(self.op, block, np.ascontiguousarray(g[at]), axis, speed, out[at], over_pieces)
+
+            over_blocks(one, each_block)
+        moved = np.moveaxis(self.x, self.axis, 0 if axis == 0 else -1).shape
+
+        def back(part: NDArray[Any]) -> NDArray[Any]:
+            return np.moveaxis(part.reshape(moved), 0 if axis == 0 else -1, self.axis)
+
+        return Output(back(out.high), back(out.low), back(out.exponent), back(out.error))
+
+
+@dataclass(eq=False)
 class Truth:
     """(high + low)·2**exponent is true to the relative error ``error``; all arrays have the shape of the question.
 
@@ -50,24 +117,96 @@ class Truth:
     high, low
         A pair: |low| ≤ ulp(high)/2.
     exponent
-        int64.
+        int32.
     error
-        Bound of the relative error.
+        Bound of the relative error.  Where ``high`` is zero and ``error`` is one, the truth is below every format.
     undefined
         Lanes where no single answer is right.
+    escalated
+        How many rows were computed again in double-double arithmetic, because a verdict hung on it.
     """
 
     high: Numbers
     low: Numbers
-    exponent: NDArray[np.int64]
+    exponent: NDArray[np.int32]
     error: Numbers
-    undefined: NDArray[np.bool_]
+    undefined: Lanes
+    escalated: int = 0
+    _question: _Question | None = None
+    _widest: Lanes | None = None
+    """Rows that are in double-double arithmetic already."""
 
     @property
     def nearest(self) -> Numbers:
         """The truth as float64; it may overflow or underflow there."""
         with np.errstate(all="ignore"):
             return np.asarray(np.ldexp(self.high, self.exponent))
+
+    def rounded(self, format: Format) -> Numbers:
+        """Correctly rounded to the format: to nearest, ties to even, decided by the low part.
+
+        Where :meth:`decided` is still false afterwards, it is one of the two neighbours.
+        """
+        self._settle(~self._decided(format))
+        with np.errstate(all="ignore"):
+            high, low, quantum = self._in_quanta(format)
+            whole = np.rint(high)
+            # Rounded once by the high part; the low part may say that it was a step too few.
+            rest, tail = two_sum(high - whole, low)
+            half = np.abs(rest) == 0.5
+            beyond = (np.abs(rest) > 0.5) | (half & (np.sign(tail) == np.sign(rest)))
+            tie = half & (tail == 0) & (np.fmod(whole, 2) != 0)
+            step = np.where(beyond | tie, np.sign(rest), 0.0)
+            value = np.ldexp(whole + step, quantum)
+            value = np.where(np.abs(value) > format.max, format.overflow, value)
+        return np.where(np.isfinite(self.high), np.copysign(value, self.high), self.high)
+
+    def decided(self, format: Format) -> Lanes:
+        """Where the error bound does not reach across the middle between two numbers of the format."""
+        self._settle(~self._decided(format))
+        return self._decided(format)
+
+    def error_ulps(self, got: ArrayLike, format: Format) -> Numbers:
+        """|got - truth| in units of the format's last place at the truth."""
+        with np.errstate(all="ignore"):
+            high, low, quantum = self._in_quanta(format)
+            got = np.ldexp(np.asarray(got, dtype=np.float64), -quantum)
+            return np.abs((got - high) - low)
+
+    def error_over(self, bound: Bound, got: ArrayLike) -> Numbers:
+        """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; an exact answer has share 0."""
+        return self._share(bound, got)[0]
+
+    def faithful(self, got: ArrayLike, format: Format) -> Lanes:
+        """Lanes of ``got`` less than one unit in the last place away."""
+
+        def ulps_and_doubt() -> tuple[Numbers, Numbers]:
+            with np.errstate(all="ignore"):
+                return self.error_ulps(got, format), np.abs(self._in_quanta(format)[0]) * self.error
+
+        return self._below_one(ulps_and_doubt) & (self.error_ulps(got, format) < 1)
+
+    def within(self, bound: Bound, got: ArrayLike) -> Lanes:
+        """Lanes of ``got`` whose error is at most the bound."""
+        return self._below_one(lambda: self._share(bound, got))
+
+    def _below_one(self, measure: Any) -> Lanes:
+        """Where a measured error is at most one, each lane computed widely enough to say so."""
+        size, doubt = measure()
+        with np.errstate(all="ignore"):
+            self._settle(np.abs(size - 1) <= doubt + _ROUNDING)
+        return np.asarray(measure()[0] <= 1)
+
+    def _share(self, bound: Bound, got: ArrayLike) -> tuple[Numbers, Numbers]:
+        """The error as a share of the bound, and how far off that may be."""
+        with np.errstate(all="ignore"):
+            top = np.frexp(self.high)[1].astype(np.int64) + self.exponent
+            # Scaling up saves subnormals; 2**900 times an absolute bound still is no infinity.
+            up = np.minimum(-top, 900)
+            high, low = np.ldexp(self.high, self.exponent + up), np.ldexp(self.low, self.exponent + up)
+            size = np.abs((np.ldexp(np.asarray(got, dtype=np.float64), up) - high) - low)
+            allowed = bound.relative * np.abs(high) + np.ldexp(bound.absolute, up)
+            return np.where(size == 0, 0.0, size / allowed), np.abs(high) * self.error / allowed
 
     def _quantum(self, format: Format) -> NDArray[np.int64]:
         """The exponent of the last place that the format has at the truth."""
@@ -79,46 +218,36 @@ class Truth:
         shift = self.exponent - quantum
         return np.ldexp(self.high, shift), np.ldexp(self.low, shift), quantum
 
-    def rounded(self, format: Format) -> Numbers:
-        """Correctly rounded to the format: to nearest, ties to even, decided by the low part."""
-        with np.errstate(all="ignore"):
-            high, low, quantum = self._in_quanta(format)
-            whole = np.rint(high)
-            # Rounded once by the high part; the low part may say that it was a step too few.
-            rest, tail = two_sum(high - whole, low)
-            half = np.abs(rest) == 0.5
-            beyond = (np.abs(rest) > 0.5) | (half & (np.sign(tail) == np.sign(rest)))
-            tie = half & (tail == 0) & (np.fmod(whole, 2) != 0)
-            step = np.where(beyond | tie, np.sign(rest), 0.0)
-            value = np.ldexp(whole + step, quantum)
-            value = np.where(np.abs(value) > format.max, np.copysign(format.overflow, value), value)
-        return np.where(np.isfinite(self.high), value, self.high)
-
-    def decided(self, format: Format) -> NDArray[np.bool_]:
-        """Where the error bound does not reach across the middle between two numbers of the format."""
+    def _decided(self, format: Format) -> Lanes:
         with np.errstate(all="ignore"):
             high, low, _ = self._in_quanta(format)
-            rest = np.abs((high - np.rint(high)) + low)
-            exact = (self.high == 0) | ~np.isfinite(self.high) | (self.error == 0)
-            return np.asarray((np.abs(rest - 0.5) > np.abs(high) * self.error) | exact)
+            rest = high - np.rint(high)
+            # rest ± ½ is exact, and the low part, however small, says on which side of the middle the truth is.
+            # Touching the middle is no doubt: an error is always smaller than its bound.
+            off = np.minimum(np.abs((rest - 0.5) + low), np.abs((rest + 0.5) + low))
+            exact = ((self.high == 0) & (self.error <= 1)) | ~np.isfinite(self.high) | (self.error == 0)
+            return np.asarray((off >= np.abs(high) * self.error) & (off > 0) | exact)
 
-    def error_ulps(self, got: ArrayLike, format: Format) -> Numbers:
-        """|got - truth| in units of the format's last place at the truth."""
-        with np.errstate(all="ignore"):
-            high, low, quantum = self._in_quanta(format)
-            got = np.ldexp(np.asarray(got, dtype=np.float64), -quantum)
-            return np.abs((got - high) - low)
-
-    def error_over(self, bound: Bound, got: ArrayLike) -> Numbers:
-        """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; an exact answer has share 0."""
-        with np.errstate(all="ignore"):
-            top = np.frexp(self.high)[1].astype(np.int64) + self.exponent
-            # Scaling up saves subnormals; 2**900 times an absolute bound still is no infinity.
-            up = np.minimum(-top, 900)
-            high, low = np.ldexp(self.high, self.exponent + up), np.ldexp(self.low, self.exponent + up)
-            size = np.abs((np.ldexp(np.asarray(got, dtype=np.float64), up) - high) - low)
-            allowed = bound.relative * np.abs(high) + np.ldexp(bound.absolute, up)
-            return np.where(size == 0, 0.0, size / allowed)
+    def _settle(self, undecided: Lanes) -> None:
+        """Compute the rows of undecided lanes again in double-double arithmetic, each row once at most."""
+        question = self._question
+        if question is None or not undecided.any():
+            return
+        chosen = np.asarray(np.moveaxis(undecided, question.axis, -1).any(axis=-1))
+        if self._widest is not None:
+            chosen &= ~self._widest
+        if not chosen.any():
+            return
+        self._widest = chosen if self._widest is None else self._widest | chosen
+        self.escalated += int(chosen.sum())
+        wide = question.rows(chosen).answer(DOUBLE_DOUBLE)
+        for part, better in (
+            (self.high, wide.high),
+            (self.low, wide.low),
+            (self.exponent, wide.exponent),
+            (self.error, wide.error),
+        ):
+            np.moveaxis(part, question.axis, -1)[chosen] = better
 
 
 def truth(
@@ -131,121 +260,75 @@ def truth(
     op
         softmax, log_softmax, softmax_vjp or log_softmax_vjp.
     x
-        float64 logits of any shape.
+        Floating logits of any shape; computed with as float64.
     axis
         The axis of the rows.
     format
-        The format that will be judged; every format gets the same truth.
+        The format that will be judged, which chooses the speed; without one, double-double arithmetic.
     cotangent
-        For a vjp, float64 of the shape of ``x``.
+        For a vjp, floating numbers of the shape of ``x``.
 
     Raises
     ------
-    ValueError, TypeError, numpy.exceptions.AxisError
-        For an unknown op, a missing cotangent, numbers that are not floating, an axis out of range.
+    ValueError
+        For an unknown op, a missing cotangent or one of another shape.
+    TypeError
+        For numbers that are not floating.
+    numpy.exceptions.AxisError
+        For an axis out of range.
     FlushesSubnormals
         If somebody set the processor to flush on this thread, as ``torch.set_flush_denormal(True)`` does.
     """
-    del format
-    if not (np.full(1, 2.0**-1070) * np.full(1, 0.5)).any():
-        raise FlushesSubnormals("subnormal numbers are flushed on this thread; the truth needs them")
     if op not in OPS:
         raise ValueError(f"op: unknown {op!r}; known: {', '.join(OPS)}")
     x = _floating(x, "x")
-    shape = x.shape
-    x = x.reshape(1) if x.ndim == 0 else x
-    axis = normalize_axis_index(axis, x.ndim)
+    axis = normalize_axis_index(axis, max(x.ndim, 1), msg_prefix="axis")
+    g = None
+    if op.endswith("_vjp"):
+        if cotangent is None:
+            raise ValueError(f"cotangent: {op} needs one")
+        g = _floating(cotangent, "cotangent")
+        if g.shape != x.shape:
+            raise ValueError(f"cotangent: its shape {g.shape} is not that of x, {x.shape}")
+        g = np.atleast_1d(g)
+    elif cotangent is not None:
+        raise ValueError(f"cotangent: {op} takes none")
+    question = _Question(op, np.atleast_1d(x), axis, g)
+    speed = _speed(op, format)
+    answer = question.answer(speed)
     with np.errstate(all="ignore"):
-        if op.endswith("_vjp"):
-            if cotangent is None:
-                raise ValueError(f"cotangent: {op} needs one")
-            high, low, exponent, error, undefined = _vjp(
-                op, x, axis, _floating(cotangent, "cotangent").reshape(x.shape)
-            )
-        else:
-            high, low, exponent, undefined = _forward(op, x, axis)
-            error = np.where(np.isfinite(high) & (high != 0), RELATIVE_ERROR, 0.0)
+        top = np.max(question.x, axis=axis, keepdims=True, initial=-np.inf)
+    shape = x.shape
     return Truth(
-        high.reshape(shape), low.reshape(shape), exponent.reshape(shape), error.reshape(shape), undefined.reshape(shape)
+        answer.high.reshape(shape),
+        answer.low.reshape(shape),
+        answer.exponent.reshape(shape),
+        answer.error.reshape(shape),
+        np.broadcast_to(np.isinf(top), question.x.shape).reshape(shape),
+        # A row of one element is right at any speed, and a 0-d array is one.
+        _question=question if shape and speed is not DOUBLE_DOUBLE else None,
     )
+
+
+def _speed(op: str, format: Format | None) -> Speed:
+    """The cheapest speed whose error is far below the format's rounding; a vjp cancels, and takes the next one."""
+    if format is None:
+        return DOUBLE_DOUBLE
+    narrow = format.precision <= 24
+    if op.endswith("_vjp"):
+        return MIDDLE if narrow else DOUBLE_DOUBLE
+    return FLOAT64 if narrow else MIDDLE
+
+
+def _refuse_flushing() -> None:
+    if not (np.full(1, 2.0**-1070) * np.full(1, 0.5)).any():
+        raise FlushesSubnormals("subnormal numbers are flushed on this thread; the truth needs them")
 
 
 def _floating(x: ArrayLike, name: str) -> Numbers:
     x = np.asarray(x)
     if not np.issubdtype(x.dtype, np.floating):
         raise TypeError(f"{name}: floating numbers are needed, not {x.dtype}")
-    return x.astype(np.float64)
-
-
-def _rows(x: Numbers, axis: int) -> tuple[Pair, Any, NDArray[np.bool_], NDArray[np.bool_]]:
-    """T = x - max x as a pair and an exponent; which lanes are -inf beside finite ones; which are undefined."""
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    undefined = np.broadcast_to(np.isinf(top), x.shape)
-    masked = (x == -np.inf) & ~undefined
-    finite = np.where(np.isfinite(x), x, np.where(undefined, 0.0, top))
-    top = np.where(np.isfinite(top), top, 0.0)
-    # Near the largest float64 the difference overflows: there the row is shifted at a quarter of its size.
-    huge = np.maximum(np.max(np.abs(finite), axis=axis, keepdims=True, initial=0.0), np.abs(top)) > 2.0**1021
-    exponent = np.broadcast_to(np.where(huge, 2, 0), x.shape)
-    t = two_sum(np.ldexp(finite, -exponent), -np.ldexp(top, np.where(huge, -2, 0)))
-    return t, exponent, masked, undefined
-
-
-def _forward(op: str, x: Numbers, axis: int) -> tuple[Numbers, Numbers, NDArray[np.int64], NDArray[np.bool_]]:
-    if x.size == 0:
-        return x, x, x.astype(np.int64), x.astype(bool)
-    t, t_exponent, masked, undefined = _rows(x, axis)
-    e, e_exponent = exp(scale(t, t_exponent))
-    zero = np.zeros_like(x)
-    e = _where(masked, (zero, zero), e)
-    others, others_exponent = _sum_of_the_others(x, e, e_exponent, axis)
-    if op == "softmax":
-        # Where the others are far below, they are far below the last bit of 1 too.
-        s = add(constant(1.0), scale(others, others_exponent))
-        value, exponent = divide(e, s), e_exponent
-        value = _where(masked, (zero, zero), value)
-    else:
-        log, log_exponent = log1p(others, others_exponent)
-        here = scale(log, log_exponent - t_exponent)
-        value = add(t, (-here[0], -here[1]))
-        won = t[0] == 0
-        value = _where(won, (-log[0], -log[1]), value)
-        exponent = np.where(won, log_exponent, t_exponent)
-        value = _where(masked, (zero - np.inf, zero), value)
-    high = np.where(undefined | np.isnan(x).any(axis=axis, keepdims=True), np.nan, value[0])
-    return high, value[1], np.broadcast_to(exponent, x.shape).astype(np.int64), undefined
-
-
-def _where(lanes: NDArray[np.bool_], x: Pair, y: Pair) -> Pair:
-    return np.where(lanes, x[0], y[0]), np.where(lanes, x[1], y[1])
-
-
-def _sum_of_the_others(x: Numbers, e: Any, exponent: NDArray[np.int64], axis: int) -> tuple[Pair, NDArray[np.int64]]:
-    """Σexp(t) without the first winner of each row, as a pair and an exponent (axis kept with length one)."""
-    first = np.zeros(x.shape, dtype=bool)
-    np.put_along_axis(first, np.expand_dims(np.argmax(x, axis=axis), axis), values=True, axis=axis)
-    lost = first | (e[0] == 0)
-    least = np.int64(-(2**22))  # below every exponent exp returns
-    top = np.max(np.where(lost, least, exponent), axis=axis, keepdims=True)
-    shift = np.where(lost, 0, exponent - top)
-    terms = scale((np.where(lost, 0.0, e[0]), np.where(lost, 0.0, e[1])), shift)
-    return total(terms, axis), np.where(top == least, 0, top)
-
-
-def _vjp(
-    op: str, x: Numbers, axis: int, g: Numbers
-) -> tuple[Numbers, Numbers, NDArray[np.int64], Numbers, NDArray[np.bool_]]:
-    """p·(g - Σp·g) or g - p·Σg, in pairs; the error bound is absolute in the terms, made relative at the end."""
-    high, low, exponent, undefined = _forward("softmax", x, axis)
-    p = scale((high, low), exponent)
-    zero = np.zeros_like(g)
-    if op == "softmax_vjp":
-        mean = total(multiply(p, (g, zero)), axis)
-        value = multiply(p, add((g, zero), (-mean[0], -mean[1])))
-        size = np.abs(p[0]) * (np.abs(g) + np.sum(np.abs(p[0] * g), axis=axis, keepdims=True))
-    else:
-        product = multiply(p, total((g, zero), axis))
-        value = add((g, zero), (-product[0], -product[1]))
-        size = np.abs(g) + np.abs(p[0]) * np.sum(np.abs(g), axis=axis, keepdims=True)
-    error = np.where(value[0] == 0, 0.0, 2 * RELATIVE_ERROR * size / np.abs(value[0]))
-    return value[0], value[1], np.zeros(x.shape, dtype=np.int64), error, undefined
+    if x.dtype.itemsize > 8:
+        raise TypeError(f"{name}: {x.dtype} holds more than float64, in which the logits are taken")
+    return x.astype(np.float64, copy=False)

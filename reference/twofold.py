@@ -1,7 +1,7 @@
 """How does one carry 106 bits in float64?  Pairs (high, low) with |low| ≤ ulp(high)/2, whole arrays at a time.
 
 Every function takes and returns pairs of float64 arrays that broadcast.  u = 2**-53; the error bounds
-are relative and hold without overflow or underflow, which the callers see to by keeping exponents apart.
+hold without overflow or underflow, which the callers see to by keeping exponents apart.
 
 References
 ----------
@@ -13,7 +13,7 @@ T. Ogita, S. M. Rump, S. Oishi, SIAM J. Sci. Comput. 26(6), 2005 (error-free tra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,14 +32,14 @@ def constant(high: float, low: float = 0.0) -> Pair:
 
 
 def two_sum(a: Numbers, b: Numbers) -> Pair:
-    """Fl(a + b) and its exact error, for any order of size."""
+    """fl(a + b) and its exact error, for any order of size."""
     s = a + b
     v = s - a
     return s, (a - (s - v)) + (b - v)
 
 
 def fast_two_sum(a: Numbers, b: Numbers) -> Pair:
-    """Fl(a + b) and its exact error, where |a| ≥ |b| or a = 0."""
+    """fl(a + b) and its exact error, where |a| ≥ |b| or a = 0."""
     s = a + b
     return s, b - (s - a)
 
@@ -60,11 +60,9 @@ def two_product(a: Numbers, b: Numbers) -> Pair:
 
 
 def add(x: Pair, y: Pair) -> Pair:
-    """X + y, relative error below 3u² + 13u³ (JMP, AccurateDWPlusDW)."""
+    """X + y, error below 3u²(|x| + |y|) (JMP, SloppyDWPlusDW): relative where the signs agree."""
     s, e = two_sum(x[0], y[0])
-    t, f = two_sum(x[1], y[1])
-    s, e = fast_two_sum(s, e + t)
-    return fast_two_sum(s, e + f)
+    return fast_two_sum(s, e + (x[1] + y[1]))
 
 
 def multiply(x: Pair, y: Pair) -> Pair:
@@ -81,7 +79,7 @@ def divide(x: Pair, y: Pair) -> Pair:
     return fast_two_sum(q, ((x[0] - p) + (x[1] - e)) / y[0])
 
 
-def scale(x: Pair, exponent: NDArray[np.int64] | int) -> Pair:
+def scale(x: Pair, exponent: NDArray[Any] | int) -> Pair:
     """x·2**exponent, exact while nothing leaves the range."""
     return np.ldexp(x[0], exponent), np.ldexp(x[1], exponent)
 
@@ -89,14 +87,12 @@ def scale(x: Pair, exponent: NDArray[np.int64] | int) -> Pair:
 def total(x: Pair, axis: int) -> Pair:
     """Σx along an axis, kept with length one, added in pairs of pairs.
 
-    The tree has ⌈log₂ n⌉ levels; for terms of one sign the relative error is below 3⌈log₂ n⌉u².
+    The tree has ⌈log₂ n⌉ levels, so the error is below 3⌈log₂ n⌉u²·Σ|x|.
     """
-    high, low = (np.moveaxis(part, axis, -1) for part in x)
-    while (n := high.shape[-1]) > 1:
-        half = n // 2
-        high_sum, low_sum = add(
-            (high[..., :half], low[..., :half]), (high[..., half : 2 * half], low[..., half : 2 * half])
-        )
-        high = np.concatenate([high_sum, high[..., 2 * half :]], axis=-1)
-        low = np.concatenate([low_sum, low[..., 2 * half :]], axis=-1)
-    return np.moveaxis(high, -1, axis), np.moveaxis(low, -1, axis)
+    high, low = (np.moveaxis(part, axis, 0).copy() for part in x)
+    n = len(high)
+    while n > 1:
+        half, rest = n // 2, n - n // 2
+        high[:half], low[:half] = add((high[:half], low[:half]), (high[rest:n], low[rest:n]))
+        n = rest
+    return np.moveaxis(high[:1], 0, axis), np.moveaxis(low[:1], 0, axis)

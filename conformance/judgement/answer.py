@@ -119,7 +119,7 @@ class Answer:
         """Lanes where NaN and infinity stand in the wrong place, or with the wrong sign."""
         got, expected = self.got, self.expected
         legal_infinity = np.isinf(got) & self.overflow_allowed & (np.signbit(got) == np.signbit(expected))
-        nearly_infinite = np.isfinite(got) & np.isinf(expected) & (self.error_over_loose <= 1)
+        nearly_infinite = np.isfinite(got) & np.isinf(expected) & self.within_loose
         same = (got == expected) | (np.isnan(got) & np.isnan(expected))
         either = ~np.isfinite(got) | ~np.isfinite(expected)
         return np.asarray(either & ~same & ~legal_infinity & ~nearly_infinite & self.defined)
@@ -137,14 +137,29 @@ class Answer:
         return np.asarray((self.got == 0) & allowed & (self.expected != 0) & ~self.flushed)
 
     @cached_property
+    def exact(self) -> Lanes:
+        """Lanes that are the correctly rounded truth; where even the widest truth is undecided there is none."""
+        return np.asarray((self.got == self.expected) & self.question.truth.decided(self.question.format))
+
+    @cached_property
+    def faithful(self) -> Lanes:
+        """Lanes less than one unit in the last place away."""
+        return self.question.truth.faithful(self.got, self.question.format)
+
+    @cached_property
+    def within_loose(self) -> Lanes:
+        """Lanes within the loose bound."""
+        return self.question.truth.within(self.question.loose, self.got)
+
+    @cached_property
     def stable(self) -> Lanes:
         """Lanes within the stable bound, or faithful."""
-        return np.asarray((self.error_over_stable <= 1) | (self.error_ulps < 1))
+        return np.asarray(self.question.truth.within(self.question.stable, self.got) | self.faithful)
 
     @cached_property
     def loose(self) -> Lanes:
         """Lanes within the loose bound, or better."""
-        return np.asarray(self.stable | (self.error_over_loose <= 1) | self.flushed_loosely)
+        return np.asarray(self.stable | self.within_loose | self.flushed_loosely)
 
     @cached_property
     def lost_normal(self) -> Lanes:

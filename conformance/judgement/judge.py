@@ -127,14 +127,13 @@ def _judge_lanes(answer: Answer, batch: Batch, *, wrote_input: bool) -> list[Jud
 def _grades(answer: Answer, by_case: Any) -> list[Grade]:
     """The worst grade over the lanes of each case.
 
-    *exact* is equality with the correctly rounded truth; where rounding is undecided at the width of
-    the truth in hand it is called *faithful*, never guessed.
+    *exact* is equality with the correctly rounded truth; where rounding is undecided even in the widest
+    truth it is called *faithful*, never guessed.
     """
     idle = ~answer.measured
-    exact = (answer.got == answer.expected) & answer.question.truth.decided(answer.question.format)
     ladder = {
-        Grade.EXACT: exact | idle,
-        Grade.FAITHFUL: (answer.error_ulps < 1) | idle,
+        Grade.EXACT: answer.exact | idle,
+        Grade.FAITHFUL: answer.faithful | idle,
         Grade.STABLE: answer.stable | idle,
         Grade.LOOSE: answer.loose | idle,
     }

@@ -18,7 +18,7 @@ def find(answer: Answer) -> Lanes:
     """Finite lanes outside the range."""
     got = answer.got
     if answer.op == "log_softmax":
-        return np.asarray(np.isfinite(got) & (got > 0) & (answer.error_over_loose > 1))
+        return np.asarray(np.isfinite(got) & (got > 0) & ~answer.within_loose)
     return np.asarray(np.isfinite(got) & ((got < 0) | (got > 1)))
 
 

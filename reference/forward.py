@@ -1,0 +1,318 @@
+"""How are p and y computed?  At three speeds, on a block of rows that fits the cache.
+
+==============  =====================  ================  ==================================================
+speed           exponential            relative error    for
+==============  =====================  ================  ==================================================
+float64         NumPy's                2**-49 to 2**-43  formats narrower than float64
+middle          pairs, the head exact  2**-69            float64
+double-double   pairs throughout       2**-99            what the others leave undecided
+==============  =====================  ================  ==================================================
+
+The middle and the double-double speed are one algorithm over two exponentials.  Every function gets one
+block: a two-dimensional float64 array whose rows lie along ``axis``, and an output of the same shape.  A row
+longer than a block comes in pieces: first the sums of all pieces, then each piece is finished.
+
+The errors are derived in docs/error-bounds.md ("The error of the truth itself").
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from reference.blocks import one_by_one, pieces
+from reference.elementary import LIMIT, QUICK_ERROR, QUICK_LIMIT, exp, log1p, quick_exp, quick_multiply
+from reference.twofold import add, constant, divide, multiply, scale, total, two_sum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from reference.blocks import Each
+    from reference.elementary import Exponents
+    from reference.twofold import Numbers, Pair
+
+_U = 2.0**-53
+_EXP = 8
+"""Units of u in NumPy's exp and log1p: 4 ulp, which its own tests allow; see docs/error-bounds.md."""
+
+_UNDERFLOW = -700.0
+"""Below this t the float64 speed answers 0: exp(-700) is below 2**-1009, zero in every narrower format."""
+
+_FAR, _BEYOND = 2.0**-60, 2.0**-110
+"""Shares of |t| below which log S is beyond the last bit of t, and beyond that of a pair."""
+
+_NONE = -(2**22)
+"""An exponent below all that exp returns, for a sum without terms."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """(high + low)·2**exponent, true to the relative error ``error``; views of one block, or whole arrays."""
+
+    high: Numbers
+    low: Numbers
+    exponent: NDArray[np.int32]
+    error: Numbers
+
+    @staticmethod
+    def empty(shape: tuple[int, ...]) -> Output:
+        """Room for a result of this shape."""
+        # Zeros cost nothing until they are written over, and the float64 speed leaves them.
+        return Output(np.empty(shape), np.zeros(shape), np.zeros(shape, np.int32), np.empty(shape))
+
+    def __getitem__(self, at: tuple[slice, slice]) -> Output:
+        """A view of some rows, or of a piece of them."""
+        return Output(self.high[at], self.low[at], self.exponent[at], self.error[at])
+
+
+class Sum(NamedTuple):
+    """Of a row, or a piece of it, axis kept: how many lanes are the maximum, and Σexp(t) of all others."""
+
+    winners: NDArray[np.int64]
+    others: Pair
+    exponent: Exponents
+    lost: NDArray[np.bool_]
+    """Whether a finite lane was too far below to be added."""
+
+
+class Rows(NamedTuple):
+    """What has to be known of whole rows before a piece of them is looked at."""
+
+    top: Numbers
+    """The maximum of each row, axis kept; may be NaN or infinite."""
+    near: bool
+    """No logit of the block is further below its row's maximum than the exponential reaches, nor NaN, nor infinite."""
+    length: int
+
+
+def look(x: Numbers, axis: int, speed: Speed) -> Rows:
+    """Find the maximum of each row, and whether anything in them is out of the ordinary."""
+    top = x.max(axis=axis, keepdims=True)
+    return Rows(top, bool((x.min(axis=axis, keepdims=True) - top >= -speed.reach).all()), x.shape[axis])
+
+
+class Speed(Protocol):
+    """One way to compute p and y; ``reach`` is the largest |t| whose exponential is not answered by zero."""
+
+    reach: float
+    block: int
+    """Elements of a block: few enough for the second cache, and enough that two threads do not keep each other
+    waiting for the interpreter (NumPy gives its lock away only inside an operation); see benchmarks/oracle.py."""
+
+    def begin(self, op: str, x: Numbers, axis: int, rows: Rows, out: Output) -> Sum:
+        """Keep in ``out`` what is needed later, and sum."""
+
+    def finish(self, op: str, rows: Rows, whole: Sum, out: Output) -> None:
+        """Turn what was kept into the answer, given the sum of the whole row."""
+
+
+class _Float64:
+    """Plain float64 arithmetic; the error is counted for each lane in units of u."""
+
+    reach = -_UNDERFLOW
+    block = 2**18
+
+    def begin(self, op: str, x: Numbers, axis: int, rows: Rows, out: Output) -> Sum:
+        """Keep e or t, and sum."""
+        t = np.subtract(x, rows.top, out=out.error)
+        e = np.exp(t)
+        lost = np.zeros(rows.top.shape, bool)
+        if not rows.near:
+            far = t < _UNDERFLOW
+            e[far] = 0.0
+            lost = (far & (x != -np.inf)).any(axis=axis, keepdims=True)
+        if op == "softmax":
+            out.high[...] = e
+            # Nothing is gained by summing the others apart.
+            others = e.sum(axis=axis, keepdims=True)
+            winners = np.zeros(others.shape, np.int64)
+        else:
+            out.high[...] = t
+            below = t < 0
+            others = np.where(below, e, 0.0).sum(axis=axis, keepdims=True)
+            winners = x.shape[axis] - np.count_nonzero(below, axis=axis, keepdims=True)
+        return Sum(winners, (others, np.zeros_like(others)), np.zeros(others.shape, np.int64), lost)
+
+    def finish(self, op: str, rows: Rows, whole: Sum, out: Output) -> None:
+        """Divide, or subtract the logarithm."""
+        n = rows.length
+        # The mean of |t| over a distribution is its entropy less log S, so at most log n.
+        common = math.log(n) + 2 * _EXP + _growth(n) + 3
+        s = whole.others[0]
+        if op == "softmax":
+            np.divide(out.high, s, out=out.high)
+            far = None if rows.near else out.error < _UNDERFLOW
+            masked = None if rows.near else out.error == -np.inf
+            # (common - t)·u; t is what begin() left in out.error.
+            np.subtract(common, out.error, out=out.error)
+            np.multiply(out.error, _U, out=out.error)
+            if far is not None and masked is not None:
+                out.error[far] = 1.0
+                out.error[masked] = 0.0
+            return
+        r = s + (whole.winners - 1)
+        logarithm = np.log1p(r)
+        np.subtract(out.high, logarithm, out=out.high)
+        out.error[...] = _U * (common + np.clip(-np.log(r), 0.0, 750.0))
+        # No lane but the maximum was within reach: its log-probability is 0, or too small for any narrow format.
+        alone = r < 2.0**-1000
+        if alone.any():
+            won = alone & (out.high >= -logarithm)
+            out.error[...] = np.where(won, np.where(whole.lost | (r > 0), 1.0, 0.0), out.error)
+            out.high[...] = np.where(won & whole.lost & (r == 0), -0.0, out.high)
+
+
+def _growth(n: int) -> float:
+    """Roundings that a term passes through in NumPy's sum: one loop across short rows, pairwise by 128 along long."""
+    return n - 1 if n <= 128 else 28 + math.ceil(math.log2(n / 128))
+
+
+class Pairs:
+    """Pair arithmetic with the given exponential and product.
+
+    ``errors`` are the relative errors of the exponential, of it per unit of |t|, and of the product.
+    """
+
+    block = 2**17
+
+    def __init__(
+        self,
+        exponential: Callable[[Pair], tuple[Pair, Exponents]],
+        product: Callable[[Pair, Pair], Pair],
+        reach: float,
+        errors: tuple[float, float, float],
+    ) -> None:
+        self._exp, self._multiply, self.reach = exponential, product, reach
+        self._exp_error, self.error_per_t, self._product_error = errors
+
+    def error(self, op: str, n: int) -> float:
+        """Relative error of a lane in a row of n, but for the part that grows with |t|."""
+        added = self._exp_error + (3 * math.ceil(math.log2(max(n, 2))) + 3) * _U**2
+        if op == "softmax":
+            # The mean of |t| over a distribution is its entropy less log S, so at most log n.
+            return added + self.error_per_t * math.log(n) + self._exp_error + self._product_error + 17 * _U**2
+        return added + 69 * _U**2
+
+    def begin(self, op: str, x: Numbers, axis: int, rows: Rows, out: Output) -> Sum:
+        """Keep e or t, and sum."""
+        lost = np.zeros(rows.top.shape, bool)
+        out.error[...] = self.error(op, rows.length)
+        if rows.near:
+            within = t = two_sum(x, -rows.top)
+            e, exponent = self._exp(t)
+            below, places = t[0] < 0, 0
+        else:
+            # At a quarter of its size no difference of two float64 overflows.
+            masked, places = x == -np.inf, 2
+            top = np.where(np.isfinite(rows.top), rows.top, 0.0)
+            t = two_sum(0.25 * np.where(np.isfinite(x), x, top), -0.25 * top)
+            within = scale(t, places)
+            far = (within[0] < -self.reach) | masked
+            e, exponent = self._exp((np.where(far, -self.reach, within[0]), np.where(far, 0.0, within[1])))
+            e = np.where(far, 0.0, e[0]), np.where(far, 0.0, e[1])
+            lost = (far & ~masked).any(axis=axis, keepdims=True)
+            t = np.where(masked, -np.inf, t[0]), np.where(masked, 0.0, t[1])
+            below = t[0] < 0
+        if op == "softmax" and self.error_per_t:
+            out.error[...] -= self.error_per_t * within[0]
+        if not rows.near:
+            out.error[masked] = 0.0
+            if op == "softmax":
+                out.error[far & ~masked] = 1.0
+        kept = (e, exponent) if op == "softmax" else (t, places)
+        (out.high[...], out.low[...]), out.exponent[...] = kept
+        highest = np.where(below, exponent, _NONE).max(axis=axis, keepdims=True)
+        weight = np.where(below, _power_of_two(exponent - highest), 0.0)
+        winners = x.shape[axis] - np.count_nonzero(below, axis=axis, keepdims=True)
+        return Sum(winners, total((e[0] * weight, e[1] * weight), axis), highest, lost)
+
+    def finish(self, op: str, rows: Rows, whole: Sum, out: Output) -> None:
+        """Divide, or subtract the logarithm."""
+        kept = out.high, out.low
+        if op == "softmax":
+            below = scale(whole.others, np.maximum(whole.exponent, -1000))
+            s = add((whole.winners.astype(np.float64), np.zeros_like(below[0])), below)
+            out.high[...], out.low[...] = self._multiply(kept, divide(constant(1.0), s))
+            # Equal logits, a power of two of them: every step was exact.
+            even = (whole.others[0] == 0) & ~whole.lost & (np.frexp(s[0])[0] == 0.5)
+            if even.any():
+                out.error[...] = np.where(even, 0.0, out.error)
+        else:
+            self._subtract_log(rows, whole, out)
+
+    def _subtract_log(self, rows: Rows, whole: Sum, out: Output) -> None:
+        t = out.high, out.low
+        several = whole.winners > 1
+        others = scale(whole.others, np.where(several, np.maximum(whole.exponent, -1000), 0))
+        others = add(((whole.winners - 1).astype(np.float64), np.zeros_like(others[0])), others)
+        nothing = others[0] == 0
+        exponent = np.where(several | nothing, 0, whole.exponent)
+        if self.error_per_t:
+            # The mean of |t| over all lanes but the winner is at most log n - log of their sum.
+            spread = math.log(rows.length) - np.minimum(np.log(others[0]) + exponent * math.log(2), 0.0)
+            out.error[...] += np.where(nothing, 0.0, self.error_per_t * spread)
+        log, exponent = log1p(others, exponent)
+        won, masked = t[0] == 0, t[0] == -np.inf
+        here = scale(log, exponent - (0 if rows.near else 2))
+        y = add(t, (-here[0], -here[1]))
+        # A difference of one number and another far below its last bit is exact but for that one's own error ...
+        size = np.abs(t[0])
+        exact = (t[1] == 0) & (here[0] < _FAR * size)
+        if exact.any():
+            error = here[0] / size * 2.0**-50
+            # ... and where even a pair has no room for it, all that is left to say is that y lies beyond t.
+            beyond = exact & (here[0] < _BEYOND * size)
+            y = y[0], np.where(beyond, _BEYOND / 2 * t[0], y[1])
+            out.error[...] = np.where(exact, np.where(beyond, _BEYOND / 2, error), out.error)
+        out.high[...], out.low[...] = y
+        if exponent.any():
+            out.high[...] = np.where(won, -log[0], out.high)
+            out.low[...] = np.where(won, -log[1], out.low)
+            out.exponent[...] = np.where(won, exponent, out.exponent)
+        if nothing.any():
+            # Alone in its row, or alone within reach.
+            alone = won & nothing
+            out.error[...] = np.where(alone, np.where(whole.lost, 1.0, 0.0), out.error)
+            out.high[...] = np.where(alone & whole.lost, -0.0, out.high)
+        if not rows.near:
+            out.high[masked], out.low[masked], out.error[masked] = -np.inf, 0.0, 0.0
+
+
+def _power_of_two(exponent: Exponents) -> Numbers:
+    """2.0**exponent for exponents up to 1023; what is below the normal numbers becomes the smallest of them."""
+    return ((np.maximum(exponent, -1022) + 1023) << 52).view(np.float64)
+
+
+def combine(sums: list[Sum]) -> Sum:
+    """The sum of a row from those of its pieces."""
+    if len(sums) == 1:
+        return sums[0]
+    highest = np.max([s.exponent for s in sums], axis=0)
+    scaled = [scale(s.others, s.exponent - highest) for s in sums]
+    pieces = np.stack([high for high, _ in scaled]), np.stack([low for _, low in scaled])
+    high, low = total(pieces, 0)
+    return Sum(np.sum([s.winners for s in sums], axis=0), (high[0], low[0]), highest,
+               np.any([s.lost for s in sums], axis=0))  # fmt: skip
+
+
+def solve(op: str, x: Numbers, axis: int, speed: Speed, out: Output, each: Each = one_by_one) -> Rows:
+    """Answer one block; ``each`` maps a function over the pieces of a long row, in whatever order."""
+    rows = look(x, axis, speed)
+    at = pieces(x.shape[axis], axis, speed.block)
+    whole = combine(each(lambda piece: speed.begin(op, x[piece], axis, rows, out[piece]), at))
+    each(lambda piece: speed.finish(op, rows, whole, out[piece]), at)
+    odd = ~np.isfinite(rows.top)
+    if odd.any():
+        for part, value in ((out.high, np.nan), (out.low, 0.0), (out.error, 0.0)):
+            np.copyto(part, value, where=odd)
+    return rows
+
+
+FLOAT64 = _Float64()
+MIDDLE = Pairs(quick_exp, quick_multiply, QUICK_LIMIT, errors=(*QUICK_ERROR, 2.0**-76))
+DOUBLE_DOUBLE = Pairs(exp, multiply, LIMIT, errors=(4 * _U**2, 0.0, 7 * _U**2))

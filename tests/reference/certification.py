@@ -1,0 +1,192 @@
+"""Is the truth true?  Random rows of every kind against Arb's ball arithmetic.
+
+    python tests/reference/certification.py --rows 1000000 --write docs/reference.md
+
+compares every lane, at every speed: the error is within the bound that the truth carries, the bound is not
+slack, and the rounding to the format is the right one of two neighbours.  The tests call the same functions.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import flint
+import numpy as np
+from arbiter import ball, balls
+
+from reference.formats import FLOAT8_FORMATS, FORMATS, Format
+from reference.truth import OPS, truth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+SLACK = 2.0**6
+"""The worst error is at least this share of the bound; otherwise the bound is not worth its name."""
+
+LENGTHS = (1, 2, 3, 4, 5, 8, 13, 40, 200)
+"""With the last one rows lie along the second axis of a block, else along the first (reference.blocks.SHORT)."""
+
+
+@dataclass
+class Certificate:
+    """What a comparison came to; ratios are of error to carried bound."""
+
+    rows: int = 0
+    lanes: int = 0
+    beyond: int = 0
+    """Lanes too small for the arbiter's and everybody's formats: the truth says zero, with an error of one."""
+    worst_error: float = 0.0
+    worst_ratio: float = 0.0
+    escalated: int = 0
+    undecided: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+def certify(op: str, x: NDArray[Any], format: Format | None, g: NDArray[Any] | None = None,
+            into: Certificate | None = None) -> Certificate:  # fmt: skip
+    """Compare every lane of a matrix of rows; with a format, also its rounding to the format."""
+    found = into or Certificate()
+    said = truth(op, x, format=format, cotangent=g)
+    parts = [part.tolist() for part in (said.high, said.low, said.exponent, said.error)]
+    rounding = format or FORMATS["float64"]
+    rounded, decided = said.rounded(rounding).tolist(), said.decided(rounding)
+    for i, row in enumerate(x.tolist()):
+        if any(map(math.isnan, row)) or not math.isfinite(max(row)):
+            continue
+        dues = balls(op, row, None if g is None else g[i].tolist())
+        found.rows += 1
+        for j, due in enumerate(dues):
+            high, low, exponent, error = (part[i][j] for part in parts)
+            if row[j] == -math.inf and g is None:
+                if high != (0.0 if op == "softmax" else -math.inf):
+                    found.failures.append(f"{op} {row} lane {j}: a masked lane has {high}")
+                continue
+            found.lanes += 1
+            _compare(found, f"{op} {[v.hex() for v in row]} lane {j}", ball(high, low, exponent) - due, due, error)
+            if decided[i, j] and not _nearest(rounded[i][j], due, rounding):
+                found.failures.append(f"{op} {row} lane {j}: {rounded[i][j]} is not nearest in {rounding.name}")
+    found.escalated += said.escalated
+    found.undecided += int((~decided).sum())
+    return found
+
+
+def _compare(found: Certificate, where: str, difference: Any, due: Any, error: float) -> None:
+    if error == 0:
+        if not difference.contains(0) or float(difference.rad()) > abs(float(due.mid())) * 2.0**-200:
+            found.failures.append(f"{where}: is said to be exact")
+    elif error < 1:
+        size = float(difference.abs_upper() / due.abs_lower())
+        ratio = size / error
+        if error > 2.0**-108:  # below, the bound is the whole distance to the logit, and says nothing of slack
+            found.worst_error, found.worst_ratio = max(found.worst_error, size), max(found.worst_ratio, ratio)
+        if not ratio <= 1:
+            found.failures.append(f"{where}: {ratio:.3g} times the bound")
+    elif not float((due.abs_upper() * 2**500).mid()) * 2.0**500 <= 1:
+        # An error of one or more: a zero that stands for something below 2**-1000, or a vjp that cancelled.
+        if not difference.abs_upper() <= due.abs_upper() * error:
+            found.failures.append(f"{where}: an error of {error:.3g} does not cover it")
+    else:
+        found.beyond += 1
+
+
+def _nearest(value: float, due: Any, format: Format) -> bool:
+    """Whether a number of the format is the nearest to the ball ``due``, or as near as the other."""
+    if math.isinf(value):
+        return bool(due.abs_upper() >= flint.arb(format.max) + flint.arb(float(format.ulp(format.max))) / 2)
+    if math.isnan(value):
+        return not format.has_inf and bool(due.abs_upper() >= format.max)
+    outward = bool(due.abs_upper() >= abs(value))
+    gap = flint.arb(float(format.ulp(value if outward else np.nextafter(abs(value), 0))))
+    return bool((abs(due - value) - gap / 2).lower() <= 0)
+
+
+def random_rows(format: Format, rows: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    """Matrices of up to 64 rows, representable in the format: every magnitude, spread, tie and gap."""
+    log_eta = -math.log(format.smallest_subnormal)
+    while rows > 0:
+        n = int(rng.choice(LENGTHS, p=[0.05, 0.3, 0.2, 0.15, 0.1, 0.1, 0.06, 0.03, 0.01]))
+        k = min(rows, 64 if n < 100 else 4)
+        shape = (k, n)
+        row = (k, 1)
+        scale = 2.0 ** rng.uniform(-30, 9, row)
+        match int(rng.integers(7)):
+            case 0:
+                x = rng.standard_normal(shape) * scale
+            case 1:  # any number of the format
+                x = rng.choice([-1, 1], shape) * 2.0 ** rng.uniform(format.emin - 1, format.emax + 0.99, shape)
+            case 2:  # neighbours
+                base = format.quantise(rng.standard_normal(row) * scale)
+                x = base + rng.integers(-3, 4, shape) * format.ulp(base)
+            case 3:  # one winner, the others anywhere down to the smallest number and below
+                x = -rng.uniform(0, 1.2 * log_eta, shape)
+                x[np.arange(k), rng.integers(n, size=k)] = 0
+            case 4:  # ties
+                x = rng.integers(-2, 3, shape) * scale
+            case 5 if format.has_inf:  # masked
+                x = np.where(rng.random(shape) < 0.4, -np.inf, rng.standard_normal(shape) * scale)
+            case _:  # far from zero
+                x = rng.standard_normal(shape) * scale + rng.standard_normal(row) * 2.0 ** rng.uniform(0, 14, row)
+        rows -= k
+        yield format.quantise(np.clip(x, -format.max, format.max) if np.isfinite(x).all() else x)
+
+
+SPEEDS: dict[str, Format | None] = {**FORMATS, **FLOAT8_FORMATS, "the widest": None}
+"""Whom the truth is for; this chooses the speed."""
+
+
+def certify_random(op: str, name: str, rows: int, seed: int = 0) -> Certificate:
+    """Certify one op for one format on random rows."""
+    format = SPEEDS[name]
+    rng = np.random.default_rng([seed, OPS.index(op), list(SPEEDS).index(name)])
+    found = Certificate()
+    for x in random_rows(format or FORMATS["float64"], rows, rng):
+        g = None
+        if op.endswith("_vjp"):
+            if not np.isfinite(x).all():
+                continue
+            g = rng.standard_normal(x.shape) * 2.0 ** rng.uniform(-20, 20, x.shape)
+        certify(op, x, format, g, found)
+    return found
+
+
+@click.command(help=__doc__.replace("\n\n    python", "\n\n\b\n    python"))
+@click.option("--rows", default=20_000, show_default=True, help="random rows for each op and format")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="page to put the table in")
+def main(rows: int, seed: int, write: Path | None) -> None:
+    lines = [
+        "| op | for | rows | lanes | worst error | of the bound | recomputed rows | undecided lanes |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    failures = []
+    with click.progressbar([(op, name) for op in OPS for name in SPEEDS], file=sys.stderr) as bar:
+        for op, name in bar:
+            one = certify_random(op, name, rows, seed)
+            failures += one.failures
+            lines.append(
+                f"| {op} | {name} | {one.rows:,} | {one.lanes:,} | 2^{math.log2(one.worst_error or 1):.1f} | "
+                f"{one.worst_ratio:.2f} | {one.escalated:,} | {one.undecided:,} |"
+            )
+    table = "\n".join(lines)
+    click.echo(table)
+    for failure in failures[:20]:
+        click.echo(failure, err=True)
+    if write:
+        section = f"<!-- certification -->\n\n{table}\n\n<!-- /certification -->"
+        text = re.sub(
+            r"<!-- certification -->.*<!-- /certification -->", lambda _: section, write.read_text(), flags=re.DOTALL
+        )
+        write.write_text(text)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
