@@ -91,10 +91,11 @@ class Introduction:
 
 @dataclass(frozen=True)
 class Result:
-    """The rows of one task, and where its time went, in seconds."""
+    """The rows of one task, where its time went, in seconds, and how many truths it took two attempts at."""
 
     rows: list[dict[str, Any]]
     timing: dict[str, float]
+    escalated: int
 
 
 @deaf
@@ -134,6 +135,7 @@ def perform(task: Task) -> Result:
         start = now
 
     asked, judge = _batches(task.op, task.dtype, task.selection), _judge()
+    escalated = judge.escalated
     lap("cases")
     framework = frameworks.load(task.target.framework)
     respondent = Respondent(framework, task.target, task.op, FORMATS[task.dtype])
@@ -146,7 +148,7 @@ def perform(task: Task) -> Result:
             judgements = judge.judge(part, observation)
             rows += _rows(task, framework.version, framework, part, observation, judgements)
         lap("judge")
-    return Result(rows, dict(timing))
+    return Result(rows, dict(timing), judge.escalated - escalated)
 
 
 def lost(task: Task, version: str, observation: Crashed | TimedOut) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the columns and of the header."""
 
 COLUMNS: dict[str, str] = {
@@ -206,6 +206,7 @@ def merge(parts: Sequence[tuple[str, Record]]) -> Record:
         "complete": all(footer["complete"] for footer in footers),
         "seconds": sum(footer["seconds"] for footer in footers),
         "timing": {k: v for footer in footers for k, v in footer["timing"].items()},
+        "escalated": sum(footer["escalated"] for footer in footers),
         "stale_ledger": _union(footer["stale_ledger"] for footer in footers),
     }
     observations = pd.concat([record.observations for record in records], ignore_index=True)

@@ -63,6 +63,7 @@ class Run:
         self.rows: list[dict[str, Any]] = []
         self.claims: list[dict[str, Any]] = []
         self.timing: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self.escalated = 0
         self.complete = False
         self.failure: Exception | None = None
         self._known = self._done = 0
@@ -111,7 +112,7 @@ class Run:
                     case Lost(task=task):
                         seen = TimedOut(event.seconds) if event.seconds else Crashed(event.how)
                         version = self.introductions[event.key].version
-                        self._finish(task, Result(engine.lost(task, version, seen), {}))
+                        self._finish(task, Result(engine.lost(task, version, seen), {}, 0))
         finally:
             events.close()
         if not self.targets:
@@ -140,6 +141,7 @@ class Run:
     def _finish(self, task: Task | claims.ClaimTask, result: Result | claims.Answers) -> None:
         if isinstance(result, Result):
             self.rows += result.rows
+            self.escalated += result.escalated
         else:
             self.claims += result.rows
         for part, seconds in result.timing.items():
@@ -210,6 +212,7 @@ class Run:
             "complete": self.complete,
             "seconds": round(seconds, 3),
             "timing": {name: {part: round(s, 3) for part, s in parts.items()} for name, parts in self.timing.items()},
+            "escalated": self.escalated,
             "stale_ledger": stale,
         }
         return Record(

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from reference.functions import softmax_shifted
+from reference.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from reference.truth import Truth
 
     Numbers = NDArray[np.float64]
-    BoundedGrade = Literal["stable", "loose"]
+    BoundedGrade = Literal["exact", "faithful", "stable", "loose"]
 
 K_EXP = 2.0
 """Allowed error of exp, in units of u relative (2 ulp of an exp that is no worse than twice faithful)."""
@@ -46,6 +47,8 @@ FLOAT32_ROUNDOFF = 2.0**-24
 
 SCALED = 2.5
 """Growth of the error in t where exp is 2**(t·log₂e): the shift, that product, and half a unit in the constant."""
+
+GRADES = ("exact", "faithful", "stable", "loose")
 
 CAP = 0.5
 """No reading of the contract allows half of a probability, or half a unit of its logarithm, to be lost."""
@@ -89,8 +92,10 @@ def bounds(
     format
         The format of the answer.
     grade
-        *stable*: working precision max(format, float32), blocked sums.  *loose*: the larger of a
-        sequential sum in that precision, and every step in the format itself; capped at :data:`CAP`.
+        *exact*: half a unit in the last place of the truth (a whole one where half the smallest float64 would be
+        needed).  *faithful*: one unit, which itself is excluded.  *stable*: working precision max(format,
+        float32), blocked sums.  *loose*: the larger of a sequential sum in that precision, and every step in the
+        format itself; capped at :data:`CAP`.
     cotangent
         For a vjp.
 
@@ -103,8 +108,12 @@ def bounds(
     n = x.shape[axis] if x.ndim else 1
     v, eta = format.unit_roundoff, format.smallest_subnormal
     u = min(v, FLOAT32_ROUNDOFF)
-    if grade not in ("stable", "loose"):
-        raise ValueError(f"grade: unknown {grade!r}; known: stable, loose")
+    if grade not in GRADES:
+        raise ValueError(f"grade: unknown {grade!r}; known: {', '.join(GRADES)}")
+    if grade in ("exact", "faithful"):
+        ulp = truth(op, x, axis, format=format, cotangent=cotangent).ulp(format)
+        absolute = ulp if grade == "faithful" else np.maximum(ulp / 2, 2.0**-1074)
+        return Bound(np.zeros_like(x), absolute)
     with np.errstate(all="ignore"):
         parts = _Parts.of(x, axis)
         if op == "softmax":

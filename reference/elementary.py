@@ -150,44 +150,41 @@ def quick_multiply(x: Pair, y: Pair) -> Pair:
     return fast_two_sum(head * high, head * low + ((x[0] - head) + x[1]) * y[0])
 
 
-def log1p(r: Pair, exponent: Exponents) -> tuple[Pair, Exponents]:
-    """log(1 + r·2**exponent) as a pair and an exponent, for r ≥ 0; relative error below 2**-101.
+def log1p(r: Pair, exponent: Exponents, *, quick: bool = False) -> tuple[Pair, Exponents]:
+    """log(1 + r·2**exponent) as a pair and an exponent, for r ≥ 0; relative error below 2**-100, or quickly 2**-70.
 
     Small arguments: 2·artanh(s) with s = r/(2 + r), whose series has positive terms.  Others: one step
     of Newton from float64's log, log S = z + log(S·exp(-z)), the last logarithm being of 1 + O(u).
     """
     tiny = exponent < -200  # there log(1 + r) = r(1 - r/2 + …) is r to 2**-200
+    high, low = (part.copy() for part in r)
     plain = scale(r, np.where(tiny, 0, exponent))
     small = plain[0] < _SERIES_LIMIT
-    value = plain
-    if small.any():
-        value = _series(plain)
-    if not small.all():
-        large = _newton(plain)
-        value = np.where(small, value[0], large[0]), np.where(small, value[1], large[1])
-    if tiny.any():
-        value = np.where(tiny, r[0], value[0]), np.where(tiny, r[1], value[1])
-    return value, np.where(tiny, exponent, 0)
+    for these, compute in ((small & ~tiny & (high > 0), _series), (~small & ~tiny, _newton)):
+        if these.any():
+            high[these], low[these] = compute((plain[0][these], plain[1][these]), quick)
+    return (high, low), np.where(tiny, exponent, 0)
 
 
-def _series(r: Pair) -> Pair:
-    """2·artanh(r/(2 + r)); the remainder is below 2**-108 of it for r < 1/4."""
+def _series(r: Pair, quick: bool) -> Pair:
+    """2·artanh(r/(2 + r)) to degree 33; the remainder is below 2**-108 of it for r < 1/4."""
     odd = _constants().odd
+    pairs = 4 if quick else 9  # further terms are so small that float64 is enough for them
     s = divide(r, add(constant(2.0), r))
     square = multiply(s, s)
     far = np.zeros_like(s[0])
-    for term in reversed(odd[9:]):
+    for term in reversed(odd[pairs:]):
         far = far * square[0] + term[0]
     value: Pair = (far, np.zeros_like(far))
-    for term in reversed(odd[:9]):
+    for term in reversed(odd[:pairs]):
         value = add(multiply(value, square), term)
     return multiply(value, (2 * s[0], 2 * s[1]))
 
 
-def _newton(r: Pair) -> Pair:
+def _newton(r: Pair, quick: bool) -> Pair:
     whole = add(constant(1.0), r)
     z = np.log(whole[0])
-    back, shift = exp((-z, np.zeros_like(z)))
+    back, shift = (quick_exp if quick else exp)((-z, np.zeros_like(z)))
     high, low = multiply(whole, scale(back, shift))
     w = (high - 1) + low
     # |w| ≤ 2**-50: log(1 + w) = w - w²/2 + O(2**-150), and what is left of w needs only float64.

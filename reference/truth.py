@@ -166,6 +166,10 @@ class Truth:
         self._settle(~self._decided(format))
         return self._decided(format)
 
+    def ulp(self, format: Format) -> Numbers:
+        """The unit in the last place that the format has at the truth."""
+        return np.asarray(np.ldexp(1.0, self._quantum(format)))
+
     def error_ulps(self, got: ArrayLike, format: Format) -> Numbers:
         """|got - truth| in units of the format's last place at the truth."""
         with np.errstate(all="ignore"):

@@ -45,6 +45,7 @@ def record(*rows: dict[str, Any], target: str = "torch/eager/cpu", **header: Any
         "complete": True,
         "seconds": 1.0,
         "timing": {},
+        "escalated": 0,
         "stale_ledger": [],
     }
     return Record(whole | header, observations, claims, footer)

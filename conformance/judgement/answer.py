@@ -44,6 +44,11 @@ class Question:
         """What ``reference`` says."""
         return truth(self.batch.op, self.batch.values, self.batch.axis, format=self.format)
 
+    @property
+    def escalated(self) -> int:
+        """Rows whose truth had to be computed again; none while nobody has asked for it."""
+        return self.truth.escalated if "truth" in vars(self) else 0
+
     @cached_property
     def expected(self) -> Numbers:
         """The truth, correctly rounded to the format."""

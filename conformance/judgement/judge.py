@@ -46,6 +46,11 @@ class Judge:
         # The batch object itself is kept alive by its question, so its identity is a safe key.
         return self._questions.setdefault(id(batch), Question(batch))
 
+    @property
+    def escalated(self) -> int:
+        """Rows whose truth was computed again in double-double arithmetic, because a verdict hung on it."""
+        return sum(question.escalated for question in self._questions.values())
+
     def judge(self, batch: Batch, observation: Observation) -> list[Judgement]:
         """One judgement a case, in the order of the batch."""
         found = _outcome(batch, observation)

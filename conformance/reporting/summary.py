@@ -38,6 +38,7 @@ def markdown(record: Record) -> str:
         verdict(record),
         "",
         f"{asked}, suite {header['suite_version']}.",
+        f"The truth of {record.footer['escalated']:,} rows was computed twice, a verdict having been in doubt.",
         f"Not proved: {header['tier_proves_not']}.",
         "",
     ]

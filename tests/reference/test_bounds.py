@@ -140,10 +140,31 @@ def test_growth_of_a_sum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({"grade": "exact"}, "grade: unknown 'exact'"), ({}, "op: unknown")]
+    ("arguments", "message"), [({"grade": "fair"}, "grade: unknown 'fair'; known: exact, faithful, stable, loose"), ({}, "op: unknown")]
 )
 def test_bad_input_is_named(arguments: dict[str, str], message: str) -> None:
     op = "softmax" if arguments else "softmin"
 
     with pytest.raises(ValueError, match=message):
         bounds(op, np.zeros(2), format=FORMATS["float32"], **arguments)
+
+
+@EVERY
+@pytest.mark.parametrize(("grade", "ulps"), [("exact", 0.5), ("faithful", 1.0)])
+def test_the_best_grades_are_units_of_the_truths_last_place(op: str, dtype: str, grade: Any, ulps: float) -> None:
+    format = FORMATS[dtype]
+    x = format.quantise(np.random.default_rng(0).standard_normal((20, 7)) * 4)
+    said = truth(op, x, format=format)
+    right = said.rounded(format)
+
+    bound = bounds(op, x, format=format, grade=grade)
+
+    assert (np.abs(said.ulp(format) * ulps - bound.absolute) == 0).all()
+    assert said.within(bound, right).all()
+    assert not said.within(bound, right + 2 * ulps * format.ulp(right)).any()
+
+
+def test_half_of_the_smallest_float64_is_rounded_up() -> None:
+    bound = bounds("softmax", [0.0, -744.0], format=FORMATS["float64"], grade="exact")
+
+    assert 2.0**-1074 == bound.absolute[1]

@@ -74,6 +74,7 @@ def small_record() -> record.Record:
         "complete": True,
         "seconds": 1.0,
         "timing": {},
+        "escalated": 0,
         "stale_ledger": [],
     }
     return record.Record(header, observations, claims, footer)
