@@ -214,7 +214,10 @@ class Truth:
 
     def _quantum(self, format: Format) -> NDArray[np.int64]:
         """The exponent of the last place that the format has at the truth."""
-        top = np.frexp(self.high)[1].astype(np.int64) - 1 + self.exponent
+        fraction, top = np.frexp(self.high)
+        # A power of two less something lies in the binade below, whose numbers are twice as dense.
+        below = (np.abs(fraction) == 0.5) & (np.signbit(self.low) != np.signbit(self.high)) & (self.low != 0)
+        top = top.astype(np.int64) - 1 - below + self.exponent
         return np.clip(np.where(self.high == 0, format.emin, top), format.emin, format.emax) - format.precision + 1
 
     def _in_quanta(self, format: Format) -> tuple[Numbers, Numbers, NDArray[np.int64]]:

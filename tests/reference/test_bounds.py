@@ -140,7 +140,8 @@ def test_growth_of_a_sum() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({"grade": "fair"}, "grade: unknown 'fair'; known: exact, faithful, stable, loose"), ({}, "op: unknown")]
+    ("arguments", "message"),
+    [({"grade": "fair"}, "grade: unknown 'fair'; known: exact, faithful, stable, loose"), ({}, "op: unknown")],
 )
 def test_bad_input_is_named(arguments: dict[str, str], message: str) -> None:
     op = "softmax" if arguments else "softmin"

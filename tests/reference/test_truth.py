@@ -366,6 +366,16 @@ def test_float64_roundings_are_decided_by_escalation() -> None:
     assert (said.rounded(FLOAT64) == truth("softmax", x).rounded(FLOAT64)).all()
 
 
+def test_just_below_a_power_of_two_numbers_are_twice_as_dense() -> None:
+    """Found by the certification: a truth at the middle below 0.25 was said to be decided."""
+    row = [-0.4075004837686827, -0.40750048376868286, -0.4075004837686828, -0.40750048376868264]
+
+    said = truth("softmax", row, format=FLOAT64)
+
+    assert not said.decided(FLOAT64)[2]
+    assert 2.0**-55 == said.ulp(FLOAT64)[2]
+
+
 @FORWARD
 def test_the_sign_of_zero_follows_from_the_truth(op: str) -> None:
     """A log-probability too small for the format is -0, that of the only logit is +0."""
