@@ -5,11 +5,26 @@ knows what is true and how wrong an honest implementation may be, and ``reports`
 read the difference.  Importing this package imports no framework.
 """
 
+from __future__ import annotations
+
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conformance.checking import check
 
 try:
     __version__ = version("softmax-conformance")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__"]
+__all__ = ["__version__", "check"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs pandas when it is asked for."""
+    if name == "check":
+        from conformance.checking import check
+
+        return check
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-DTYPES = {Tier.SMOKE: ("float32",), Tier.STANDARD: ("float64", "float32")}
+DTYPES = {Tier.SMOKE: ("float32",), Tier.STANDARD: ("float64", "float32"), Tier.EXHAUSTIVE: ("float64", "float32")}
 """In which formats each tier asks the claims."""
 
 COLUMNS = ("claim", "statement", "target", "dtype", "verdict", "evidence")

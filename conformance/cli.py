@@ -32,8 +32,19 @@ Examples:
   conformance run                                   every target, standard tier
   conformance run --tier smoke --target torch       one framework, a few seconds
   conformance run --target 'jax/jit/*' --dtype bfloat16 --family underflow
+  conformance check my_softmax.py:softmax           your own function, a few seconds
   conformance list families
   conformance report reports/partial/* --out reports/latest
+"""
+
+
+CHECK_EXAMPLES = """
+\b
+Examples:
+  conformance check my_softmax.py:softmax
+  conformance check mypackage.ops:log_softmax --op log_softmax --framework torch --dtype bfloat16
+  conformance check my_softmax.py:softmax --tier standard --strict --out reports/mine
+Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 """
 
 
@@ -105,6 +116,42 @@ def run(
     terminal.summary(record, console)
     console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
     return _status(record)
+
+
+@cli.command(epilog=CHECK_EXAMPLES)
+@click.argument("kernel")
+@click.option("--framework", default="numpy", show_default=True, metavar="NAME",
+              help="Whose arrays it takes: numpy, torch, jax or tensorflow.")  # fmt: skip
+@click.option("--op", default="softmax", show_default=True, metavar="OP", help="softmax or log_softmax.")
+@_many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}; all that it supports by default.")
+@_many("--family", "families", "FAMILY", "Which adversarial rows; see `conformance list families`.")
+@click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="cpu or cuda:0.")
+@click.option("--tier", default="smoke", show_default=True, metavar="TIER", help=f"{' or '.join(selection.TIERS)}.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write a report into this folder.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random families.")
+@click.option("--timeout", type=click.FloatRange(min=1), default=120.0, show_default=True,
+              help="Seconds that it may take over one dtype.")  # fmt: skip
+@click.option("--strict", is_flag=True, help="Let degraded findings fail too.")
+def check(kernel: str, out: Path | None, **options: Any) -> int:
+    """Ask your own KERNEL everything: path/to/file.py:function or package.module:function.
+
+    The function is called as fn(x, axis), and gets and returns arrays of the framework.
+    """
+    from conformance import checking
+    from conformance.reporting import publish, terminal
+
+    if out:
+        _check_writable(out)
+    with _progress() as watch:
+        result = checking.check(kernel, watch=watch, **options)
+    console = Console()
+    terminal.verdict(result.record, result.failures, result.unsupported, console)
+    if out:
+        publish(result.record, out)
+        console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
+    if not result.record.footer["complete"]:
+        return INCOMPLETE
+    return OK if result.passed else FINDINGS
 
 
 @cli.command(name="list")
@@ -211,6 +258,7 @@ class _progress:  # noqa: N801 - used as a function in a with statement
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; every error a user can cause is one line on stderr."""
+    from conformance.execution.kernel import BadKernel
     from conformance.ledger import BadLedger
     from conformance.record import RecordError
 
@@ -221,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(USAGE)
     except click.ClickException as error:
         message = error.format_message()
-    except (selection.UnknownName, selection.MissingTarget, RecordError, BadLedger) as error:
+    except (selection.UnknownName, selection.MissingTarget, RecordError, BadLedger, BadKernel) as error:
         message = str(error)
     except click.Abort:
         message = "interrupted before anything was asked"

@@ -69,6 +69,10 @@ class Task:
     def __str__(self) -> str:
         return f"{self.target} {self.op} {self.dtype}"
 
+    def respondent(self) -> Respondent:
+        """The target, ready to be asked, in this process."""
+        return Respondent(frameworks.load(self.target.framework), self.target, self.op, FORMATS[self.dtype])
+
 
 @dataclass(frozen=True)
 class Introduction:
@@ -137,8 +141,8 @@ def perform(task: Task) -> Result:
     asked, judge = _batches(task.op, task.dtype, task.selection), _judge()
     escalated = judge.escalated
     lap("cases")
-    framework = frameworks.load(task.target.framework)
-    respondent = Respondent(framework, task.target, task.op, FORMATS[task.dtype])
+    respondent = task.respondent()
+    framework = respondent.framework
     lap("ask")
     rows = []
     for batch in asked:

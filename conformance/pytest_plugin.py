@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from conformance.checking import Result
     from conformance.suite import Suite
 
 
@@ -39,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--op", action="append", default=[], metavar="OP", help="softmax or log_softmax")
     group.addoption("--dtype", action="append", default=[], metavar="DTYPE", help="float64, float32, …")
     group.addoption("--family", action="append", default=[], metavar="FAMILY", help="a family of adversarial rows")
-    group.addoption("--tier", default="smoke", metavar="TIER", help="smoke (default) or standard")
+    group.addoption("--tier", default="smoke", metavar="TIER", help="smoke (default), standard or exhaustive")
     group.addoption(
         "--unseen-platform",
         choices=("fail", "report"),
@@ -101,6 +102,22 @@ def _params(suite: Suite) -> Iterator[Any]:
 def conformance_suite(request: pytest.FixtureRequest) -> Suite:
     """The selection that this session runs."""
     return request.config.stash[_SUITE]
+
+
+@pytest.fixture
+def conformance() -> Callable[..., Result]:
+    """``conformance(fn, op=…, framework=…, dtypes=[…])`` checks a kernel and fails the test if it is rejected.
+
+    It takes what :func:`conformance.checking.check` takes, and returns its result.
+    """
+    from conformance.checking import check
+
+    def checked(function: Any, **options: Any) -> Result:
+        result = check(function, **options)
+        result.raise_for_violations()
+        return result
+
+    return checked
 
 
 def pytest_report_header(config: pytest.Config) -> str:

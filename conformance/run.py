@@ -92,10 +92,8 @@ class Run:
         return self._record(time.perf_counter() - start)
 
     def _drive(self) -> None:
-        names = wanted_frameworks(self.options.targets)
-        events = drive(
-            names, engine.introduce, self._plan, perform, jobs=self.options.jobs, timeout=self.options.timeout
-        )
+        names, introduce = self._roster()
+        events = drive(names, introduce, self._plan, perform, jobs=self.options.jobs, timeout=self.options.timeout)
         try:
             for event in events:
                 match event:
@@ -118,6 +116,25 @@ class Run:
         if not self.targets:
             raise MissingTarget(f"there is no target to ask ({self._sights(list(self.introductions))})")
 
+    def _roster(self) -> tuple[Sequence[str], Callable[[str], Introduction]]:
+        """Who is invited, and how each introduces itself in its worker."""
+        return wanted_frameworks(self.options.targets), engine.introduce
+
+    def _tasks(self, chosen: Sequence[Target]) -> list[Task | claims.ClaimTask]:
+        """What these targets are asked."""
+        options = self.options
+        selection = Selection(options.tier, options.seed, tuple(options.families))
+        asked = [
+            Task(target, op, dtype, selection) for dtype in options.dtypes for op in options.ops for target in chosen
+        ]
+        about = [claims.ClaimTask(target, dtype) for dtype in claims.DTYPES[options.tier] if dtype in options.dtypes
+                 for target in chosen if not target.control]  # fmt: skip
+        return [*asked, *about]
+
+    def _entries(self) -> Sequence[ledger.Entry]:
+        """What is known already."""
+        return ledger.read()
+
     def _plan(self, name: str, introduction: Introduction) -> list[Task | claims.ClaimTask]:
         self.introductions[name] = introduction
         self.timing[name]["import"] += introduction.seconds
@@ -129,12 +146,7 @@ class Run:
         ]
         self.targets += chosen
         self._refuse_missing()
-        selection = Selection(options.tier, options.seed, tuple(options.families))
-        tasks: list[Task | claims.ClaimTask] = [
-            Task(target, op, dtype, selection) for dtype in options.dtypes for op in options.ops for target in chosen
-        ]
-        tasks += [claims.ClaimTask(target, dtype) for dtype in claims.DTYPES[options.tier] if dtype in options.dtypes
-                  for target in chosen if not target.control]  # fmt: skip
+        tasks = self._tasks(chosen)
         self._known += len(tasks)
         return tasks
 
@@ -176,7 +188,7 @@ class Run:
         self.claims.sort(key=lambda row: place[row["target"]])
         observations = frame(self.rows, run_id)
         here = environment()
-        stale = ledger.annotate(observations, ledger.read(), here["platform"], options.tier.name.lower())
+        stale = ledger.annotate(observations, self._entries(), here["platform"], options.tier.name.lower())
         families = cases.families()
         header = {
             "schema": SCHEMA,

@@ -25,6 +25,7 @@ PROVES_NOT = {
         "a few short rows of each family: long rows, most axes and most thresholds are not asked; no special values, "
         "masks, memory layouts, zero-size arrays or gradients; nothing about speed"
     ),
+    Tier.EXHAUSTIVE: "no memory layouts, zero-size arrays or mixed dtypes; gradients only in the claims; nothing about speed",
     Tier.STANDARD: (
         "rows up to 4,097 logits: longer rows and large vocabularies are not asked; no special values, masks, memory "
         "layouts, zero-size arrays or mixed dtypes; gradients only in the claims; nothing about speed"

@@ -26,6 +26,7 @@ class Tier(IntEnum):
 
     SMOKE = 0
     STANDARD = 1
+    EXHAUSTIVE = 2
 
 
 class Grade(StrEnum):
@@ -131,6 +132,10 @@ class Answered:
         The answer in the storage dtype of the format it returned.
     wrote_input
         True if the bits of the input were different afterwards.
+    side_effects
+        What else the call did that a function must not do, a sentence each.
+    repeatable
+        False if a second call on the same bits returned others.
     """
 
     dtype: str
@@ -138,6 +143,8 @@ class Answered:
     stored: NDArray[Any]
     seconds: float
     wrote_input: bool = False
+    side_effects: tuple[str, ...] = ()
+    repeatable: bool = True
 
 
 @dataclass(frozen=True)

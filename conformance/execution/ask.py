@@ -123,4 +123,4 @@ class Respondent:
             wrote = self.framework.fetch(x)[1].tobytes() != batch.stored.tobytes()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a framework raises is an observation
             return Raised(describe(error), time.perf_counter() - start)
-        return Answered(dtype, stored.shape, stored, time.perf_counter() - start, wrote)
+        return Answered(dtype, stored.shape, stored, time.perf_counter() - start, wrote_input=wrote)

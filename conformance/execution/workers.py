@@ -127,8 +127,8 @@ class _Crew:
         except TimeoutError:
             return Lost(key, task, f"no answer within {self.timeout:g} s", self.timeout)
         except pebble.ProcessExpired as error:
-            how = f"the process ended with exit status {error.exitcode}"
-            return Lost(key, task, f"{how}; last words: {_last_words(log)}")
+            how, said = f"the process ended with exit status {error.exitcode}", _last_words(log)
+            return Lost(key, task, f"{how}; last words: {said}" if said else how)
 
 
 def drive(

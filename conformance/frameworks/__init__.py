@@ -10,7 +10,7 @@ from conformance.frameworks.base import Framework
 
 __all__ = ["Framework", "adapter", "load", "names"]
 
-_NOT_ADAPTERS = {"base", "controls"}
+_NOT_ADAPTERS = {"arrays", "base", "controls"}
 
 
 @cache

@@ -60,7 +60,7 @@ class Judge:
             return [Judgement(None, severity, findings) for _ in batch.cases]
         assert isinstance(observation, Answered)
         answer = Answer(self.question(batch), batch.format.decode(observation.stored))
-        return _judge_lanes(answer, batch, wrote_input=observation.wrote_input)
+        return _judge_lanes(answer, batch, _manners(observation))
 
 
 def _outcome(batch: Batch, observation: Observation) -> Finding | None:
@@ -86,7 +86,17 @@ def _outcome(batch: Batch, observation: Observation) -> Finding | None:
     return None
 
 
-def _judge_lanes(answer: Answer, batch: Batch, *, wrote_input: bool) -> list[Judgement]:
+def _manners(observation: Answered) -> list[Finding]:
+    """What the call did beside returning numbers."""
+    found = [Finding("side_effect", Severity.VIOLATION, said) for said in observation.side_effects]
+    if observation.wrote_input:
+        found.append(Finding("input_written", Severity.VIOLATION, "the input array was changed by the call"))
+    if not observation.repeatable:
+        found.append(Finding("unrepeatable", Severity.DEGRADED, "a second call on the same bits returned others"))
+    return found
+
+
+def _judge_lanes(answer: Answer, batch: Batch, manners: list[Finding]) -> list[Judgement]:
     shape = batch.values.shape
     # One line a case: stacked rows are the first axis, a lone array is one line.
     lines = (len(batch.cases), -1) if batch.stacked else (1, -1)
@@ -106,8 +116,7 @@ def _judge_lanes(answer: Answer, batch: Batch, *, wrote_input: bool) -> list[Jud
         findings = [
             _finding(check, answer, batch, i, lanes[i], ratio) for check, lanes in broken.items() if lanes[i].any()
         ]
-        if wrote_input:
-            findings.append(Finding("input_written", Severity.VIOLATION, "the input array was changed by the call"))
+        findings += manners
         severity = max((f.severity for f in findings), key=_SEVERITIES.index, default=Severity.NONE)
         if severity is Severity.NONE and policies[i]:
             severity = Severity.POLICY

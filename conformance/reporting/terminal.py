@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -44,6 +45,71 @@ def summary(record: Record, console: Console) -> None:
     )
     if not record.footer["complete"]:
         console.print(Text("incomplete: the run was interrupted; this is what was done", style="bold red"))
+
+
+def verdict(record: Record, failures: pd.DataFrame, unsupported: dict[str, str], console: Console) -> None:
+    """Print what is said of one kernel: a line a dtype, then each kind of finding with its smallest witness."""
+    (target,) = record.header["plan"]["targets"]
+    rows, found = record.observations, tables.findings(record)
+    console.print(
+        f"{target['framework']} ({target['mode']} {target['version']}, {target['device']}): "
+        f"{', '.join(record.header['plan']['ops'])}, tier {record.header['tier']}, {len(rows):,} questions, "
+        f"{record.footer['seconds']:.1f} s",
+        highlight=False,
+    )
+    table = Table(box=box.SIMPLE_HEAD, padding=0)
+    for name in ("dtype", "worst grade", "violations", "degraded", "policy", "worst ulp", "worst ÷ bound"):
+        table.add_column(name, justify="left" if name in ("dtype", "worst grade") else "right")
+    for dtype, mine in rows.groupby("dtype", sort=False):
+        if dtype in unsupported:
+            table.add_row(str(dtype), Text("unsupported", style="dim"), *[""] * 3, unsupported[str(dtype)][:40])
+            continue
+        counts = mine["severity"].value_counts()
+        grade = tables.worst(mine["grade"], tables.GRADES)
+        table.add_row(
+            str(dtype),
+            Text(grade or "—", style=_STYLES[grade]),
+            _count(int(counts.get("violation", 0)), "red"),
+            _count(int(counts.get("degraded", 0)), "yellow"),
+            _count(int(counts.get("policy", 0)), ""),
+            _number(mine["max_ulp"].max()),
+            _number(mine["error_over_bound"].max()),
+        )
+    console.print(table)
+    # The same defect shows in many dtypes and families: once each kind, at its shortest row.
+    shown = found.groupby(["kind", "severity"], sort=False)
+    for (kind, severity), group in shown:
+        first = group.iloc[int(group["witness"].map(_size).to_numpy().argmin())]
+        where = f"{first['dtype']} {first['family']}/{first['case']}"
+        style = "bold red" if severity == "violation" else "yellow"
+        more = f" ({group['cases'].sum()} cases)" if group["cases"].sum() > 1 else ""
+        console.print(
+            Text.assemble((f"{severity} {kind}", style), f"{more}: {first['detail']}; {where}"), soft_wrap=True
+        )
+        if "index" in first["witness"]:
+            for line in _witness(first["witness"]):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if not record.footer["complete"]:
+        console.print(Text("incomplete: the check was interrupted; this is what was done", style="bold red"))
+    elif unsupported and len(unsupported) == len(record.header["plan"]["dtypes"]):
+        console.print(Text("failed: it answered in no dtype", style="bold red"))
+    elif failures.empty:
+        console.print(Text("passed", style="bold green"))
+        console.print(
+            f"not proved by the tier {record.header['tier']}: {record.header['tier_proves_not']}", highlight=False
+        )
+    else:
+        kinds = ", ".join(dict.fromkeys(failures["kind"]))
+        console.print(Text(f"failed: {kinds}", style="bold red"))
+
+
+def _number(value: float) -> str:
+    return "—" if math.isnan(value) else f"{value:.3g}"
+
+
+def _size(witness: dict[str, Any]) -> int:
+    row = witness.get("input", ())
+    return len(row) if isinstance(row, list) else int(row["omitted"]) if row else 0
 
 
 def _table(record: Record) -> Table:

@@ -21,8 +21,14 @@ from conformance.values import Severity
 if TYPE_CHECKING:
     from types import ModuleType
 
-OUTCOME_KINDS = ("raised", "crashed", "timed_out", "no_error", "dtype", "shape", "input_written")
-"""Kinds of finding that come from what happened and not from the numbers."""
+OUTCOME_KINDS = {
+    **dict.fromkeys(
+        ("raised", "crashed", "timed_out", "no_error", "dtype", "shape", "input_written", "side_effect"),
+        Severity.VIOLATION,
+    ),
+    "unrepeatable": Severity.DEGRADED,
+}
+"""Kinds of finding that come from what happened and not from the numbers, and what they mean."""
 
 
 @dataclass(frozen=True)
@@ -67,4 +73,6 @@ def kinds() -> tuple[str, ...]:
 
 def severity_of(kind: str) -> Severity:
     """What a finding of this kind means."""
-    return next((check.severity for check in all_checks() if check.kind == kind), Severity.VIOLATION)
+    return next(
+        (check.severity for check in all_checks() if check.kind == kind), OUTCOME_KINDS.get(kind, Severity.VIOLATION)
+    )

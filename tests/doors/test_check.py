@@ -1,0 +1,269 @@
+"""One's own kernel: the verdict, the exit status, and every way in which a kernel can misbehave."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import conformance as package
+from conformance import record as records
+from conformance.checking import Violations
+from conformance.execution.kernel import BadKernel
+from conformance.selection import UnknownName
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KERNELS = """
+import os, time
+import numpy as np
+
+def good(x, axis):
+    wide = x.astype(np.float64 if x.dtype == np.float64 else np.float32)
+    with np.errstate(all="ignore"):
+        e = np.exp(wide - wide.max(axis=axis, keepdims=True))
+        return (e / e.sum(axis=axis, keepdims=True)).astype(x.dtype)
+
+def zeros(x, axis):
+    return good(x, axis) * 0
+
+def raises(x, axis):
+    raise RuntimeError("out of luck\\nsecond line")
+
+def leaves(x, axis):
+    raise SystemExit(3)
+
+def yields(x, axis):
+    yield x
+
+def listed(x, axis):
+    return good(x, axis).tolist()
+
+def lazy(x, axis):
+    return memoryview(good(x, axis).view(np.uint8))
+
+def widens(x, axis):
+    return good(x, axis).astype(np.float64)
+
+def squeezes(x, axis):
+    return good(x, axis)[..., :1]
+
+def writes(x, axis):
+    answer = good(x, axis)
+    x[...] = answer
+    return answer
+
+def prints(x, axis):
+    print("hello")
+    return good(x, axis)
+
+def moves(x, axis):
+    os.chdir("/")
+    return good(x, axis)
+
+calls = 0
+
+def moody(x, axis):
+    global calls
+    calls += 1
+    return good(x, axis) * (1 if calls % 2 else 1 - 2.0**-40)
+
+def only_float32(x, axis):
+    if x.dtype != np.float32:
+        raise TypeError("float32 alone")
+    return good(x, axis)
+
+def crashes(x, axis):
+    os._exit(4)
+
+def hangs(x, axis):
+    time.sleep(60)
+
+value = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("kernels") / "my_kernels.py"
+    path.write_text(KERNELS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def kernels(file: Path) -> dict[str, Any]:
+    namespace: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), namespace)  # noqa: S102 - the text above
+    return namespace
+
+
+def check(kernels: dict[str, Any], name: str, **options: Any) -> Any:
+    return package.check(kernels[name], dtypes=["float64"], families=["random", "single"], **options)
+
+
+def test_an_honest_kernel_passes(kernels: dict[str, Any]) -> None:
+    result = package.check(kernels["good"])
+
+    assert result.passed
+    assert {"float64", "float32", "float16", "bfloat16"} == set(result.grades)
+    result.raise_for_violations()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("zeros", "row_sum", ""),
+        ("raises", "raised", "raised RuntimeError: out of luck"),
+        ("leaves", "raised", "raised SystemExit: 3"),
+        ("yields", "dtype", "an object of type generator came back"),
+        ("listed", "dtype", "an object of type list came back"),
+        ("lazy", "dtype", "an object of type memoryview came back"),
+        ("squeezes", "shape", "came back"),
+        ("writes", "input_written", "the input array was changed by the call"),
+        ("prints", "side_effect", "printed 'hello'"),
+        ("moves", "side_effect", "changed the working directory"),
+    ],
+)
+def test_misbehaviour_is_a_finding_in_one_line(kernels: dict[str, Any], name: str, kind: str, said: str) -> None:
+    result = check(kernels, name)
+
+    assert not result.passed
+    details = result.failures.set_index("kind")["detail"]
+    assert any(said in line and "\n" not in line for line in np.atleast_1d(details.loc[kind]))
+    with pytest.raises(Violations, match=kind):
+        result.raise_for_violations()
+
+
+def test_another_dtype_is_a_finding(kernels: dict[str, Any]) -> None:
+    result = package.check(kernels["widens"], dtypes=["float32"], families=["random"])
+
+    assert {"dtype"} == set(result.failures["kind"])
+
+
+def test_a_moody_kernel_is_degraded_and_fails_when_strict(kernels: dict[str, Any]) -> None:
+    assert "unrepeatable" in set(check(kernels, "moody").findings["kind"])
+    assert check(kernels, "moody").failures.query("kind == 'unrepeatable'").empty
+    assert not check(kernels, "moody", strict=True).failures.query("kind == 'unrepeatable'").empty
+
+
+def test_a_dtype_may_be_refused_but_not_one_that_was_asked_for(kernels: dict[str, Any]) -> None:
+    free = package.check(kernels["only_float32"], families=["random"])
+    bound = package.check(kernels["only_float32"], dtypes=["float16"], families=["random"])
+
+    assert free.passed
+    assert {"float64", "float16", "bfloat16"} == set(free.unsupported)
+    assert not bound.passed
+    assert {"raised"} == set(bound.failures["kind"])
+
+
+def test_a_kernel_that_answers_nothing_does_not_pass(kernels: dict[str, Any]) -> None:
+    result = package.check(kernels["raises"], families=["random"])
+
+    assert not result.passed
+    with pytest.raises(Violations, match=r"nothing was answered.*out of luck"):
+        result.raise_for_violations()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-m", "conformance.cli", "check", *arguments],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_line_says_it_in_a_few_lines_and_exits_with_the_verdict(file: Path, tmp_path: Path) -> None:
+    passed = run(f"{file}:good", "--family", "random", "--out", str(tmp_path))
+    failed = run(f"{file}:zeros", "--family", "random", "--dtype", "float32")
+
+    assert (0, 1) == (passed.returncode, failed.returncode)
+    assert passed.stdout.splitlines()[0].startswith("good (numpy")
+    assert "\npassed\n" in passed.stdout
+    assert "failed: " in failed.stdout
+    assert "0x" in failed.stdout  # the witness
+    assert {"good/numpy/cpu"} == set(records.read(tmp_path / "observations.parquet").observations["target"])
+    assert (tmp_path / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [("crashes", (), "exit status 4"), ("hangs", ("--timeout", "2"), "no answer within 2 s")],
+)
+def test_a_worker_that_dies_or_hangs_is_a_finding(file: Path, name: str, options: tuple[str, ...], said: str) -> None:
+    done = run(f"{file}:{name}", "--family", "single", "--dtype", "float32", *options)
+
+    assert 1 == done.returncode
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("{}:nothing",), "nothing is not there; {} has "),
+        (("{}:value",), "value is no function"),
+        (("nowhere.py:f",), "there is no file nowhere.py"),
+        (("no_such_package.ops:f",), "importing no_such_package.ops failed: ModuleNotFoundError"),
+        (("f",), "a kernel is path/to/file.py:function or package.module:function"),
+        (("{}:good", "--dtype", "float8"), "unknown dtype 'float8'; known: float64"),
+        (("{}:good", "--framework", "cupy"), "unknown framework 'cupy'; known: numpy, torch"),
+        (("{}:good", "--device", "cuda:0"), "numpy sees cpu, not cuda:0"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(file: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = run(*(argument.format(file) for argument in arguments))
+
+    assert 2 == done.returncode
+    assert 1 == len(done.stderr.strip().splitlines())
+    assert said.format(file) in done.stderr
+
+
+def test_bad_arguments_in_python_are_named(kernels: dict[str, Any]) -> None:
+    with pytest.raises(UnknownName, match="unknown op 'softmin'"):
+        package.check(kernels["good"], op="softmin")
+    with pytest.raises(BadKernel, match="there is no file"):
+        package.check("nowhere.py:f")
+
+
+def test_torch_kernels_get_tensors() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+
+    assert package.check(torch.softmax, framework="torch", dtypes=["float32"], families=["random", "axes"]).passed
+
+
+def test_jax_kernels_get_jax_arrays() -> None:
+    jax = pytest.importorskip("jax", reason="jax is not installed")
+
+    assert package.check(jax.nn.log_softmax, op="log_softmax", framework="jax", families=["single"]).passed
+
+
+def test_tensorflow_kernels_get_tensors() -> None:
+    tf = pytest.importorskip("tensorflow", reason="tensorflow is not installed")
+
+    assert package.check(tf.nn.softmax, framework="tensorflow", dtypes=["float64"], families=["single"]).passed
+
+
+def test_the_fixture_fails_the_test_of_a_wrong_kernel(tmp_path: Path, file: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(
+        f"""
+import sys
+sys.path.insert(0, {str(file.parent)!r})
+import my_kernels
+
+def test_good(conformance):
+    assert conformance(my_kernels.good, families=["random"]).passed
+
+def test_zeros(conformance):
+    conformance(my_kernels.zeros, families=["random"])
+"""
+    )
+
+    done = subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(tmp_path)],
+        capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert "1 failed, 1 passed" in done.stdout
+    assert "of its cases diverge; worst first" in done.stdout
