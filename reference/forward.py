@@ -43,6 +43,9 @@ _EXP = 8
 _UNDERFLOW = -700.0
 """Below this t the float64 speed answers 0: exp(-700) is below 2**-1009, zero in every narrower format."""
 
+_LOST_BITS = 150
+"""A sum so many bits above what was lost, in rows of up to 2**40 logits, is right to 2**-110."""
+
 _FAR, _BEYOND = 2.0**-60, 2.0**-110
 """Shares of |t| below which log S is beyond the last bit of t, and beyond that of a pair."""
 
@@ -159,8 +162,9 @@ class _Float64:
         logarithm = np.log1p(r)
         np.subtract(out.high, logarithm, out=out.high)
         out.error[...] = _U * (common + np.clip(-np.log(r), 0.0, 750.0))
-        # No lane but the maximum was within reach: its log-probability is 0, or too small for any narrow format.
-        alone = r < 2.0**-1000
+        # No lane but the maximum was within reach, or some that count beside those that were not: the winner's
+        # log-probability is 0, or too small for any narrow format.
+        alone = r < np.where(whole.lost, 2.0**-900, 2.0**-1000)
         if alone.any():
             won = alone & (out.high >= -logarithm)
             out.error[...] = np.where(won, np.where(whole.lost | (r > 0), 1.0, 0.0), out.error)
@@ -275,11 +279,13 @@ class Pairs:
             out.high[...] = np.where(won, -log[0], out.high)
             out.low[...] = np.where(won, -log[1], out.low)
             out.exponent[...] = np.where(won, exponent, out.exponent)
-        if nothing.any():
+        # What was lost counts beside a sum that is hardly larger.
+        doubtful = whole.lost & (exponent < _LOST_BITS - self.reach / math.log(2))
+        if nothing.any() or doubtful.any():
             # Alone in its row, or alone within reach.
-            alone = won & nothing
-            out.error[...] = np.where(alone, np.where(whole.lost, 1.0, 0.0), out.error)
-            out.high[...] = np.where(alone & whole.lost, -0.0, out.high)
+            out.error[...] = np.where(won & nothing, 0.0, np.where(won & doubtful, 1.0, out.error))
+            out.high[...] = np.where(won & nothing & whole.lost, -0.0, out.high)
+            out.error[...] = np.where(won & nothing & whole.lost, 1.0, out.error)
         if not rows.near:
             out.high[masked], out.low[masked], out.error[masked] = -np.inf, 0.0, 0.0
 

@@ -313,6 +313,18 @@ def test_memory_layout_changes_no_bit(op: str, format: Any, n: int) -> None:
     assert due == bits(np.moveaxis(x, -1, 0).copy(), np.moveaxis(g, -1, 0).copy(), 0)
 
 
+@pytest.mark.parametrize(
+    ("format", "reach"), [(FORMATS["bfloat16"], 700), (FLOAT64, 1100), (None, 2**14)], ids=["narrow", "middle", "wide"]
+)
+def test_what_lies_beyond_reach_is_counted_as_an_error(format: Any, reach: int) -> None:
+    """Found by the certification: the winner's log-probability is the sum of lanes at both sides of the reach."""
+    for inside, outside in ((1, 1), (8, 8), (20, 1), (60, 40), (200, 1)):
+        row = np.array([[0.0, inside - reach, -reach - outside, -reach - outside]])
+
+        assert not certify("log_softmax", row, format).failures
+        assert not certify("softmax", row, format).failures
+
+
 def test_a_tie_of_an_exact_quotient_goes_to_even() -> None:
     """1024 equal logits: p = 2**-10 is half the smallest float8_e4m3fn, exactly."""
     format = FLOAT8_FORMATS["float8_e4m3fn"]
