@@ -150,7 +150,8 @@ class Result:
     def passed(self) -> bool:
         """Whether the run is complete, something was answered, and no finding rejects the kernel."""
         answered = (self.record.observations["outcome"] != "unsupported").any()
-        return bool(self.record.footer["complete"] and answered and self.failures.empty)
+        steady = not (self.strict and tables.policies(self.record)["inconsistent"].any())
+        return bool(self.record.footer["complete"] and answered and steady and self.failures.empty)
 
     def raise_for_violations(self) -> None:
         """Do nothing for a kernel that passed.
@@ -167,6 +168,8 @@ class Result:
         bad = rows[[bool(kinds & set(found.split(";"))) for found in rows["findings"]]]
         if len(bad):
             raise Violations(terminal.explain(bad))
+        if self.strict and (said := terminal.inconsistencies(self.record)):
+            raise Violations("\n".join(said))
         why = "; ".join(f"{dtype}: {said}" for dtype, said in self.unsupported.items())
         raise Violations(f"nothing was answered ({why})" if why else "the check was interrupted")
 

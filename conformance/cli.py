@@ -155,16 +155,18 @@ def check(kernel: str, out: Path | None, **options: Any) -> int:
 
 
 @cli.command(name="list")
-@click.argument("what", type=str, metavar="[targets|families|checks|ledger|dtypes]")
+@click.argument("what", type=str, metavar="[targets|families|checks|policies|ledger|dtypes]")
 def list_(what: str) -> int:
-    """List what there is to ask for: targets, families, checks, the ledger, dtypes."""
+    """List what there is to ask for: targets, families, checks, policies, the ledger, dtypes."""
     from conformance import cases, ledger
     from conformance.judgement.checks import all_checks
+    from conformance.judgement.policies import POLICIES
 
     lists: dict[str, Callable[[], list[str]]] = {
         "targets": _targets_here,
         "families": lambda: [f"{name:14} {family.reason}" for name, family in cases.families().items()],
         "checks": lambda: [f"{check.kind:14} {check.severity:10} {check.rule}" for check in all_checks()],
+        "policies": lambda: [f"{name:14} {p.question}: {', '.join(p.choices)}" for name, p in POLICIES.items()],
         "ledger": lambda: [f"{entry.id:40} {entry.target} {entry.kind}: {entry.note}" for entry in ledger.read()],
         "dtypes": lambda: list(FORMATS),
     }

@@ -192,4 +192,4 @@ class Answer:
         lanes = np.zeros(self.x.shape, dtype=bool)
         upper = np.take(order, np.arange(1, order.shape[self.axis]), axis=self.axis)
         np.put_along_axis(lanes, upper, rule(dx, dy) & np.isfinite(dy), self.axis)
-        return lanes
+        return np.asarray(lanes & self.defined)

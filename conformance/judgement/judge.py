@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.judgement import checks
+from conformance.judgement import checks, policies
 from conformance.judgement.answer import Answer, Question
 from conformance.judgement.checks import row_sum
 from conformance.values import (
@@ -109,7 +109,7 @@ def _judge_lanes(answer: Answer, batch: Batch, manners: list[Finding]) -> list[J
     ulps = np.where(by_case(answer.measured), by_case(answer.error_ulps), -1.0)
     ratio = np.where(by_case(answer.measured), by_case(answer.error_over_stable), -1.0)
     sums = by_case(np.abs(row_sum.excess(answer)))
-    policies = _policies(answer, by_case)
+    chosen = _policies(answer, by_case)
     odd_expected, odd_got = by_case(~np.isfinite(answer.expected)), by_case(~np.isfinite(answer.got))
     judgements = []
     for i in range(len(batch.cases)):
@@ -118,7 +118,7 @@ def _judge_lanes(answer: Answer, batch: Batch, manners: list[Finding]) -> list[J
         ]
         findings += manners
         severity = max((f.severity for f in findings), key=_SEVERITIES.index, default=Severity.NONE)
-        if severity is Severity.NONE and policies[i]:
+        if severity is Severity.NONE and chosen[i] not in ("", "subnormals=kept"):
             severity = Severity.POLICY
         graded = bool((ulps[i] >= 0).any())
         judgements.append(
@@ -126,7 +126,7 @@ def _judge_lanes(answer: Answer, batch: Batch, manners: list[Finding]) -> list[J
                 grade=grades[i],
                 severity=severity,
                 findings=tuple(findings),
-                policy=policies[i],
+                policy=chosen[i],
                 max_ulp=float(ulps[i].max()) if graded else math.nan,
                 max_ulp_at=int(ulps[i].argmax()) if graded else -1,
                 error_over_bound=float(ratio[i].max()) if graded else math.nan,
@@ -159,14 +159,17 @@ def _grades(answer: Answer, by_case: Any) -> list[Grade]:
 
 
 def _policies(answer: Answer, by_case: Any) -> list[str]:
-    """What became of subnormal results: kept, flushed to zero, or some of each."""
+    """Every choice that each case shows, ``question=choice``, separated by spaces."""
     tiny = answer.question.format.smallest_normal
-    subnormal = (np.abs(answer.expected) < tiny) & (answer.expected != 0)
+    subnormal = (np.abs(answer.expected) < tiny) & (answer.expected != 0) & answer.defined
     flushed = by_case(answer.flushed).any(axis=1)
     kept = by_case(subnormal & (answer.got != 0)).any(axis=1)
-    words = {(True, True): "mixed", (True, False): "flushed", (False, True): "kept", (False, False): ""}
-    chosen = [words[bool(f), bool(k)] for f, k in zip(flushed, kept, strict=True)]
-    return [f"subnormals={word}" if word and word != "kept" else "" for word in chosen]
+    # A log-probability that small may be lost within its absolute bound, which says nothing of subnormals.
+    small = policies.subnormals(flushed, kept) if answer.op == "softmax" else [""] * len(kept)
+    if answer.defined.all():
+        return small
+    rows = [sorted(set(np.unique(row)) - {""}) for row in by_case(policies.choices(answer))]
+    return [" ".join([*row, said]).strip() for row, said in zip(rows, small, strict=True)]
 
 
 def _finding(

@@ -46,6 +46,7 @@ def render(record: Record) -> str:
         "new": int(((own["severity"] == "violation") & (own["ledger"] == "")).sum()),
         "targets": tables.targets(record).to_dict("records"),
         "claims": claims.grouped(record),
+        "policies": _policies(record),
         "plot": plots.error_against_gap(record),
     }
     return _ENVIRONMENT.get_template("index.html.jinja").render(context)
@@ -60,6 +61,16 @@ def _matrix(record: Record) -> list[dict[str, Any]]:
             cells = table.loc[target["target"]].unstack(level=0)
             by_family = {str(family): dict(cells[family]) for family in cells.columns}
             rows.append({**target, "cells": by_family})
+    return rows
+
+
+def _policies(record: Record) -> list[dict[str, Any]]:
+    """One row a question, with each framework's choices; a choice that is not the only one says where it is made."""
+    table = tables.policies(record)
+    rows = []
+    for question in dict.fromkeys(table["question"]):
+        mine = table[table["question"] == question].set_index("framework")
+        rows.append({"question": question, "answers": mine[["choices", "inconsistent"]].to_dict("index")})
     return rows
 
 

@@ -59,4 +59,10 @@ def markdown(record: Record) -> str:
         f"{f['worst']:.3g} | {f['ledger'] or '**new**'} |"
         for f in found.to_dict("records")
     ]
+    lines += ["", "## Policies", "", "| question | framework | choices |", "|---|---|---|"]
+    lines += [
+        f"| {row['question']} | {row['framework']} | {' and '.join(row['choices'])}"
+        f"{' (inconsistent)' if row['inconsistent'] else ''} |"
+        for row in tables.policies(record).sort_values(["question", "framework"]).to_dict("records")
+    ]
     return "\n".join(lines) + "\n"

@@ -154,3 +154,32 @@ def targets(record: Record) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def policies(record: Record) -> pd.DataFrame:
+    """One row a framework and question: the choices, which targets, ops and dtypes make each, and whether they differ.
+
+    Columns: ``framework``, ``question``, ``choices`` (choice → a list of ``target op dtype``), ``inconsistent``.
+    Controls are left out: they are no framework's choice.
+    """
+    own = {t["target"]: t["framework"] for t in record.header["plan"]["targets"] if not t["control"]}
+    rows = record.observations[
+        record.observations["target"].isin(own) & record.observations["policy"].str.contains("=")
+    ]
+    where = ["target", "op", "dtype"]
+    said = rows[[*where, "policy"]].drop_duplicates()
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for row in said.to_dict("records"):
+        for choice in row["policy"].split():
+            question, _, answer = choice.partition("=")
+            by = found.setdefault((own[row["target"]], question), {}).setdefault(answer, [])
+            place = " ".join(row[name] for name in where)
+            if place not in by:
+                by.append(place)
+    return pd.DataFrame(
+        [
+            {"framework": framework, "question": question, "choices": choices, "inconsistent": len(choices) > 1}
+            for (framework, question), choices in sorted(found.items())
+        ],
+        columns=["framework", "question", "choices", "inconsistent"],
+    )

@@ -34,6 +34,8 @@ def summary(record: Record, console: Console) -> None:
         )
     if len(own) > _SHOWN:
         console.print(f"… and {len(own) - _SHOWN} more unexpected findings, in the report", highlight=False)
+    for line in inconsistencies(record):
+        console.print(line, highlight=False, markup=False)
     for name in record.footer["stale_ledger"]:
         console.print(
             Text.assemble(("stale ", "bold red"), f"ledger entry {name}: its finding is gone; delete or narrow it")
@@ -89,18 +91,37 @@ def verdict(record: Record, failures: pd.DataFrame, unsupported: dict[str, str],
         if "index" in first["witness"]:
             for line in _witness(first["witness"]):
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if not record.footer["complete"]:
-        console.print(Text("incomplete: the check was interrupted; this is what was done", style="bold red"))
-    elif unsupported and len(unsupported) == len(record.header["plan"]["dtypes"]):
-        console.print(Text("failed: it answered in no dtype", style="bold red"))
-    elif failures.empty:
-        console.print(Text("passed", style="bold green"))
+    for line in inconsistencies(record):
+        console.print(Text(line, style="yellow"), soft_wrap=True)
+    console.print(_outcome(record, failures, unsupported))
+    if failures.empty:
         console.print(
             f"not proved by the tier {record.header['tier']}: {record.header['tier_proves_not']}", highlight=False
         )
-    else:
-        kinds = ", ".join(dict.fromkeys(failures["kind"]))
-        console.print(Text(f"failed: {kinds}", style="bold red"))
+
+
+def _outcome(record: Record, failures: pd.DataFrame, unsupported: dict[str, str]) -> Text:
+    if not record.footer["complete"]:
+        return Text("incomplete: the check was interrupted; this is what was done", style="bold red")
+    if len(unsupported) == len(record.header["plan"]["dtypes"]):
+        return Text("failed: it answered in no dtype", style="bold red")
+    if failures.empty:
+        return Text("passed", style="bold green")
+    return Text(f"failed: {', '.join(dict.fromkeys(failures['kind']))}", style="bold red")
+
+
+def inconsistencies(record: Record) -> list[str]:
+    """A line for each policy question that a framework answers in several ways."""
+    table = tables.policies(record)
+    return [
+        f"inconsistent {row['framework']}: {row['question']} is "
+        + ", ".join(f"{choice} in {_places(places)}" for choice, places in row["choices"].items())
+        for row in table[table["inconsistent"]].to_dict("records")
+    ]
+
+
+def _places(places: list[str]) -> str:
+    return places[0] if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"
 
 
 def _number(value: float) -> str:

@@ -34,8 +34,8 @@ def find(answer: Answer) -> Lanes:
     # Flushed lanes are missing from the sum; but a row that lost half of itself is no distribution.
     p = np.abs(answer.expected) if batch.op == "softmax" else np.zeros_like(answer.got)
     flushed = np.where(answer.flushed, p, 0.0).sum(axis=answer.axis, keepdims=True)
-    # A row with a misplaced NaN or infinity has that finding already, and no sum.
-    finite = ~answer.nonfinite_wrong.any(axis=answer.axis, keepdims=True)
+    # A row with a misplaced NaN or infinity has that finding already, and no sum; an undefined one is a policy.
+    finite = answer.defined & ~answer.nonfinite_wrong.any(axis=answer.axis, keepdims=True)
     off = finite & (np.abs(excess(answer)) > allowed + np.minimum(flushed, CAP))
     return np.broadcast_to(off, answer.got.shape)
 
