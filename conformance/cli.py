@@ -260,7 +260,9 @@ class _progress:  # noqa: N801 - used as a function in a with statement
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; every error a user can cause is one line on stderr."""
+    from conformance.cases import BrokenFamily
     from conformance.execution.kernel import BadKernel
+    from conformance.frameworks import BrokenPlugin
     from conformance.ledger import BadLedger
     from conformance.record import RecordError
 
@@ -271,7 +273,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(USAGE)
     except click.ClickException as error:
         message = error.format_message()
-    except (selection.UnknownName, selection.MissingTarget, RecordError, BadLedger, BadKernel) as error:
+    except (
+        selection.UnknownName, selection.MissingTarget, RecordError, BadLedger, BadKernel, BrokenFamily, BrokenPlugin,
+    ) as error:  # fmt: skip
         message = str(error)
     except click.Abort:
         message = "interrupted before anything was asked"

@@ -52,7 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse names that mean nothing, in one line."""
     from conformance import selection
+    from conformance.cases import BrokenFamily
     from conformance.engine import OPS
+    from conformance.frameworks import BrokenPlugin
     from reference.formats import FORMATS
 
     option = config.option
@@ -62,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
         selection.check_names("dtype", option.dtype, FORMATS)
         selection.check_families(option.family)
         selection.check_names("tier", [option.tier], selection.TIERS)
-    except selection.UnknownName as error:
+    except (selection.UnknownName, BrokenFamily, BrokenPlugin) as error:
         raise pytest.UsageError(str(error)) from None
 
 

@@ -2,7 +2,8 @@
 
 Family modules are found by listing this package, so adding a family is adding one file that holds a
 docstring and ``def rows(format, rng) -> Iterator[Row]``; modules that start with an underscore are
-shared parts and no families.  A family is asked for the rows of every tier in one fixed order and
+shared parts and no families.  Another package offers one as an entry point in the group
+``conformance.families``: its name is the family's, its value such a module.  A family is asked for the rows of every tier in one fixed order and
 the engine keeps those of the tier, so a smoke row is the same question in every tier.  The random
 generator is seeded from the seed, the family and the format alone: a new family, or a new row in
 another one, moves nothing.
@@ -16,6 +17,7 @@ import inspect
 import pkgutil
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,10 +26,18 @@ from conformance.values import Case, Row, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
+    from types import ModuleType
 
     from reference.formats import Format
 
-__all__ = ["Family", "cases", "families"]
+__all__ = ["BrokenFamily", "Family", "cases", "families"]
+
+
+_GROUP = "conformance.families"
+
+
+class BrokenFamily(Exception):
+    """Another package's entry point that is no family; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +64,25 @@ class Family:
 
 @cache
 def _listed() -> tuple[Family, ...]:
-    found = []
-    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
-        if name.startswith("_"):
-            continue
-        module = importlib.import_module(f"{__name__}.{name}")
-        doc = inspect.getdoc(module) or ""
-        found.append(Family(name, doc.partition("\n")[0], doc, module.rows))
-    return tuple(found)
+    own = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+    modules = {name: importlib.import_module(f"{__name__}.{name}") for name in own}
+    for entry in entry_points(group=_GROUP):
+        if entry.name not in own:
+            modules[entry.name] = _plugin(entry)
+    docs = {name: inspect.getdoc(module) or "" for name, module in modules.items()}
+    return tuple(
+        Family(name, docs[name].partition("\n")[0], docs[name], modules[name].rows) for name in sorted(modules)
+    )
+
+
+def _plugin(entry: EntryPoint) -> ModuleType:
+    try:
+        module = entry.load()
+    except Exception as error:
+        raise BrokenFamily(f"entry point {entry.name} = {entry.value} ({_GROUP}): {error!r}") from error
+    if not callable(getattr(module, "rows", None)):
+        raise BrokenFamily(f"entry point {entry.name} = {entry.value} ({_GROUP}) has no function rows(format, rng)")
+    return module  # type: ignore[no-any-return]
 
 
 def families() -> dict[str, Family]:

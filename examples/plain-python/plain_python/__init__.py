@@ -1,0 +1,1 @@
+"""A framework and a family of another package than softmax-conformance."""
