@@ -49,6 +49,9 @@ _LOST_BITS = 150
 _FAR, _BEYOND = 2.0**-60, 2.0**-110
 """Shares of |t| below which log S is beyond the last bit of t, and beyond that of a pair."""
 
+_SHALLOW = 37.0
+"""exp(-37) is more than _FAR·37: in no row of smaller |t| is log S that far below."""
+
 _NONE = -(2**22)
 """An exponent below all that exp returns, for a sum without terms."""
 
@@ -88,15 +91,18 @@ class Rows(NamedTuple):
 
     top: Numbers
     """The maximum of each row, axis kept; may be NaN or infinite."""
+    depth: float
+    """The largest |t| of the block; NaN or infinite where a logit is."""
     near: bool
-    """No logit of the block is further below its row's maximum than the exponential reaches, nor NaN, nor infinite."""
+    """Whether the exponential reaches that deep."""
     length: int
 
 
 def look(x: Numbers, axis: int, speed: Speed) -> Rows:
     """Find the maximum of each row, and whether anything in them is out of the ordinary."""
     top = x.max(axis=axis, keepdims=True)
-    return Rows(top, bool((x.min(axis=axis, keepdims=True) - top >= -speed.reach).all()), x.shape[axis])
+    depth = float((top - x.min(axis=axis, keepdims=True)).max())
+    return Rows(top, depth, depth <= speed.reach, x.shape[axis])
 
 
 class Speed(Protocol):
@@ -265,15 +271,8 @@ class Pairs:
         won, masked = t[0] == 0, t[0] == -np.inf
         here = scale(log, exponent - (0 if rows.near else 2))
         y = add(t, (-here[0], -here[1]))
-        # A difference of one number and another far below its last bit is exact but for that one's own error ...
-        size = np.abs(t[0])
-        exact = (t[1] == 0) & (here[0] < _FAR * size)
-        if exact.any():
-            error = here[0] / size * 2.0**-50
-            # ... and where even a pair has no room for it, all that is left to say is that y lies beyond t.
-            beyond = exact & (here[0] < _BEYOND * size)
-            y = y[0], np.where(beyond, _BEYOND / 2 * t[0], y[1])
-            out.error[...] = np.where(exact, np.where(beyond, _BEYOND / 2, error), out.error)
+        if not rows.depth < _SHALLOW:
+            y = _beyond_the_last_bit(t, here[0], y, out)
         out.high[...], out.low[...] = y
         if exponent.any():
             out.high[...] = np.where(won, -log[0], out.high)
@@ -288,6 +287,17 @@ class Pairs:
             out.error[...] = np.where(won & nothing & whole.lost, 1.0, out.error)
         if not rows.near:
             out.high[masked], out.low[masked], out.error[masked] = -np.inf, 0.0, 0.0
+
+
+def _beyond_the_last_bit(t: Pair, log: Numbers, y: Pair, out: Output) -> Pair:
+    """Y = t - log where log is far below the last bit of t; such a tie of t is broken, and ``out.error`` says so."""
+    # The difference of two single numbers, one so far below the other, is exact but for the error of the log ...
+    size = np.abs(t[0])
+    exact = (t[1] == 0) & (log < _FAR * size)
+    # ... and where even a pair has no room for it, all that is left to say is that y lies beyond t.
+    beyond = exact & (log < _BEYOND * size)
+    out.error[...] = np.where(exact, np.where(beyond, _BEYOND / 2, log / size * 2.0**-50), out.error)
+    return y[0], np.where(beyond, _BEYOND / 2 * t[0], y[1])
 
 
 def _power_of_two(exponent: Exponents) -> Numbers:

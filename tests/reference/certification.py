@@ -172,7 +172,8 @@ def main(rows: int, seed: int, write: Path | None) -> None:
             one = certify_random(op, name, rows, seed)
             failures += one.failures
             lines.append(
-                f"| {op} | {name} | {one.rows:,} | {one.lanes:,} | 2^{math.log2(one.worst_error or 1):.1f} | "
+                f"| {op} | {name} | {one.rows:,} | {one.lanes:,} | "
+                f"{'cancels' if op.endswith('_vjp') else f'2^{math.log2(one.worst_error):.1f}'} | "
                 f"{one.worst_ratio:.2f} | {one.escalated:,} | {one.undecided:,} |"
             )
     table = "\n".join(lines)
