@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,6 +155,25 @@ def tables(op: str) -> str:
     return "\n".join(lines)
 
 
+ONE_ROW = """
+import resource, sys
+import numpy as np
+from reference import FORMATS, truth
+x = np.random.default_rng(0).standard_normal(10_000_000)
+truth("softmax", x, format=FORMATS.get(sys.argv[1]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def memory() -> str:
+    """The largest resident size of a process that asks for one long row, at each speed."""
+    sizes = []
+    for name in ("float32", "float64", "widest"):
+        done = subprocess.run([sys.executable, "-c", ONE_ROW, name], capture_output=True, text=True, check=True)  # noqa: S603
+        sizes.append(f"{int(done.stdout)} MiB ({name})")
+    return f"A process that asks for the softmax of one row of 10,000,000 logits, 76 MiB of them, peaks at {', '.join(sizes)}."
+
+
 def machine() -> str:
     """Where the figures come from."""
     cpu = platform.processor() or platform.machine()
@@ -166,7 +187,7 @@ def machine() -> str:
 @click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="page to put the tables in")
 def main(write: Path | None) -> None:
     """Measure, print, and write."""
-    text = "\n\n".join([f"Measured on {machine()}.", *(tables(op) for op in ("softmax", "log_softmax"))])
+    text = "\n\n".join([f"Measured on {machine()}.", *(tables(op) for op in ("softmax", "log_softmax")), memory()])
     click.echo(text)
     if write:
         section = f"<!-- speed -->\n\n{text}\n\n<!-- /speed -->"
