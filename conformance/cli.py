@@ -48,6 +48,16 @@ Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 """
 
 
+HUNT_EXAMPLES = """
+\b
+Examples:
+  conformance hunt torch/eager/cpu --op log_softmax --dtype bfloat16 --seconds 60
+  conformance hunt my_softmax.py:softmax --length 64 --out worst.json
+  conformance hunt --replay worst.json
+Exit status: 0 no violation found, 1 one found, 2 bad usage.
+"""
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
 @click.version_option(conformance.__version__, prog_name="conformance")
 def cli() -> None:
@@ -152,6 +162,61 @@ def check(kernel: str, out: Path | None, **options: Any) -> int:
     if not result.record.footer["complete"]:
         return INCOMPLETE
     return OK if result.passed else FINDINGS
+
+
+@cli.command(epilog=HUNT_EXAMPLES)
+@click.argument("target", required=False, metavar="[TARGET]")
+@click.option("--op", default="softmax", show_default=True, metavar="OP", help="softmax or log_softmax.")
+@click.option("--dtype", default="float32", show_default=True, metavar="DTYPE", help=f"{', '.join(FORMATS)}.")
+@click.option("--length", type=click.IntRange(min=1, max=4096), default=8, show_default=True, help="Logits in a row.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="The budget.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the search.")
+@click.option("--framework", default="numpy", show_default=True, metavar="NAME",
+              help="For a kernel of your own: whose arrays it takes.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Keep the worst row here, as JSON.")
+@click.option("--replay", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="Ask a kept row again, of the target it was kept for or of TARGET.")  # fmt: skip
+def hunt(
+    target: str | None,
+    op: str,
+    dtype: str,
+    length: int,
+    seconds: float,
+    seed: int,
+    framework: str,
+    out: Path | None,
+    replay: Path | None,
+) -> int:
+    """Search for the row where TARGET has the largest error over its bound, and keep it.
+
+    TARGET is framework/mode/device, or a kernel: path/to/file.py:function or package.module:function.
+    """
+    import json
+
+    from conformance import hunting
+    from conformance.engine import OPS
+    from conformance.reporting import terminal
+
+    kept = json.loads(replay.read_text()) if replay else {}
+    op, dtype, target = kept.get("op", op), kept.get("dtype", dtype), target or kept.get("target")
+    if not target:
+        raise click.UsageError("whom to hunt? a target, or --replay FILE")
+    selection.check_names("op", [op], OPS)
+    selection.check_names("dtype", [dtype], FORMATS)
+    respondent = hunting.respondent(target, op, dtype, framework)
+    search = hunting.Hunt(respondent, op, dtype, length)
+    if kept:
+        found = search.again(kept)
+    else:
+        with _progress() as watch:
+            found = search.run(
+                seconds, seed, lambda gone, best: watch(int(gone), int(seconds), f"worst so far {best:.3g} × its bound")
+            )
+    terminal.quarry(found, Console())
+    if out:
+        out.write_text(json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n")
+        click.echo(f"kept: {out}")
+    return FINDINGS if found.violated else OK
 
 
 @cli.command(name="list")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from conformance.hunting import Quarry
     from conformance.record import Record
 
 _STYLES = {"exact": "green", "faithful": "green", "stable": "green", "loose": "yellow", "divergent": "red", "": "dim"}
@@ -108,6 +109,22 @@ def _outcome(record: Record, failures: pd.DataFrame, unsupported: dict[str, str]
     if failures.empty:
         return Text("passed", style="bold green")
     return Text(f"failed: {', '.join(dict.fromkeys(failures['kind']))}", style="bold red")
+
+
+def quarry(found: Quarry, console: Console) -> None:
+    """Print the worst row of a hunt: what is wrong there, and the program that asks it alone."""
+    judged = found.judgement
+    console.print(
+        f"{found.target} {found.op} {found.dtype}: {found.asked:,} rows of {len(found.row)} asked; the worst is "
+        f"{judged.grade or 'not gradable'}, {_number(judged.max_ulp)} ulp, "
+        f"{_number(judged.error_over_bound)} × the stable bound",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for said in judged.findings:
+        style = "bold red" if said.severity == "violation" else "yellow"
+        console.print(Text.assemble((f"{said.severity} {said.kind}", style), f": {said.detail}"), soft_wrap=True)
+    console.print(f"\n{found.script}", highlight=False, markup=False, soft_wrap=True)
 
 
 def inconsistencies(record: Record) -> list[str]:
