@@ -212,7 +212,7 @@ def hunt(
             found = search.run(
                 seconds, seed, lambda gone, best: watch(int(gone), int(seconds), f"worst so far {best:.3g} × its bound")
             )
-    terminal.quarry(found, Console())
+    terminal.quarry(found.as_json(), Console())
     if out:
         out.write_text(json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n")
         click.echo(f"kept: {out}")

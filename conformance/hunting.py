@@ -72,6 +72,7 @@ class Quarry:
             "target": str(self.target),
             "op": self.op,
             "dtype": self.dtype,
+            "asked": self.asked,
             "row": [value.hex() for value in self.row.tolist()],
             "error_over_bound": self.judgement.error_over_bound,
             "max_ulp": self.judgement.max_ulp,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from conformance.hunting import Quarry
     from conformance.record import Record
 
 _STYLES = {"exact": "green", "faithful": "green", "stable": "green", "loose": "yellow", "divergent": "red", "": "dim"}
@@ -111,20 +110,20 @@ def _outcome(record: Record, failures: pd.DataFrame, unsupported: dict[str, str]
     return Text(f"failed: {', '.join(dict.fromkeys(failures['kind']))}", style="bold red")
 
 
-def quarry(found: Quarry, console: Console) -> None:
-    """Print the worst row of a hunt: what is wrong there, and the program that asks it alone."""
-    judged = found.judgement
+def quarry(kept: dict[str, Any], console: Console) -> None:
+    """Print the worst row of a hunt, as it is kept: what is wrong there, and the program that asks it alone."""
     console.print(
-        f"{found.target} {found.op} {found.dtype}: {found.asked:,} rows of {len(found.row)} asked; the worst is "
-        f"{judged.grade or 'not gradable'}, {_number(judged.max_ulp)} ulp, "
-        f"{_number(judged.error_over_bound)} × the stable bound",
+        f"{kept['target']} {kept['op']} {kept['dtype']}: {kept['asked']:,} rows of {len(kept['row'])} asked; the worst "
+        f"is {kept['grade'] or 'not gradable'}, {_number(kept['max_ulp'])} ulp, "
+        f"{_number(kept['error_over_bound'])} × the stable bound",
         highlight=False,
         soft_wrap=True,
     )
-    for said in judged.findings:
-        style = "bold red" if said.severity == "violation" else "yellow"
-        console.print(Text.assemble((f"{said.severity} {said.kind}", style), f": {said.detail}"), soft_wrap=True)
-    console.print(f"\n{found.script}", highlight=False, markup=False, soft_wrap=True)
+    for said in kept["findings"]:
+        style = "bold red" if said["severity"] == "violation" else "yellow"
+        line = Text.assemble((f"{said['severity']} {said['kind']}", style), f": {said['detail']}")
+        console.print(line, soft_wrap=True)
+    console.print(f"\n{kept['script']}", highlight=False, markup=False, soft_wrap=True)
 
 
 def inconsistencies(record: Record) -> list[str]:
