@@ -67,6 +67,8 @@ class Row:
     alone
         True where the array is asked as it is, because its rank, layout or batch is the question;
         otherwise rows of equal length travel as one array.
+    policy
+        The policy question to which an error is one legal answer; such a row is alone.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Row:
     tier: Tier = Tier.STANDARD
     raises: bool = False
     alone: bool = False
+    policy: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class Case:
     tier: Tier = Tier.STANDARD
     raises: bool = False
     alone: bool = False
+    policy: str = ""
 
     @property
     def format(self) -> Format:
@@ -212,7 +216,7 @@ class Batch:
     def stacked(self) -> bool:
         """Whether the rows were stacked."""
         first = self.cases[0]
-        return not (first.alone or first.raises or first.values.ndim != 1 or first.axis != -1)
+        return not (first.alone or first.raises or first.policy or first.values.ndim != 1 or first.axis != -1)
 
     @cached_property
     def values(self) -> NDArray[np.float64]:

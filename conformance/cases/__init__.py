@@ -4,7 +4,8 @@ Family modules are found by listing this package, so adding a family is adding o
 docstring and ``def rows(format, rng) -> Iterator[Row]``; modules that start with an underscore are
 shared parts and no families.  Another package offers one as an entry point in the group
 ``conformance.families``: its name is the family's, its value such a module.  A family is asked for the rows of every tier in one fixed order and
-the engine keeps those of the tier, so a smoke row is the same question in every tier.  The random
+the engine keeps those of the tier, so a smoke row is the same question in every tier.  Rows of the
+exhaustive tier come last and may be views of one number: a lower tier does not look into them.  The random
 generator is seeded from the seed, the family and the format alone: a new family, or a new row in
 another one, moves nothing.
 """
@@ -122,23 +123,25 @@ def cases(
     if unknown := sorted(set(families or ()) - known):
         raise ValueError(f"unknown families {unknown}; known: {sorted(known)}")
     return [
-        Case(family.name, row.name, op, format.name, row.values, row.axis, row.tier, row.raises, row.alone)
+        Case(family.name, row.name, op, format.name, row.values, row.axis, row.tier, row.raises, row.alone, row.policy)
         for family in _listed()
         if families is None or family.name in families
-        for row in _distinct(family, format, seed)
+        for row in _distinct(family, format, tier, seed)
         if row.tier <= tier
         for op in ops
     ]
 
 
-def _distinct(family: Family, format: Format, seed: int) -> list[Row]:
-    """The valid rows of a family, each content once.
+def _distinct(family: Family, format: Format, tier: Tier, seed: int) -> list[Row]:
+    """The valid rows of a family, each content once; exhaustive ones only if they are asked.
 
     Clipping to a narrow format makes rows equal that differ in a wide one: such a question is asked
     once, under its first name and in the lowest tier that wants it.
     """
     rows: dict[object, Row] = {}
     for row in family.rows(format, _generator(seed, family.name, format.name)):
+        if row.tier == Tier.EXHAUSTIVE > tier:
+            continue
         key = (_bits(row, family, format), row.values.shape, row.axis, row.alone)
         first = rows.setdefault(key, row)
         rows[key] = replace(first, tier=min(first.tier, row.tier))

@@ -1,4 +1,4 @@
-"""Every axis of ranks one to four, its negative twin, axes of size one, and axes that do not exist.
+"""Every axis of ranks one to six, its negative twin, axes of size one or zero or none, and axes that do not exist.
 
 Softmax along an axis reads with a stride, and kernels for the last axis and for the others are
 different code.  No two sizes of a shape are equal, so a kernel that takes the wrong axis, or
@@ -17,19 +17,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from conformance.cases._numbers import fit
 from conformance.values import Row, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from reference.formats import Format
 
-SHAPES = ((33,), (3, 33), (2, 3, 33), (2, 3, 4, 33))
+SHAPES: tuple[tuple[int, ...], ...] = ((33,), (3, 33), (2, 3, 33), (2, 3, 4, 33))
 """One a rank."""
+
+DEEP: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((2, 3, 1, 4, 33), (0, 2, -1)),
+    ((2, 1, 3, 1, 4, 33), (1, 2, -2)),
+)
+"""Ranks five and six at some of their axes: every axis there would be as many compilations again."""
+
+EMPTY: tuple[tuple[tuple[int, ...], int, str], ...] = (
+    ((0, 33), -1, ""),
+    ((3, 0), 0, ""),
+    ((0,), -1, "empty-axis"),
+    ((3, 0), -1, "empty-axis"),
+)
+"""Shapes without an element: without a row, and with rows of no logit."""
 
 SIZE_ONE = (
     ((33, 1), 1),
@@ -60,9 +75,16 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         values = fit(format, rng.normal(CENTRE, SCALE, shape))
         for axis in (-len(shape) - 1, len(shape)):
             yield _row(values, axis, raises=True)
+    for deep, some in DEEP:
+        values = fit(format, rng.normal(CENTRE, SCALE, deep))
+        for axis in some:
+            yield _row(values, axis)
+    for empty, axis, policy in EMPTY:
+        yield _row(np.zeros(empty), axis, policy=policy)
+    yield _row(np.array(CENTRE), -1, policy="0-d")
 
 
-def _row(values: NDArray[np.float64], axis: int, *, raises: bool = False) -> Row:
-    name = f"{'x'.join(map(str, values.shape))},axis={axis}"
+def _row(values: NDArray[np.float64], axis: int, *, raises: bool = False, policy: str = "") -> Row:
+    name = f"{'x'.join(map(str, values.shape)) or 'scalar'},axis={axis}"
     tier = Tier.SMOKE if (values.shape, axis) in SMOKE else Tier.STANDARD
-    return Row(name, values, axis=axis, tier=tier, raises=raises, alone=True)
+    return Row(name, values, axis=axis, tier=tier, raises=raises, alone=True, policy=policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from conformance.judgement.answer import Answer, Question
 from conformance.judgement.checks import row_sum
 from conformance.values import (
     Answered,
+    Batch,
     Crashed,
     Finding,
     Grade,
@@ -26,8 +28,6 @@ from reference.formats import FORMATS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from conformance.values import Batch
 
 _WITNESS_LIMIT = 64
 """Elements of a row that a record keeps; a longer row is named by its case instead."""
@@ -54,11 +54,22 @@ class Judge:
     def judge(self, batch: Batch, observation: Observation) -> list[Judgement]:
         """One judgement a case, in the order of the batch."""
         found = _outcome(batch, observation)
+        if isinstance(observation, Raised) and (question := batch.cases[0].policy):
+            return [Judgement(None, Severity.POLICY, (), f"{question}=rejects")]
         if found is not None:
             severity = found.severity if found.kind else Severity.NONE
             findings = (found,) if found.kind else ()
             return [Judgement(None, severity, findings) for _ in batch.cases]
         assert isinstance(observation, Answered)
+        if batch.values.size == 0:  # of the right shape and dtype, and there is nothing else to be wrong
+            said = f"{batch.cases[0].policy}=returns" if batch.cases[0].policy else ""
+            manners = tuple(_manners(observation))
+            severity = Severity.POLICY if said else Severity.NONE
+            severity = max((f.severity for f in manners), key=_SEVERITIES.index, default=severity)
+            return [Judgement(None, severity, manners, said) for _ in batch.cases]
+        if batch.values.ndim == 0:  # one row of one logit
+            case = replace(batch.cases[0], values=batch.values.reshape(1), axis=-1, alone=True)
+            return self.judge(Batch((case,)), replace(observation, shape=(1,), stored=observation.stored.reshape(1)))
         answer = Answer(self.question(batch), batch.format.decode(observation.stored))
         return _judge_lanes(answer, batch, _manners(observation))
 
@@ -162,10 +173,13 @@ def _policies(answer: Answer, by_case: Any) -> list[str]:
     """Every choice that each case shows, ``question=choice``, separated by spaces."""
     tiny = answer.question.format.smallest_normal
     subnormal = (np.abs(answer.expected) < tiny) & (answer.expected != 0) & answer.defined
-    flushed = by_case(answer.flushed).any(axis=1)
+    # A zero within the bound of a truth of one or two η is a rounding and no flush.
+    flushed = by_case(answer.flushed & (answer.error_over_stable > 1)).any(axis=1)
     kept = by_case(subnormal & (answer.got != 0)).any(axis=1)
     # A log-probability that small may be lost within its absolute bound, which says nothing of subnormals.
     small = policies.subnormals(flushed, kept) if answer.op == "softmax" else [""] * len(kept)
+    if question := answer.question.batch.cases[0].policy:
+        return [f"{question}=returns {said}".strip() for said in small]
     if answer.defined.all():
         return small
     rows = [sorted(set(np.unique(row)) - {""}) for row in by_case(policies.choices(answer))]
@@ -184,8 +198,9 @@ def _finding(
     row = batch.values[tuple(row_at)]
     truth, bound = answer.question.truth, answer.question.stable
     size = np.abs(truth.nearest[index])
-    allowed = float(np.broadcast_to(bound.relative, truth.nearest.shape)[index]) * size
-    allowed += float(np.broadcast_to(bound.absolute, truth.nearest.shape)[index])
+    with np.errstate(invalid="ignore"):  # a truth beyond float64 has no bound to print
+        allowed = np.broadcast_to(bound.relative, truth.nearest.shape)[index] * size
+        allowed += np.broadcast_to(bound.absolute, truth.nearest.shape)[index]
     witness = {
         "input": [value.hex() for value in row.tolist()] if row.size <= _WITNESS_LIMIT else {"omitted": int(row.size)},
         "index": int(index[batch.axis]),

@@ -28,6 +28,8 @@ class Policy(NamedTuple):
 POLICIES = {
     "all-minus-inf": Policy("a row of nothing but -inf", ("nan", "zeros", "uniform")),
     "plus-inf": Policy("a row with +inf", ("all-nan", "one-hot", "partial")),
+    "empty-axis": Policy("an axis of length zero", ("rejects", "returns")),
+    "0-d": Policy("an array without an axis", ("rejects", "returns")),
     "subnormals": Policy("a result below the smallest normal number", ("kept", "flushed", "mixed")),
 }
 
