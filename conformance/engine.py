@@ -202,7 +202,7 @@ def _rows(
                 "tier": case.tier.name.lower(),
                 "axis": case.axis,
                 "shape": "×".join(map(str, case.values.shape)),
-                "layout": "",
+                "layout": case.layout,
                 "producer": "",
                 "outcome": _OUTCOMES[type(observation)],
                 "seconds": share,

@@ -69,6 +69,8 @@ class Row:
         otherwise rows of equal length travel as one array.
     policy
         The policy question to which an error is one legal answer; such a row is alone.
+    layout
+        How the array lies in memory: a name of ``conformance.frameworks.base.LAYOUTS``; such a row is alone.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Row:
     raises: bool = False
     alone: bool = False
     policy: str = ""
+    layout: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class Case:
     raises: bool = False
     alone: bool = False
     policy: str = ""
+    layout: str = ""
 
     @property
     def format(self) -> Format:
@@ -106,6 +110,7 @@ class Case:
         digest = hashlib.blake2b(digest_size=8)
         digest.update(f"{self.op}|{self.dtype}|{self.axis}|{self.values.shape}|".encode())
         digest.update(self.format.encode(self.values).tobytes())
+        digest.update(self.layout.encode())
         return digest.hexdigest()
 
 
@@ -213,10 +218,17 @@ class Batch:
         return self.cases[0].axis
 
     @property
+    def layout(self) -> str:
+        """The memory layout of the array; only a lone case has another than the plain one."""
+        return self.cases[0].layout
+
+    @property
     def stacked(self) -> bool:
         """Whether the rows were stacked."""
         first = self.cases[0]
-        return not (first.alone or first.raises or first.policy or first.values.ndim != 1 or first.axis != -1)
+        return not (
+            first.alone or first.raises or first.policy or first.layout or first.values.ndim != 1 or first.axis != -1
+        )
 
     @cached_property
     def values(self) -> NDArray[np.float64]:

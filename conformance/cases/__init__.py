@@ -123,7 +123,19 @@ def cases(
     if unknown := sorted(set(families or ()) - known):
         raise ValueError(f"unknown families {unknown}; known: {sorted(known)}")
     return [
-        Case(family.name, row.name, op, format.name, row.values, row.axis, row.tier, row.raises, row.alone, row.policy)
+        Case(
+            family.name,
+            row.name,
+            op,
+            format.name,
+            row.values,
+            row.axis,
+            row.tier,
+            row.raises,
+            row.alone,
+            row.policy,
+            row.layout,
+        )
         for family in _listed()
         if families is None or family.name in families
         for row in _distinct(family, format, tier, seed)
@@ -142,7 +154,7 @@ def _distinct(family: Family, format: Format, tier: Tier, seed: int) -> list[Row
     for row in family.rows(format, _generator(seed, family.name, format.name)):
         if row.tier == Tier.EXHAUSTIVE > tier:
             continue
-        key = (_bits(row, family, format), row.values.shape, row.axis, row.alone)
+        key = (_bits(row, family, format), row.values.shape, row.axis, row.alone, row.layout)
         first = rows.setdefault(key, row)
         rows[key] = replace(first, tier=min(first.tier, row.tier))
         row.values.setflags(write=False)

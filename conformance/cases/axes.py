@@ -38,6 +38,9 @@ DEEP: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
 )
 """Ranks five and six at some of their axes: every axis there would be as many compilations again."""
 
+SQUARE = (7, 7)
+"""A wrong axis, or an array read as its transpose, has the right shape here."""
+
 EMPTY: tuple[tuple[tuple[int, ...], int, str], ...] = (
     ((0, 33), -1, ""),
     ((3, 0), 0, ""),
@@ -59,7 +62,7 @@ SIZE_ONE = (
 CENTRE, SCALE = 1000.0, 8.0
 """Beyond log(max) of every format, and spread over a few of its units."""
 
-SMOKE = {((3, 33), 0), ((2, 3, 33), -2), ((2, 3, 4, 33), 1), ((3, 33), 2)}
+SMOKE = {((7, 7), 0), ((3, 33), 0), ((2, 3, 33), -2), ((2, 3, 4, 33), 1), ((3, 33), 2)}
 """Shape and axis of the smoke tier: few, since each is one compilation for every op, dtype and compiled mode."""
 
 
@@ -75,6 +78,9 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         values = fit(format, rng.normal(CENTRE, SCALE, shape))
         for axis in (-len(shape) - 1, len(shape)):
             yield _row(values, axis, raises=True)
+    square = fit(format, rng.normal(CENTRE, SCALE, SQUARE))
+    for axis in (0, 1):
+        yield _row(square, axis)
     for deep, some in DEEP:
         values = fit(format, rng.normal(CENTRE, SCALE, deep))
         for axis in some:

@@ -6,7 +6,12 @@ answer is a fine number down to the smallest subnormal: only log1p on the losers
 loss is legal (an absolute error of half an ulp of 1) but a user wants to know.  The losers' own
 log-probabilities, -g, must be right at the same time.  Gaps stand where exp(-g) is 2**-k for the k
 at which something changes: the precision of the format, that of float32 where narrow formats are
-computed, the smallest normal number, the smallest subnormal and its half.
+computed, the smallest normal number, the smallest subnormal and its half; and at every eighth of the
+range of exponents between them, so that the winner's log-probability meets each magnitude there is.
+
+The smoke tier has a gap at which 1 + x keeps half of the bits of x, the first at which it loses all,
+and the smallest normal and subnormal numbers; the standard tier has the rest, since a pair costs next
+to nothing and the threshold of an implementation may lie anywhere.
 
 First known victims: TensorFlow's log_softmax of [1 - log(eps), 0], -0.0 where the truth is normal
 (tensorflow/tensorflow#62400); scipy's logsumexp([0, -40]), 0 in the place of 4.2e-18
@@ -31,9 +36,9 @@ if TYPE_CHECKING:
 
 
 def exponents(format: Format) -> dict[str, float]:
-    """The k at which exp(-g) = 2**-k changes something, by name."""
+    """The k at which exp(-g) = 2**-k changes something, by name, then eighths of the way to η."""
     p, eta = format.precision, -eta_exponent(format)
-    return {
+    landmarks = {
         "k=1": 1,
         "k=p/2": p / 2,
         "k=p-1": p - 1,
@@ -47,6 +52,7 @@ def exponents(format: Format) -> dict[str, float]:
         "k=eta": eta,
         "k=eta/2": eta + 1,
     }
+    return landmarks | {f"k=eta*{i}/8": eta * i / 8 for i in range(1, 8)}
 
 
 def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:

@@ -51,7 +51,7 @@ def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
             yield _maximum(format, n, place, Tier.SMOKE if smoke else Tier.STANDARD)
     for n in (33, 257):
         for place in (0, 7, 8, 31, 32, n - 1):
-            yield _maximum(format, n, place, Tier.STANDARD)
+            yield _maximum(format, n, place, Tier.SMOKE if (n, place) == (257, n - 1) else Tier.STANDARD)
 
 
 def _maximum(format: Format, n: int, place: int, tier: Tier) -> Row:

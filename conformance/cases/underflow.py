@@ -47,6 +47,7 @@ def interiors(format: Format) -> dict[str, float]:
     """Gaps well inside each kind of result."""
     return {
         "inside-normal": -format.emin * LOG2 / 2,
+        "last-binade": (-format.emin - 0.5) * LOG2,
         "inside-subnormal": -(format.emin + eta_exponent(format)) * LOG2 / 2,
         "inside-zero": -2 * eta_exponent(format) * LOG2,
     }

@@ -108,6 +108,8 @@ class Respondent:
         """
         if self.why_not:
             return [(batch, Unsupported(self.why_not))]
+        if batch.layout and batch.layout not in self.framework.layouts:
+            return [(batch, Unsupported(f"{self.framework.name} has no arrays of the layout {batch.layout}"))]
         observation = self._ask_once(batch)
         if isinstance(observation, Raised) and len(batch.cases) > 1:
             return [part for half in batch.halves() for part in self.ask(half)]
@@ -118,7 +120,7 @@ class Respondent:
         assert self.call is not None
         start = time.perf_counter()
         try:
-            x = self.framework.send(batch.stored, self.format.name, self.target.device)
+            x = self.framework.send_as(batch.stored, self.format.name, self.target.device, batch.layout)
             dtype, stored = self.framework.fetch(self.call(x, batch.axis))
             wrote = self.framework.fetch(x)[1].tobytes() != batch.stored.tobytes()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a framework raises is an observation

@@ -121,12 +121,16 @@ class KernelFramework(Framework):
         self.name = kernel.name  # type: ignore[misc]  # each kernel is a framework of its own
         self.modes = (arrays.name,)  # type: ignore[misc]
         self.version = arrays.version
+        self.layouts = arrays.layouts  # type: ignore[misc]
 
     def devices(self) -> tuple[str, ...]:
         return self.arrays.devices()
 
     def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
         return self.arrays.send(stored, dtype, device)
+
+    def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
+        return self.arrays.widen(array, shape)
 
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         return self.arrays.fetch(array)
@@ -196,7 +200,7 @@ class KernelRespondent(Respondent):
 
     def _watched(self, batch: Batch) -> Observation:
         assert self.call is not None
-        x = self.framework.send(batch.stored, self.format.name, self.target.device)
+        x = self.framework.send_as(batch.stored, self.format.name, self.target.device, batch.layout)
         here, said = Path.cwd(), io.StringIO()
         start = time.perf_counter()
         try:

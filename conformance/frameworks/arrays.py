@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import Framework, Primitives
+from conformance.frameworks.base import LAYOUTS, Framework, Primitives
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ class NumPy(Framework):
 
     name = "numpy"
     modes = ()
+    layouts = tuple(LAYOUTS)
     version = np.__version__
 
     def devices(self) -> tuple[str, ...]:
@@ -34,6 +35,9 @@ class NumPy(Framework):
         import ml_dtypes
 
         return stored.copy().view(ml_dtypes.bfloat16)
+
+    def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
+        return np.broadcast_to(array, shape)
 
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         array = np.asarray(array)

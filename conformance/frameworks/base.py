@@ -14,10 +14,38 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way to lie in memory: what is sent, and the view of it that holds the values asked."""
+
+    carry: Callable[[NDArray[Any]], NDArray[Any]]
+    view: Callable[[Any], Any]
+
+
+def _spread(array: NDArray[Any]) -> NDArray[Any]:
+    """Every other number is asked; what lies between is one, so that reading it shows."""
+    wide = np.ones((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+    wide[..., ::2] = array
+    return wide
+
+
+LAYOUTS: dict[str, Layout] = {
+    "transposed": Layout(lambda a: np.ascontiguousarray(np.swapaxes(a, 0, -1)), lambda a: a.swapaxes(0, -1)),
+    "step": Layout(_spread, lambda a: a[..., ::2]),
+    "reversed": Layout(lambda a: np.ascontiguousarray(a[..., ::-1]), lambda a: a[..., ::-1]),
+    "offset": Layout(lambda a: np.concatenate([np.ones_like(a[:1]), a]), lambda a: a[1:]),
+    "broadcast-row": Layout(lambda a: a[:1], lambda a: a),
+    "broadcast-axis": Layout(lambda a: a[..., :1], lambda a: a),
+}
+"""By name; the broadcast ones are widened to the asked shape by the framework, with stride zero."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +70,9 @@ class Framework(ABC):
     modes: ClassVar[tuple[str, ...]]
     """How its functions can be run; the second part of a target's name."""
 
+    layouts: ClassVar[tuple[str, ...]] = ()
+    """The names of those LAYOUTS that its arrays can have; most frameworks have no strides."""
+
     version: str
     """The version the framework reports of itself."""
 
@@ -52,6 +83,17 @@ class Framework(ABC):
     @abstractmethod
     def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
         """The framework's own array of these bits, not sharing memory with ``stored``."""
+
+    def send_as(self, stored: NDArray[Any], dtype: str, device: str, layout: str) -> Any:
+        """The framework's own array of these bits in a memory layout; the empty name is the plain one."""
+        if not layout:
+            return self.send(stored, dtype, device)
+        array = LAYOUTS[layout].view(self.send(LAYOUTS[layout].carry(stored), dtype, device))
+        return self.widen(array, stored.shape) if layout.startswith("broadcast") else array
+
+    def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
+        """A view of a larger shape with stride zero; only for frameworks with such layouts."""
+        raise NotImplementedError
 
     @abstractmethod
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:

@@ -29,6 +29,7 @@ class Torch(Framework):
 
     name = "torch"
     modes = ("eager", "compile")
+    layouts = ("transposed", "step", "offset", "broadcast-row", "broadcast-axis")  # no strides below zero
 
     def __init__(self) -> None:
         import torch
@@ -50,6 +51,9 @@ class Torch(Framework):
         else:
             tensor = self.torch.from_numpy(stored.copy())
         return tensor.to(device)
+
+    def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
+        return array.expand(shape)
 
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         tensor = array.detach().cpu()

@@ -191,9 +191,13 @@ def test_axes_are_every_axis_and_one_beyond_each_end(format: Format) -> None:
         assert {c.axis for c in asked if c.values.shape == shape and not c.raises} == set(range(-rank, rank))
         assert {c.axis for c in asked if c.values.shape == shape and c.raises} == {-rank - 1, rank}
     for case in asked:
-        assert case.raises == (not -case.values.ndim <= case.axis < case.values.ndim)
-        assert case.values.min() > np.log(format.max)
-    assert any(case.values.shape[case.axis] == 1 for case in asked if not case.raises)
+        if case.values.ndim:
+            assert case.raises == (not -case.values.ndim <= case.axis < case.values.ndim)
+        assert (case.values > np.log(format.max)).all()
+    assert any(case.values.shape[case.axis] == 1 for case in asked if case.values.ndim and not case.raises)
+    assert {case.values.ndim for case in asked} == set(range(7))
+    empty = {(case.values.shape[case.axis], case.axis) for case in asked if not case.values.size}
+    assert {n == 0 for n, _ in empty} == {True, False}, "an empty axis and an empty batch"
     smoke = ask(format, "axes", Tier.SMOKE).values()
     assert {case.raises for case in smoke} == {True, False}
     assert {case.values.ndim for case in smoke} >= {2, 3, 4}

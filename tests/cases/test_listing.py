@@ -28,6 +28,11 @@ REQUIRED = {
     "single",
     "random",
     "axes",
+    "special",
+    "accumulators",
+    "sizes",
+    "masks",
+    "neighbours",
 }
 
 NEW_FAMILY = '''"""A reason of one line.
@@ -127,6 +132,20 @@ def test_a_name_that_breaks_an_id_is_refused(plant: Plant, name: str) -> None:
 def test_one_content_is_asked_once_in_its_lowest_tier(plant: Plant) -> None:
     plant(Row("first", np.array([1.0])), Row("again", np.array([1.0]), tier=Tier.SMOKE))
     assert [(case.name, case.tier) for case in ask()] == [("first", Tier.SMOKE)]
+
+
+def test_a_lower_tier_does_not_look_into_exhaustive_rows(plant: Plant) -> None:
+    plant(Row("asked", np.array([1.0])), Row("third", np.array([1 / 3]), tier=Tier.EXHAUSTIVE))
+    assert len(ask()) == 1
+    with pytest.raises(ValueError, match="planted, row third"):
+        ask(tier=Tier.EXHAUSTIVE)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_exhaustive_rows_come_last(format: str) -> None:
+    for family in cases.families().values():
+        tiers = [row.tier == Tier.EXHAUSTIVE for row in family.rows(FORMATS[format], np.random.default_rng(0))]
+        assert tiers == sorted(tiers), family.name
 
 
 def test_signed_zeros_shapes_and_axes_are_different_questions(plant: Plant) -> None:

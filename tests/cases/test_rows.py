@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conformance import cases
-from conformance.cases._ladder import LENGTHS, SMOKE_LENGTHS
+from conformance.cases._ladder import RARE, SMOKE_FURTHER, SMOKE_LENGTHS, STANDARD_LENGTHS
 from conformance.execution.batches import batches
 from conformance.values import Case, Tier
 from reference.formats import FORMATS
@@ -17,11 +17,18 @@ every_family = pytest.mark.parametrize("family", cases.families())
 every_format = pytest.mark.parametrize("format", FORMATS)
 every_tier = pytest.mark.parametrize("tier", Tier, ids=lambda tier: tier.name.lower())
 
-BUDGET = {Tier.SMOKE: (50, 80, 5_000), Tier.STANDARD: (300, 550, 400_000)}
+BUDGET = {
+    Tier.SMOKE: (100, 150, 500_000),
+    Tier.STANDARD: (800, 1_200, 3_000_000),
+    Tier.EXHAUSTIVE: (850, 1_250, 21_000_000),
+}
 """Fewest rows, most rows and most elements of a format."""
 
-SHAPES_BUDGET = {Tier.SMOKE: 4, Tier.STANDARD: 40}
+SHAPES_BUDGET = {Tier.SMOKE: 12, Tier.STANDARD: 76, Tier.EXHAUSTIVE: 91}
 """Most pairs of shape and axis that are asked one by one."""
+
+NOT_FINITE = {"masks", "special"}
+"""Families that ask infinities or NaN."""
 
 
 @cache
@@ -32,12 +39,12 @@ def ask(format: str, family: str = "", tier: Tier = Tier.STANDARD, seed: int = 0
 
 @every_format
 @every_family
-def test_values_are_finite_and_representable(family: str, format: str) -> None:
+def test_values_are_representable_and_finite_where_promised(family: str, format: str) -> None:
     assert ask(format, family)
+    assert all(np.isfinite(case.values).all() for case in ask(format, family)) == (family not in NOT_FINITE)
     for case in ask(format, family):
         assert case.values.dtype == np.float64
-        assert case.values.size > 0
-        assert np.isfinite(case.values).all(), case.name
+        assert case.values.size > 0 or case.family == "axes"
         np.testing.assert_array_equal(FORMATS[format].quantise(case.values), case.values, case.name)
 
 
@@ -95,10 +102,18 @@ def test_the_cost_stays_within_the_budget(format: str, tier: Tier) -> None:
 def test_rows_keep_to_the_ladder(format: str, tier: Tier) -> None:
     found = batches(ask(format, tier=tier))
     stacked = {batch.values.shape[-1] for batch in found if batch.stacked}
-    assert stacked == set(LENGTHS if tier == Tier.STANDARD else SMOKE_LENGTHS)
+    stall = {17 * 2**20 + 1} if format == "float32" else set()
+    assert (
+        stacked
+        == {
+            Tier.SMOKE: {*SMOKE_LENGTHS, *SMOKE_FURTHER},
+            Tier.STANDARD: {*STANDARD_LENGTHS},
+            Tier.EXHAUSTIVE: {*STANDARD_LENGTHS, *RARE, *stall},
+        }[tier]
+    )
     assert sum(batch.stacked for batch in found) == len(stacked)
-    alone = [(batch.values.shape, batch.axis) for batch in found if not batch.stacked]
-    assert len(set(alone)) == len(alone) <= SHAPES_BUDGET[tier]
+    alone = {(batch.values.shape, batch.axis) for batch in found if not batch.stacked}
+    assert len(alone) <= SHAPES_BUDGET[tier]
 
 
 def test_an_id_is_the_content_for_ever() -> None:

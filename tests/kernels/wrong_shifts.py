@@ -180,8 +180,9 @@ def maximum_above_masked(x: Array, axis: int) -> Array:
     "scaled-before-shift",
     op=BOTH,
     why="x·log₂e is rounded before the maximum is subtracted, so the error grows with |x| and not with the gap: "
-    "two logits near 10000 that differ by one. In 16 bits such neighbours are too far apart to show it.",
-    dtypes=("float64", "float32"),
+    "two logits near 10000 that differ by one. Neighbours of bfloat16 are too far apart for that, and there only "
+    "the overflow of the product shows; in float16 nothing does.",
+    dtypes=("float64", "float32", "bfloat16"),
     longest=2,
 )
 def scaled_before_shift(x: Array, axis: int, op: str = "softmax") -> Array:
@@ -196,8 +197,7 @@ def scaled_before_shift(x: Array, axis: int, op: str = "softmax") -> Array:
 @wrong(
     "shift-folded-into-exponential",
     op="softmax",
-    why="exp(x)·exp(-m) is what exp(x - m) becomes when the second factor looks constant: logits of 1000 give "
-    "inf·0.",
+    why="exp(x)·exp(-m) is what exp(x - m) becomes when the second factor looks constant: logits of 1000 give inf·0.",
     longest=1,
 )
 def shift_folded_into_exponential(x: Array, axis: int) -> Array:

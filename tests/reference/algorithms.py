@@ -36,12 +36,13 @@ def reciprocal(x: Any, axis: int, op: str, work: Any) -> Any:
 
 
 def online(x: Any, axis: int, op: str, work: Any) -> Any:
-    """One pass in blocks of 32, rescaling the partial sum when the maximum moves."""
+    """One pass in eight blocks, or in blocks of 32, rescaling the partial sum when the maximum moves."""
     x = np.moveaxis(x.astype(work), axis, -1)
     m = np.full(x.shape[:-1], -np.inf, work)
     s = np.zeros(x.shape[:-1], work)
-    for start in range(0, x.shape[-1], 32):
-        block = x[..., start : start + 32]
+    width = max(32, -(-x.shape[-1] // 8))
+    for start in range(0, x.shape[-1], width):
+        block = x[..., start : start + width]
         higher = np.maximum(m, block.max(-1))
         s = s * np.exp(m - higher) + np.exp(block - higher[..., None]).sum(-1, dtype=work)
         m = higher

@@ -24,9 +24,16 @@ EVERY = pytest.mark.parametrize(("op", "dtype"), [(op, dtype) for op in OPS for 
 
 @cache
 def questions(op: str, dtype: str) -> list[tuple[Any, Truth, Bound, Bound]]:
-    """Every row of every family, with its truth and its two bounds."""
+    """Every finite row of every family that is not too long, with its truth and its two bounds.
+
+    An online sum over blocks of 32 is one loop over 3,000 of them in a row of 100,000, and no longer blocked.
+    """
     format = FORMATS[dtype]
-    asked = [case for case in cases(format, (op,), tier=Tier.STANDARD, seed=0) if not case.raises]
+    asked = [
+        case
+        for case in cases(format, (op,), tier=Tier.STANDARD, seed=0)
+        if not case.raises and case.values.ndim and 0 < case.values.size < 20_000 and np.isfinite(case.values).all()
+    ]
     return [
         (
             case,
@@ -46,7 +53,9 @@ def worst(algorithm: Callable[..., Any], op: str, dtype: str, grade: str) -> flo
     for case, said, stable, loose in questions(op, dtype):
         bound = stable if grade == "stable" else loose
         with np.errstate(all="ignore"):
-            got = format.quantise(algorithm(case.values, case.axis, op, work))
+            # NumPy adds in pairs along the last axis alone.
+            moved = algorithm(np.moveaxis(case.values, case.axis, -1).copy(), -1, op, work)
+            got = format.quantise(np.moveaxis(moved, -1, case.axis))
         expected = said.rounded(format)
         flushed = (got == 0) & flush_allowed(said, bound, format)
         misplaced = np.isfinite(got) != np.isfinite(expected)

@@ -53,10 +53,10 @@ def test_ball_arithmetic_agrees_on_every_family(family: str, op: str, dtype: str
 @pytest.mark.parametrize("family", families())
 def test_mpmath_agrees_on_every_family(family: str, op: str) -> None:
     """Another arbiter with another way to compute, on a few rows of each."""
-    rows = [x[0] for x in rows_of(family, "float64", longest=64)][::7]
+    rows = [x[0] for x in rows_of(family, "float64", longest=300) if np.isfinite(x[0]).all()][::7]
 
     assert rows
-    for row in rows:
+    for row in rows[:40]:
         said = truth(op, row)
         for i, due in enumerate(exact(op, row)):
             if abs(due) < mp.mpf(2) ** -SPREAD:

@@ -1,0 +1,114 @@
+"""Who rejects which kernel?  The suite's smoke tier, and the published tests, on every planted kernel.
+
+python tests/kernels/matrix.py --write docs/kill-matrix.md
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import click
+import published
+from planted import Kernel, kernels
+
+import conformance
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the suite says of one kernel in one dtype."""
+
+    rejected: bool
+    families: tuple[str, ...]
+    """Those that reject it, the one with most such cases first."""
+    kinds: tuple[str, ...]
+
+
+@cache
+def judge(kernel: Kernel, dtype: str) -> Verdict:
+    """Check a kernel in the smoke tier, in this process.
+
+    Findings that are merely degraded reject a kernel only where nothing else can: a kernel whose mistake is that
+    it depends on the call.
+    """
+    result = conformance.check(kernel.function, op=kernel.op, dtypes=[dtype])
+    found = result.findings if kernel.name.startswith("unrepeatable") else result.failures
+    families = Counter(dict(found.groupby("family")["cases"].sum()))
+    return Verdict(
+        rejected=not found.empty,
+        families=tuple(str(name) for name, _ in families.most_common()),
+        kinds=tuple(dict.fromkeys(found["kind"])),
+    )
+
+
+def table() -> str:
+    """The page's tables, as Markdown."""
+    planted = kernels()
+    head = ["kernel", "op", "dtypes", "this suite, by family", *published.JUDGES]
+    rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    kills: Counter[str] = Counter()
+    notes = []
+    for kernel in planted.wrong:
+        verdicts = [judge(kernel, dtype) for dtype in kernel.dtypes]
+        all_rejected = all(verdict.rejected for verdict in verdicts)
+        # The families that reject it in every dtype: one of them would have been enough.
+        enough = [name for name in verdicts[0].families if all(name in verdict.families for verdict in verdicts)]
+        shown = ", ".join(enough[:3]) or ", ".join(dict.fromkeys(v.families[0] for v in verdicts if v.families))
+        others = dict(published.verdicts(kernel))
+        kills.update(name for name, said in others.items() if said == "rejects")
+        kills["this suite"] += all_rejected
+        cells = [kernel.name, kernel.op, _dtypes(kernel.dtypes), f"**{shown}**" if all_rejected else "**SURVIVES**"]
+        rows.append("| " + " | ".join([*cells, *("" if said == "passes" else said for said in others.values())]) + " |")
+        notes.append(f"- **{kernel.name}**: {kernel.why}")
+    honest = [kernel for kernel in planted.honest if any(judge(kernel, dtype).rejected for dtype in kernel.dtypes)]
+    counts = [
+        f"| {name} | {kills[name]} | {kills[name] / len(planted.wrong):.0%} |"
+        for name in ("this suite", *published.JUDGES)
+    ]
+    return "\n".join(
+        [
+            f"{len(planted.wrong)} wrong kernels; {len(planted.honest)} honest ones, of which {len(honest)} are rejected.",
+            "",
+            "| who | rejects, of the wrong ones | share |",
+            "|---|--:|--:|",
+            *counts,
+            "",
+            *rows,
+            "",
+            "## What each of them does wrong",
+            "",
+            *notes,
+            "",
+            "## The honest ones",
+            "",
+            *(f"- **{kernel.name}**: {kernel.why}" for kernel in planted.honest),
+        ]
+    )
+
+
+def _dtypes(names: tuple[str, ...]) -> str:
+    return "all" if len(names) == 4 else ", ".join(names)
+
+
+@click.command(help=__doc__.replace("\n\n    python", "\n\n\b\n    python"))
+@click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="page to put the tables in")
+def main(write: Path | None) -> None:
+    start = time.perf_counter()
+    text = table()
+    click.echo(text)
+    click.echo(f"{time.perf_counter() - start:.0f} s", err=True)
+    if write:
+        section = f"<!-- matrix -->\n\n{text}\n\n<!-- /matrix -->"
+        page = re.sub(r"<!-- matrix -->.*<!-- /matrix -->", lambda _: section, write.read_text(), flags=re.DOTALL)
+        write.write_text(page)
+    sys.exit("SURVIVES" in text)
+
+
+if __name__ == "__main__":
+    main()
