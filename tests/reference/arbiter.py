@@ -22,9 +22,12 @@ def exact(op: str, row: Any) -> list[Any]:
     with mp.workprec(300 + int(min(spread, mp.mpf(2**14)) / mp.ln2) + 2200):
         top = mp.mpf(max(row))
         t = [mp.mpf(float(x)) - top for x in row]
-        e = [mp.exp(v) for v in t]
+        e = [mp.exp(v) if v > -(2**15) else mp.mpf(0) for v in t]
         total = mp.fsum(e)
-        return [v / total for v in e] if op == "softmax" else [v - mp.log(total) for v in t]
+        if op == "softmax":
+            return [v / total for v in e]
+        log = mp.log(total)
+        return [v - log for v in t]
 
 
 def number(truth: Any, index: Any) -> Any:

@@ -53,7 +53,7 @@ def test_ball_arithmetic_agrees_on_every_family(family: str, op: str, dtype: str
 @pytest.mark.parametrize("family", families())
 def test_mpmath_agrees_on_every_family(family: str, op: str) -> None:
     """Another arbiter with another way to compute, on a few rows of each."""
-    rows = [x[0] for x in rows_of(family, "float64", longest=300) if np.isfinite(x[0]).all()][::7]
+    rows = [x[0] for x in rows_of(family, "float64", longest=300) if x.size and np.isfinite(x[0]).all()][::7]
 
     assert rows
     for row in rows[:40]:
@@ -323,6 +323,22 @@ def test_what_lies_beyond_reach_is_counted_as_an_error(format: Any, reach: int) 
 
         assert not certify("log_softmax", row, format).failures
         assert not certify("softmax", row, format).failures
+
+
+@pytest.mark.parametrize("op", ["softmax_vjp", "log_softmax_vjp"])
+@pytest.mark.parametrize("name", SPEEDS)
+def test_a_cotangent_beyond_reach_is_no_exact_zero(op: str, name: str) -> None:
+    """Found by review: p is below exp(-reach) in one lane, and the whole cotangent stands there."""
+    found = Certificate()
+    for x in ([0.0, -5568.0], [0.0, -1200.0, -3.0], [0.0, -17000.0], [0.0, 1.0, -1104.0]):
+        for g in ([0.0, 6.4e-232, 0.0], [1e-200, 1e300, 0.0], [0.0, 0.0, 1e280], [1e-300, 1.0, 1e-300]):
+            certify(op, np.array([x]), SPEEDS[name], np.array([g[: len(x)]]), found)
+    for x in ([0.0, -np.inf, -3.0], [0.0, -1.0, -900.0]):
+        for g in ([1e300, 1e-300, 5e-324], [1e308, -1e308, 3e-324], [5e-324, 1e-323, 0.0], [1e-310, -1e-310, 1e-316]):
+            certify(op, np.array([x]), SPEEDS[name], np.array([g]), found)
+
+    assert found.lanes
+    assert not found.failures
 
 
 def test_a_tie_of_an_exact_quotient_goes_to_even() -> None:
