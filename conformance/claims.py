@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from conformance.values import Target
+    from reference.formats import Format
 
     Numbers = NDArray[np.float64]
 
@@ -36,6 +37,9 @@ DTYPES = {Tier.SMOKE: ("float32",), Tier.STANDARD: ("float64", "float32"), Tier.
 COLUMNS = ("claim", "statement", "target", "dtype", "verdict", "evidence")
 
 HOLDS, FAILS, NOT_ASKED = "holds", "fails", "not asked"
+
+INVARIANT_LENGTHS = (7, 64, 1025)
+"""Rows of a tail alone, of whole vectors, and of blocks and a tail."""
 
 HOSTILE = [-1000.0, 1000.0, -1000.0]
 LOW = [-1000.0, -1000.0, -1000.0]
@@ -79,6 +83,10 @@ class Witness:
     def own(self, op: str, x: Any) -> Numbers:
         """The framework's own function."""
         return self._call(self.framework.function(op, self.target.mode, self.target.device), x)
+
+    def along(self, op: str, x: Any, axis: int) -> Numbers:
+        """The framework's own function, along an axis."""
+        return self._call(self.framework.function(op, self.target.mode, self.target.device), x, axis=axis)
 
     def vjp(self, op: str, x: Any, g: Any) -> Numbers:
         """Its own vector-Jacobian product."""
@@ -232,6 +240,79 @@ def _full_jacobian(w: Witness) -> Verdict:
     )
 
 
+BATCHES = (2, 8, 64)
+"""Batches that a row is put into, at the first, the middle and the last place."""
+
+
+def _apart(one: Numbers, other: Numbers, format: Format) -> float:
+    """The largest distance in units in the last place of the first; NaN is as far from itself as anything equal."""
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    with np.errstate(invalid="ignore"):
+        return float(np.max(np.where(same, 0.0, np.abs(one - other) / format.ulp(one))))
+
+
+def _invariant(
+    ways: Callable[[Witness, str, Numbers], dict[str, tuple[Numbers, Numbers]]],
+) -> Callable[[Witness], Verdict]:
+    """Bit for bit: a row of each length alone, and the same row in other company."""
+
+    def ask(w: Witness) -> Verdict:
+        worst: dict[str, float] = {}
+        for op in ("softmax", "log_softmax"):
+            for n in INVARIANT_LENGTHS:
+                for way, (alone, other) in ways(w, op, w.random_rows(1, n)[0]).items():
+                    name = f"{op} of {n}, {way}"
+                    worst[name] = max(worst.get(name, 0.0), _apart(alone, other, w.format))
+        differing = {name: ulps for name, ulps in worst.items() if ulps}
+        if not differing:
+            return HOLDS, f"{len(worst)} comparisons, all bit-identical"
+        name = max(differing, key=lambda key: differing[key])
+        return FAILS, f"{len(differing)} of {len(worst)} comparisons differ; the most {name}: {differing[name]:.3g} ulp"
+
+    return ask
+
+
+def _in_batches(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+    alone = w.own(op, row[None])[0]
+    ways = {}
+    for k in BATCHES:
+        others = w.random_rows(k, len(row))
+        for place in sorted({0, k // 2, k - 1}):
+            batch = others.copy()
+            batch[place] = row
+            ways[f"at {place} of a batch of {k}"] = (alone, w.own(op, batch)[place])
+    return ways
+
+
+def _permuted(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+    order = np.random.default_rng(2).permutation(len(row))
+    reverse = np.arange(len(row))[::-1]
+    alone = w.own(op, row[None])[0]
+    return {name: (alone[by], w.own(op, row[None, by])[0]) for name, by in (("permuted", order), ("reversed", reverse))}
+
+
+def _in_parts(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+    matrix = np.stack([np.roll(row, i) for i in range(9)])
+    whole = w.own(op, matrix)
+    return {
+        "as part of a split batch": (whole, np.concatenate([w.own(op, matrix[:4]), w.own(op, matrix[4:])])),
+        "along the first axis": (whole, w.along(op, np.ascontiguousarray(matrix.T), 0).T),
+    }
+
+
+def _twice(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+    matrix = np.tile(row, (8, 1))
+    return {"asked again": (w.own(op, matrix), w.own(op, matrix))}
+
+
+def _threads(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+    matrix = np.stack([np.roll(row, i) for i in range(64)])
+    with w.framework.threads(1):
+        one = w.own(op, matrix)
+    with w.framework.threads(2):
+        return {"64 rows, by 1 thread and by 2": (one, w.own(op, matrix))}
+
+
 CLAIMS = (
     Claim("sums-to-one", "softmax is non-negative and sums to 1", _sums_to_one),
     Claim("exp-overflows", "exp(1000) is inf", _exp_overflows),
@@ -244,6 +325,11 @@ CLAIMS = (
     Claim("exp-log-in-general", "exp(log_softmax(x)) = softmax(x) bit for bit in general", _exp_log_in_general),
     Claim("derivative", "the derivative of log_softmax is 1 - softmax", _one_minus_softmax),
     Claim("jacobian", "the Jacobian of log_softmax is δᵢⱼ - pⱼ", _full_jacobian),
+    Claim("batch", "a row gets the same bits alone and anywhere in a batch", _invariant(_in_batches)),
+    Claim("split", "a batch gets the same bits whole, in parts and along another axis", _invariant(_in_parts)),
+    Claim("permutation", "permuted logits get the same bits, permuted", _invariant(_permuted)),
+    Claim("threads", "one thread and two give the same bits", _invariant(_threads)),
+    Claim("repeat", "the same array gets the same bits twice", _invariant(_twice)),
 )
 
 

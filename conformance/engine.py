@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -150,25 +151,21 @@ def perform(task: Task) -> Result:
         lap("ask")
         for part, observation in answers:
             judgements = judge.judge(part, observation)
-            rows += _rows(task, framework.version, framework, part, observation, judgements)
+            rows += _rows(task, framework.version, part, observation, judgements)
         lap("judge")
-    return Result(rows, dict(timing), judge.escalated - escalated)
+    return Result(_witnessed(rows, task, framework), dict(timing), judge.escalated - escalated)
 
 
 def lost(task: Task, version: str, observation: Crashed | TimedOut) -> list[dict[str, Any]]:
     """The rows of a task whose process is gone: every case of it has that observation."""
     asked, judge = _batches(task.op, task.dtype, task.selection), _judge()
-    return [
-        row
-        for batch in asked
-        for row in _rows(task, version, None, batch, observation, judge.judge(batch, observation))
-    ]
+    rows = [row for batch in asked for row in _rows(task, version, batch, observation, judge.judge(batch, observation))]
+    return _witnessed(rows, task, None)
 
 
 def _rows(
     task: Task,
     version: str,
-    framework: frameworks.Framework | None,
     batch: Batch,
     observation: Observation,
     judgements: list[Judgement],
@@ -179,10 +176,8 @@ def _rows(
     rows = []
     for i, (case, judgement) in enumerate(zip(batch.cases, judgements, strict=True)):
         witness = [
-            {"kind": f.kind, "severity": str(f.severity), "detail": f.detail, **f.witness,
-             "script": _script(task.target, framework, case.op, case.dtype, f.witness)}
-            for f in judgement.findings
-        ]  # fmt: skip
+            {"kind": f.kind, "severity": str(f.severity), "detail": f.detail, **f.witness} for f in judgement.findings
+        ]
         finite = case.values[np.isfinite(case.values)]
         with np.errstate(over="ignore"):
             gap = float(finite.max() - finite.min()) if finite.size else float("nan")
@@ -195,7 +190,7 @@ def _rows(
                 "device": task.target.device,
                 "framework_version": version,
                 "op": case.op,
-                "dtype": case.dtype,
+                "dtype": case.sent or case.dtype,
                 "family": case.family,
                 "case": case.name,
                 "case_id": case.id,
@@ -203,7 +198,7 @@ def _rows(
                 "axis": case.axis,
                 "shape": "×".join(map(str, case.values.shape)),
                 "layout": case.layout,
-                "producer": "",
+                "producer": case.producer,
                 "outcome": _OUTCOMES[type(observation)],
                 "seconds": share,
                 "digest": digests[i],
@@ -219,10 +214,35 @@ def _rows(
                 "nonfinite_expected": judgement.nonfinite_expected,
                 "nonfinite_got": judgement.nonfinite_got,
                 "ledger": "",
-                "witness": json.dumps(witness, ensure_ascii=False) if witness else "",
+                "witness": witness,
             }
         )
     return rows
+
+
+def _witnessed(rows: list[dict[str, Any]], task: Task, framework: frameworks.Framework | None) -> list[dict[str, Any]]:
+    """Rows as the record has them: of each finding the shortest row is kept, with a program that asks it alone."""
+    shortest: dict[object, dict[str, Any]] = {}
+    for row in rows:
+        for said in row["witness"]:
+            key = (row["dtype"], row["family"], said["kind"], said["severity"])
+            if key not in shortest or _length(said) < _length(shortest[key]):
+                shortest[key] = said
+    kept = {id(said) for said in shortest.values()}
+    for row in rows:
+        for said in row["witness"]:
+            if id(said) in kept:
+                said["script"] = _script(task.target, framework, row["op"], row["dtype"], said)
+            elif "input" in said:
+                said["input"] = {"omitted": _length(said)}
+                said.pop("produced", None)
+        row["witness"] = json.dumps(row["witness"], ensure_ascii=False) if row["witness"] else ""
+    return rows
+
+
+def _length(said: dict[str, Any]) -> int:
+    row = said.get("input", ())
+    return int(row["omitted"]) if isinstance(row, dict) else len(row)
 
 
 def _digests(batch: Batch, observation: Observation) -> list[str]:
@@ -244,7 +264,16 @@ def _script(
     row = witness.get("input")
     if framework is None or target.control or not isinstance(row, list):
         return ""
+    produced = witness.get("produced")
+    if produced:
+        x, operand = _literal(produced["x"]), _literal(produced["operand"])
+        return framework.script(op, target.mode, target.device, dtype, -1, x, produced["producer"], operand)
+    return framework.script(op, target.mode, target.device, dtype, -1, _literal(row))
+
+
+def _literal(row: list[str]) -> str:
+    """Python source of the numbers."""
     values = [float.fromhex(text) for text in row]
     same = len(values) > 4 and len(set(values)) == 1
-    literal = f"[{values[0]!r}] * {len(values)}" if same else repr(values)
-    return framework.script(op, target.mode, target.device, dtype, -1, literal)
+    text = f"[{values[0]!r}] * {len(values)}" if same else repr(values)
+    return re.sub(r"\b(inf|nan)\b", r"float('\1')", text)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reference.formats import FORMATS, Format
+from reference.formats import EVERY_FORMAT, Format
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,6 +71,13 @@ class Row:
         The policy question to which an error is one legal answer; such a row is alone.
     layout
         How the array lies in memory: a name of ``conformance.frameworks.base.LAYOUTS``; such a row is alone.
+    producer
+        What stands in front of the op, in one function with it: a name of ``conformance.producers.PRODUCERS``.
+    operand
+        The second operand of the producer, in the same format: of the shape of ``values``, or one number.
+    sent
+        The dtype of the array where it is none of the formats: ``int32``, ``bool``, ``float8_e5m2``, ….  The values
+        are representable in both, the answer may be in any format, and the row is alone.
     """
 
     name: str
@@ -81,11 +88,30 @@ class Row:
     alone: bool = False
     policy: str = ""
     layout: str = ""
+    producer: str = ""
+    operand: NDArray[np.float64] | None = None
+    sent: str = ""
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What a case hands over where something stands in front of the op: ``producer(x, operand)`` are the logits.
+
+    Attributes
+    ----------
+    unrounded
+        The logits as if the producer had not rounded them to the format; float64.
+    """
+
+    producer: str
+    x: NDArray[np.float64] = field(repr=False, compare=False)
+    operand: NDArray[np.float64] = field(repr=False, compare=False)
+    unrounded: NDArray[np.float64] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One question: an op on the bits of one array along one axis."""
+    """One question: an op on the bits of one array of logits along one axis."""
 
     family: str
     name: str
@@ -98,11 +124,18 @@ class Case:
     alone: bool = False
     policy: str = ""
     layout: str = ""
+    produced: Produced | None = None
+    sent: str = ""
 
     @property
     def format(self) -> Format:
         """The format of the input, and of the answer."""
-        return FORMATS[self.dtype]
+        return EVERY_FORMAT[self.dtype]
+
+    @property
+    def producer(self) -> str:
+        """What stands in front of the op; empty where nothing does."""
+        return self.produced.producer if self.produced else ""
 
     @cached_property
     def id(self) -> str:
@@ -110,7 +143,10 @@ class Case:
         digest = hashlib.blake2b(digest_size=8)
         digest.update(f"{self.op}|{self.dtype}|{self.axis}|{self.values.shape}|".encode())
         digest.update(self.format.encode(self.values).tobytes())
-        digest.update(self.layout.encode())
+        digest.update(f"{self.layout}{self.producer}{self.sent}".encode())
+        if self.produced:
+            for part in (self.produced.x, self.produced.operand):
+                digest.update(self.format.encode(part).tobytes())
         return digest.hexdigest()
 
 
@@ -223,22 +259,53 @@ class Batch:
         return self.cases[0].layout
 
     @property
+    def producer(self) -> str:
+        """What stands in front of the op in every case."""
+        return self.cases[0].producer
+
+    @property
+    def sent(self) -> str:
+        """The dtype of the array that is handed over."""
+        return self.cases[0].sent or self.format.name
+
+    @property
     def stacked(self) -> bool:
         """Whether the rows were stacked."""
         first = self.cases[0]
         return not (
-            first.alone or first.raises or first.policy or first.layout or first.values.ndim != 1 or first.axis != -1
+            first.alone
+            or first.raises
+            or first.policy
+            or first.layout
+            or first.sent
+            or first.values.ndim != 1
+            or first.axis != -1
         )
+
+    def _together(self, parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return np.stack(parts) if self.stacked else parts[0]
 
     @cached_property
     def values(self) -> NDArray[np.float64]:
-        """The array that is asked, as float64."""
-        return np.stack([case.values for case in self.cases]) if self.stacked else self.cases[0].values
+        """The logits, as float64."""
+        return self._together([case.values for case in self.cases])
 
     @cached_property
     def stored(self) -> NDArray[Any]:
-        """The array that is asked, in the storage dtype of the format."""
-        return self.format.encode(self.values)
+        """The array that is handed over, in the storage dtype of its format: the logits, or what they are made of."""
+        x = self._together([case.produced.x if case.produced else case.values for case in self.cases])
+        return EVERY_FORMAT[self.sent].encode(x) if self.sent in EVERY_FORMAT else x.astype(self.sent)
+
+    @property
+    def handed(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where there is a producer, its two operands, as float64."""
+        parts = [case.produced for case in self.cases if case.produced]
+        return self._together([part.x for part in parts]), self._together([part.operand for part in parts])
+
+    @cached_property
+    def operand(self) -> NDArray[Any]:
+        """The second array that is handed over, where there is a producer."""
+        return self.format.encode(self.handed[1])
 
     def halves(self) -> tuple[Batch, Batch]:
         """The same questions as two batches."""

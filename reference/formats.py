@@ -168,4 +168,7 @@ FLOAT8_FORMATS: dict[str, Format] = {
         Format("float8_e5m2", precision=3, emin=-14, emax=15, storage="uint8"),
     )
 }
-"""Formats of 8 bits: the truth can be rounded to them; no target is asked in them yet."""
+"""Formats of 8 bits: the truth can be rounded to them, and an answer in one of them judged."""
+
+EVERY_FORMAT: dict[str, Format] = FORMATS | FLOAT8_FORMATS
+"""By name."""

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.values import Case, Row, Tier
+from conformance.producers import logits
+from conformance.values import Case, Produced, Row, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -123,25 +124,38 @@ def cases(
     if unknown := sorted(set(families or ()) - known):
         raise ValueError(f"unknown families {unknown}; known: {sorted(known)}")
     return [
-        Case(
-            family.name,
-            row.name,
-            op,
-            format.name,
-            row.values,
-            row.axis,
-            row.tier,
-            row.raises,
-            row.alone,
-            row.policy,
-            row.layout,
-        )
+        replace(case, op=op)
         for family in _listed()
         if families is None or family.name in families
         for row in _distinct(family, format, tier, seed)
         if row.tier <= tier
+        for case in [_case(family, row, format)]
         for op in ops
     ]
+
+
+def _case(family: Family, row: Row, format: Format) -> Case:
+    """The question that a row is, before the op is chosen."""
+    values, produced = row.values, None
+    if row.operand is not None:
+        unrounded = logits(row.producer, row.values, row.operand)
+        values = format.quantise(unrounded)
+        produced = Produced(row.producer, row.values, row.operand, unrounded)
+    return Case(
+        family.name,
+        row.name,
+        "",
+        format.name,
+        values,
+        axis=row.axis,
+        tier=row.tier,
+        raises=row.raises,
+        alone=row.alone,
+        policy=row.policy,
+        layout=row.layout,
+        produced=produced,
+        sent=row.sent,
+    )
 
 
 def _distinct(family: Family, format: Format, tier: Tier, seed: int) -> list[Row]:
@@ -154,7 +168,9 @@ def _distinct(family: Family, format: Format, tier: Tier, seed: int) -> list[Row
     for row in family.rows(format, _generator(seed, family.name, format.name)):
         if row.tier == Tier.EXHAUSTIVE > tier:
             continue
-        key = (_bits(row, family, format), row.values.shape, row.axis, row.alone, row.layout)
+        operand = b"" if row.operand is None else format.encode(row.operand).tobytes()
+        way = (row.axis, row.alone, row.layout, row.producer, operand, row.sent)
+        key = (_bits(row, family, format), row.values.shape, *way)
         first = rows.setdefault(key, row)
         rows[key] = replace(first, tier=min(first.tier, row.tier))
         row.values.setflags(write=False)

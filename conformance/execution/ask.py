@@ -82,6 +82,7 @@ class Respondent:
         self.op = op
         self.format = format
         self.call: Callable[[Any, int], Any] | None = None
+        self._behind: dict[str, Callable[[Any, Any, int], Any]] = {}
         self.why_not = transport(framework, format, target.device)
         if not self.why_not:
             self.why_not = self._prepare()
@@ -108,20 +109,50 @@ class Respondent:
         """
         if self.why_not:
             return [(batch, Unsupported(self.why_not))]
-        if batch.layout and batch.layout not in self.framework.layouts:
-            return [(batch, Unsupported(f"{self.framework.name} has no arrays of the layout {batch.layout}"))]
+        if why := self._cannot(batch):
+            return [(batch, Unsupported(why))]
         observation = self._ask_once(batch)
         if isinstance(observation, Raised) and len(batch.cases) > 1:
             return [part for half in batch.halves() for part in self.ask(half)]
         return [(batch, observation)]
 
+    def _cannot(self, batch: Batch) -> str:
+        """Why the batch cannot be asked; empty where it can."""
+        name, producer = self.framework.name, batch.producer
+        if batch.layout and batch.layout not in self.framework.layouts:
+            return f"{name} has no arrays of the layout {batch.layout}"
+        if producer and self.target.control:
+            return "a control is run eagerly, with nothing in front of it"
+        if producer and producer not in self.framework.producers:
+            return f"{name} has no {producer} for its softmax"
+        return self._border(batch) if batch.sent != self.format.name else ""
+
+    @deaf
+    def _border(self, batch: Batch) -> str:
+        """Why an array of another dtype does not cross the border unchanged."""
+        try:
+            dtype, back = self.framework.fetch(self.framework.send(batch.stored, batch.sent, self.target.device))
+        except Exception as error:  # noqa: BLE001 - whatever a framework raises here is the answer
+            return f"transport: {describe(error)}"
+        same = dtype == batch.sent and back.tobytes() == batch.stored.tobytes()
+        return "" if same else f"transport: sent {batch.sent}, got {dtype} back"
+
+    def _call(self, batch: Batch, x: Any) -> Any:
+        assert self.call is not None
+        if not (producer := batch.producer):
+            return self.call(x, batch.axis)
+        device = self.target.device
+        if producer not in self._behind:
+            self._behind[producer] = self.framework.produced(self.op, producer, self.target.mode, device)
+        operand = self.framework.send(batch.operand, self.format.name, device)
+        return self._behind[producer](x, operand, batch.axis)
+
     @deaf
     def _ask_once(self, batch: Batch) -> Observation:
-        assert self.call is not None
         start = time.perf_counter()
         try:
-            x = self.framework.send_as(batch.stored, self.format.name, self.target.device, batch.layout)
-            dtype, stored = self.framework.fetch(self.call(x, batch.axis))
+            x = self.framework.send_as(batch.stored, batch.sent, self.target.device, batch.layout)
+            dtype, stored = self.framework.fetch(self._call(batch, x))
             wrote = self.framework.fetch(x)[1].tobytes() != batch.stored.tobytes()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a framework raises is an observation
             return Raised(describe(error), time.perf_counter() - start)

@@ -20,6 +20,10 @@ def batches(cases: Iterable[Case]) -> list[Batch]:
     groups: dict[object, list[Case]] = defaultdict(list)
     for case in cases:
         alone = not Batch((case,)).stacked
-        key = (case.op, case.dtype, id(case) if alone else case.values.shape[0])
+        key = (case.op, case.dtype, _producer(case), id(case) if alone else case.values.shape[0])
         groups[key].append(case)
     return [Batch(tuple(group)) for group in groups.values()]
+
+
+def _producer(case: Case) -> object:
+    return case.produced and (case.producer, case.produced.operand.shape)

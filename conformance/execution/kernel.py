@@ -24,7 +24,7 @@ from conformance import frameworks
 from conformance.execution.ask import Respondent, deaf, describe
 from conformance.frameworks.arrays import NumPy
 from conformance.frameworks.base import Framework, Primitives
-from conformance.values import Answered, Batch, Case, Observation, Raised, Target
+from conformance.values import Answered, Batch, Case, Observation, Raised, Target, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,8 +141,10 @@ class KernelFramework(Framework):
     def primitives(self, device: str) -> Primitives:
         return self.arrays.primitives(device)
 
-    def script(self, op: str, mode: str, device: str, dtype: str, axis: int, values: str) -> str:
-        del op, mode
+    def script(
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+    ) -> str:
+        del op, mode, producer, operand  # nothing stands in front of somebody's own function
         where = self.kernel.where
         if not isinstance(where, str):
             module = inspect.getmodule(where)
@@ -179,6 +181,8 @@ class KernelRespondent(Respondent):
         """Ask one batch."""
         if self.why_not and self.must:
             return [(batch, Raised(self.why_not))]
+        if batch.sent != self.format.name:
+            return [(batch, Unsupported("a function of one's own is asked only in the dtypes that it is said to take"))]
         return super().ask(batch)
 
     @deaf

@@ -56,5 +56,7 @@ class NumPy(Framework):
             max=lambda x, axis: np.max(x, axis=axis, keepdims=True),
         )
 
-    def script(self, op: str, mode: str, device: str, dtype: str, axis: int, values: str) -> str:
-        raise NotImplementedError(f"NumPy has no {op}: {mode} {device} {dtype} {axis} {values}")
+    def script(
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+    ) -> str:
+        raise NotImplementedError(f"NumPy has no {op}: {mode} {device} {dtype} {axis} {values} {producer} {operand}")

@@ -16,8 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from conformance.producers import ARITHMETIC
+from reference.formats import EVERY_FORMAT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -36,6 +40,9 @@ def _spread(array: NDArray[Any]) -> NDArray[Any]:
     wide[..., ::2] = array
     return wide
 
+
+RAW = {name: format.storage for name, format in EVERY_FORMAT.items() if format.storage.startswith("uint")}
+"""Dtypes that plain NumPy does not have, and the unsigned one that their bits cross in."""
 
 LAYOUTS: dict[str, Layout] = {
     "transposed": Layout(lambda a: np.ascontiguousarray(np.swapaxes(a, 0, -1)), lambda a: a.swapaxes(0, -1)),
@@ -73,6 +80,9 @@ class Framework(ABC):
     layouts: ClassVar[tuple[str, ...]] = ()
     """The names of those LAYOUTS that its arrays can have; most frameworks have no strides."""
 
+    producers: ClassVar[tuple[str, ...]] = ()
+    """The names of those producers that can stand in front of its functions; see :mod:`conformance.producers`."""
+
     version: str
     """The version the framework reports of itself."""
 
@@ -107,13 +117,31 @@ class Framework(ABC):
         A compiled mode returns the compiled function.
         """
 
+    def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:
+        """One function for producer and op, ``f(x, operand, axis)``, compiled as a whole where the mode compiles."""
+        raise NotImplementedError
+
+    def in_front(self, producer: str) -> Callable[[Any, Any], Any]:
+        """The producer alone, on the framework's arrays; not for ``where``, which is no operation."""
+        return ARITHMETIC.get(producer, self.fill)
+
+    def fill(self, x: Any, keep: Any) -> Any:
+        """The array with -inf where the mask, of the same dtype, is zero; only for frameworks with that producer."""
+        raise NotImplementedError
+
+    def threads(self, count: int) -> AbstractContextManager[None]:
+        """Compute with this many threads for a while; only for frameworks that can change it while they run."""
+        raise NotImplementedError(f"{self.name} cannot change its number of threads while it runs, asked for {count}")
+
     @abstractmethod
     def primitives(self, device: str) -> Primitives:
         """exp, log, sum and max as the framework has them."""
 
     @abstractmethod
-    def script(self, op: str, mode: str, device: str, dtype: str, axis: int, values: str) -> str:
+    def script(
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+    ) -> str:
         """A standalone program that asks one question and prints the answer.
 
-        ``values`` is Python source of a (nested) list of floats.
+        ``values`` and ``operand`` are Python source of a (nested) list of floats.
         """

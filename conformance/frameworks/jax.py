@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import Framework, Primitives
+from conformance.frameworks.base import RAW, Framework, Primitives
+from conformance.producers import ARITHMETIC, SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ class Jax(Framework):
 
     name = "jax"
     modes = ("eager", "jit")
+    producers = (*ARITHMETIC, "fill", "where")
 
     def __init__(self) -> None:
         import jax
@@ -45,15 +47,15 @@ class Jax(Framework):
         return ("cpu", *(f"cuda:{i}" for i, _ in enumerate(gpus)))
 
     def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
-        if dtype == "bfloat16":
-            stored = stored.view(self.jax.numpy.bfloat16.dtype)
+        if dtype in RAW:
+            stored = stored.view(getattr(self.jax.numpy, dtype).dtype)
         kind, _, index = device.partition(":")
         # On the CPU JAX may alias a NumPy buffer: hand it a copy of its own.
         return self.jax.device_put(stored.copy(), self.jax.devices(kind)[int(index or 0)])
 
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         dtype, stored = str(array.dtype), np.asarray(array)
-        return dtype, stored.view(np.uint16) if dtype == "bfloat16" else stored
+        return dtype, stored.view(RAW[dtype]) if dtype in RAW else stored
 
     def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002 - arrays know theirs
         forward = getattr(self.jax.nn, op.removesuffix("_vjp"))
@@ -67,6 +69,20 @@ class Jax(Framework):
 
         return vjp
 
+    def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002
+        forward = getattr(self.jax.nn, op)
+
+        def fused(x: Any, operand: Any, axis: int) -> Any:
+            if producer == "where":
+                return forward(x, axis=axis, where=operand != 0)
+            return forward(self.in_front(producer)(x, operand), axis=axis)
+
+        jitted: Callable[..., Any] = self.jax.jit(fused, static_argnums=2)
+        return jitted if mode == "jit" else fused
+
+    def fill(self, x: Any, keep: Any) -> Any:
+        return self.jax.numpy.where(keep != 0, x, -self.jax.numpy.inf)
+
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - arrays know theirs
         jnp = self.jax.numpy
         return Primitives(
@@ -76,13 +92,22 @@ class Jax(Framework):
             max=lambda x, axis: jnp.max(x, axis=axis, keepdims=True),
         )
 
-    def script(self, op: str, mode: str, device: str, dtype: str, axis: int, values: str) -> str:
-        f = f"jax.jit(jax.nn.{op}, static_argnames='axis')" if mode == "jit" else f"jax.nn.{op}"
+    def script(
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+    ) -> str:
+        f, arguments = f"jax.nn.{op}", "x"
+        if producer:
+            before = f"x {SYMBOLS[producer]} o" if producer in SYMBOLS else "jax.numpy.where(o != 0, x, -jax.numpy.inf)"
+            call = "x, axis=axis, where=o != 0" if producer == "where" else f"{before}, axis=axis"
+            f, arguments = f"(lambda x, o, axis: jax.nn.{op}({call}))", "x, o"
+        f = f"jax.jit({f}, static_argnames='axis')" if mode == "jit" else f
+        arrays = (f"{name} = jax.numpy.array({v}, dtype='float64').astype('{dtype}')\n"
+                  for name, v in (("x", values), ("o", operand)) if v)  # fmt: skip
         kind, _, index = device.partition(":")
         return (
             "import jax\n"
             "jax.config.update('jax_enable_x64', True)\n"
             f"jax.config.update('jax_default_device', jax.devices({kind!r})[{index or 0}])\n"
-            f"x = jax.numpy.array({values}, dtype='float64').astype('{dtype}')\n"
-            f"print({f}(x, axis={axis}).tolist())\n"
+            f"{''.join(arrays)}"
+            f"print({f}({arguments}, axis={axis}).tolist())\n"
         )

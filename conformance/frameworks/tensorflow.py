@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import Framework, Primitives
+from conformance.frameworks.base import RAW, Framework, Primitives
+from conformance.producers import ARITHMETIC, SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ class TensorFlow(Framework):
 
     name = "tensorflow"
     modes = ("eager", "function", "xla")
+    producers = (*ARITHMETIC, "fill")
 
     def __init__(self) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -45,14 +47,14 @@ class TensorFlow(Framework):
         return self.tf.device(device.replace("cuda", "GPU"))
 
     def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
-        if dtype == "bfloat16":
-            stored = stored.view(self.tf.bfloat16.as_numpy_dtype)
+        if dtype in RAW:
+            stored = stored.view(self.tf.dtypes.as_dtype(dtype).as_numpy_dtype)
         with self._on(device):
             return self.tf.constant(stored)
 
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         dtype, stored = array.dtype.name, array.numpy()
-        return dtype, stored.view(np.uint16) if dtype == "bfloat16" else stored
+        return dtype, stored.view(RAW[dtype]) if dtype in RAW else stored
 
     def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:
         forward = getattr(self.tf.nn, op.removesuffix("_vjp"))
@@ -73,6 +75,23 @@ class TensorFlow(Framework):
 
         return call
 
+    def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:
+        forward, before = getattr(self.tf.nn, op), self.in_front(producer)
+
+        def fused(x: Any, operand: Any, axis: int) -> Any:
+            return forward(before(x, operand), axis)
+
+        f = fused if mode == "eager" else self.tf.function(fused, jit_compile=mode == "xla", autograph=False)
+
+        def call(x: Any, operand: Any, axis: int) -> Any:
+            with self._on(device):
+                return f(x, operand, axis)
+
+        return call
+
+    def fill(self, x: Any, keep: Any) -> Any:
+        return self.tf.where(keep != 0, x, self.tf.constant(-np.inf, x.dtype))
+
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - controls run on the first device
         tf = self.tf
         return Primitives(
@@ -82,15 +101,24 @@ class TensorFlow(Framework):
             max=lambda x, axis: tf.reduce_max(x, axis, keepdims=True),
         )
 
-    def script(self, op: str, mode: str, device: str, dtype: str, axis: int, values: str) -> str:
+    def script(
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+    ) -> str:
+        f, arguments = f"tf.nn.{op}", "x"
+        if producer:
+            fill = "tf.where(o != 0, x, tf.constant(-float('inf'), x.dtype))"
+            before = f"x {SYMBOLS[producer]} o" if producer in SYMBOLS else fill
+            f, arguments = f"lambda x, o, axis: tf.nn.{op}({before}, axis)", "x, o"
         wrapped = {
-            "eager": f"tf.nn.{op}",
-            "function": f"tf.function(tf.nn.{op})",
-            "xla": f"tf.function(tf.nn.{op}, jit_compile=True)",
+            "eager": f"({f})",
+            "function": f"tf.function({f}, autograph=False)",
+            "xla": f"tf.function({f}, autograph=False, jit_compile=True)",
         }[mode]
+        arrays = (f"    {name} = tf.cast(tf.constant({v}, tf.float64), '{dtype}')\n"
+                  for name, v in (("x", values), ("o", operand)) if v)  # fmt: skip
         return (
             "import tensorflow as tf\n"
             f"with tf.device({device.replace('cuda', 'GPU')!r}):\n"
-            f"    x = tf.cast(tf.constant({values}, tf.float64), tf.{dtype})\n"
-            f"    print({wrapped}(x, axis={axis}).numpy().tolist())\n"
+            f"{''.join(arrays)}"
+            f"    print({wrapped}({arguments}, axis={axis}).numpy().tolist())\n"
         )

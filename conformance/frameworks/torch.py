@@ -2,7 +2,7 @@
 
 Peculiarities
 -------------
-- ``torch.from_numpy`` knows no bfloat16: the bits cross as int16 and are viewed.
+- ``torch.from_numpy`` knows no bfloat16 and no formats of 8 bits: the bits cross as unsigned and are viewed.
 - Dynamo keeps its compiled variants on the *code object*, and past eight of them it silently runs
   the function eagerly.  A conformance run must never mistake eager for compiled, so the limit is
   lifted and reaching it is an error.
@@ -11,15 +11,15 @@ Peculiarities
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from conformance.frameworks.base import Framework, Primitives
+from conformance.frameworks.base import RAW, Framework, Primitives
+from conformance.producers import ARITHMETIC, SYMBOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,7 @@ class Torch(Framework):
     name = "torch"
     modes = ("eager", "compile")
     layouts = ("transposed", "step", "offset", "broadcast-row", "broadcast-axis")  # no strides below zero
+    producers = (*ARITHMETIC, "fill")
 
     def __init__(self) -> None:
         import torch
@@ -46,10 +47,9 @@ class Torch(Framework):
         return ("cpu", *(f"cuda:{i}" for i in range(self.torch.cuda.device_count())))
 
     def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
-        if dtype == "bfloat16":
-            tensor = self.torch.from_numpy(stored.astype(np.int16)).view(self.torch.bfloat16)
-        else:
-            tensor = self.torch.from_numpy(stored.copy())
+        tensor = self.torch.from_numpy(stored.copy())
+        if dtype in RAW:
+            tensor = tensor.view(getattr(self.torch, dtype))
         return tensor.to(device)
 
     def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
@@ -58,8 +58,8 @@ class Torch(Framework):
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         tensor = array.detach().cpu()
         dtype = str(tensor.dtype).removeprefix("torch.")
-        if dtype == "bfloat16":
-            return dtype, tensor.view(self.torch.int16).numpy().view(np.uint16)
+        if dtype in RAW:
+            return dtype, tensor.view(getattr(self.torch, RAW[dtype])).numpy().copy()
         return dtype, tensor.numpy().copy()
 
     def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002 - tensors know theirs
@@ -75,6 +75,26 @@ class Torch(Framework):
 
         return vjp
 
+    def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002
+        forward, before = getattr(self.torch, op), self.in_front(producer)
+
+        def fused(x: Any, operand: Any, axis: int) -> Any:
+            return forward(before(x, operand), axis)
+
+        return self._compiled(fused) if mode == "compile" else fused
+
+    @contextmanager
+    def threads(self, count: int) -> Iterator[None]:
+        before = self.torch.get_num_threads()
+        self.torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            self.torch.set_num_threads(before)
+
+    def fill(self, x: Any, keep: Any) -> Any:
+        return self.torch.where(keep != 0, x, -self.torch.inf)
+
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - tensors know theirs
         torch = self.torch
         return Primitives(
@@ -84,10 +104,14 @@ class Torch(Framework):
             max=lambda x, axis: torch.amax(x, axis, keepdim=True),
         )
 
-    def script(self, op: str, mode: str, device: str, dtype: str, axis: int, values: str) -> str:
-        f = f"torch.compile(torch.{op})" if mode == "compile" else f"torch.{op}"
-        return (
-            "import torch\n"
-            f"x = torch.tensor({values}, dtype=torch.float64).to(torch.{dtype}).to({device!r})\n"
-            f"print({f}(x, {axis}).tolist())\n"
-        )
+    def script(
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+    ) -> str:
+        f, arguments = f"torch.{op}", "x"
+        if producer:
+            before = f"x {SYMBOLS[producer]} o" if producer in SYMBOLS else "torch.where(o != 0, x, -torch.inf)"
+            f, arguments = f"(lambda x, o, axis: torch.{op}({before}, axis))", "x, o"
+        f = f"torch.compile({f})" if mode == "compile" else f
+        arrays = (f"{name} = torch.tensor({v}, dtype=torch.float64).to(torch.{dtype}).to({device!r})\n"
+                  for name, v in (("x", values), ("o", operand)) if v)  # fmt: skip
+        return f"import torch\n{''.join(arrays)}print({f}({arguments}, {axis}).tolist())\n"

@@ -14,6 +14,7 @@ from conformance.judgement.checks import row_sum
 from conformance.values import (
     Answered,
     Batch,
+    Case,
     Crashed,
     Finding,
     Grade,
@@ -24,7 +25,7 @@ from conformance.values import (
     TimedOut,
     Unsupported,
 )
-from reference.formats import FORMATS
+from reference.formats import EVERY_FORMAT, FORMATS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,12 +35,20 @@ _WITNESS_LIMIT = 64
 
 _SEVERITIES = tuple(Severity)
 
+FLOAT64 = FORMATS["float64"]
+
+_NEVER = {"row_sum", "range", "input_written"}
+"""Findings that no choice of rounding in front of the op explains."""
+
+_FAULTS = (Severity.DEGRADED, Severity.VIOLATION)
+
 
 class Judge:
     """Judges batches; keeps the truth of every batch it has met, since many targets are asked the same."""
 
     def __init__(self) -> None:
         self._questions: dict[int, Question] = {}
+        self._others: dict[tuple[int, str], tuple[Batch, Batch]] = {}
 
     def question(self, batch: Batch) -> Question:
         """The batch with its truth; computed at the first call."""
@@ -53,6 +62,59 @@ class Judge:
 
     def judge(self, batch: Batch, observation: Observation) -> list[Judgement]:
         """One judgement a case, in the order of the batch."""
+        if isinstance(observation, Answered) and batch.sent != batch.format.name:
+            if observation.dtype not in EVERY_FORMAT:
+                return _no_floats(batch, observation)
+            # Any format is a legal answer to an array of integers; the answer is judged in its own.
+            cases = [replace(case, dtype=observation.dtype, sent="") for case in batch.cases]
+            batch = self._instead(batch, observation.dtype, cases)
+        judgements = self._judge(batch, observation)
+        if batch.producer and any(judgement.severity in _FAULTS for judgement in judgements):
+            return self._excused(batch, observation, judgements)
+        return judgements
+
+    def _instead(self, batch: Batch, key: str, cases: list[Case]) -> Batch:
+        """The batch to judge by instead; one object for each, since that is what its truth is kept under."""
+        return self._others.setdefault((id(batch), key), (batch, Batch(tuple(cases))))[1]
+
+    def _excused(self, batch: Batch, observation: Observation, judgements: list[Judgement]) -> list[Judgement]:
+        """Where there is fault in an answer for the rounded logits, and none for the unrounded ones, that is a choice."""
+        if 2 * batch.format.precision > FLOAT64.precision:
+            return self._moved(batch, observation, judgements)
+        cases = [replace(case, values=case.produced.unrounded) for case in batch.cases if case.produced]
+        unrounded = self._judge(self._instead(batch, "unrounded", cases), observation)
+        return [
+            replace(exact, severity=Severity.POLICY, policy=f"product=unrounded {exact.policy}".strip())
+            if judgement.severity in _FAULTS and exact.severity not in _FAULTS
+            else judgement
+            for judgement, exact in zip(judgements, unrounded, strict=True)
+        ]
+
+    def _moved(self, batch: Batch, observation: Observation, judgements: list[Judgement]) -> list[Judgement]:
+        """The same where float64 cannot hold the unrounded logits: each is within d = u|logit| of the rounded one.
+
+        Then log p moves by at most 2d, d for the logit and d for the logarithm of the sum (docs/error-bounds.md).
+        """
+        if not isinstance(observation, Answered) or any(judgement.grade is None for judgement in judgements):
+            return judgements
+        answer = Answer(self.question(batch), batch.format.decode(observation.stored))
+        sizes = np.abs(np.where(np.isfinite(batch.values), batch.values, 0.0)).max(batch.axis, keepdims=True)
+        moved = 2 * batch.format.unit_roundoff * sizes
+        if batch.op == "softmax":
+            moved = np.expm1(moved) * np.abs(answer.expected)
+        bound = answer.question.loose
+        allowed = bound.relative * np.abs(answer.expected) + bound.absolute + moved
+        legal = (np.abs(answer.got - answer.expected) <= allowed) | (answer.got == answer.expected) | answer.flushed
+        legal &= ~answer.nonfinite_wrong
+        said = Judgement(None, Severity.POLICY, (), "product=within-a-rounding")
+        return [
+            said
+            if fine and judgement.severity in _FAULTS and not {f.kind for f in judgement.findings} & _NEVER
+            else judgement
+            for fine, judgement in zip(legal.reshape(len(batch.cases), -1).all(axis=1), judgements, strict=True)
+        ]
+
+    def _judge(self, batch: Batch, observation: Observation) -> list[Judgement]:
         found = _outcome(batch, observation)
         if isinstance(observation, Raised) and (question := batch.cases[0].policy):
             return [Judgement(None, Severity.POLICY, (), f"{question}=rejects")]
@@ -69,7 +131,7 @@ class Judge:
             return [Judgement(None, severity, manners, said) for _ in batch.cases]
         if batch.values.ndim == 0:  # one row of one logit
             case = replace(batch.cases[0], values=batch.values.reshape(1), axis=-1, alone=True)
-            return self.judge(Batch((case,)), replace(observation, shape=(1,), stored=observation.stored.reshape(1)))
+            return self._judge(Batch((case,)), replace(observation, shape=(1,), stored=observation.stored.reshape(1)))
         answer = Answer(self.question(batch), batch.format.decode(observation.stored))
         return _judge_lanes(answer, batch, _manners(observation))
 
@@ -90,11 +152,20 @@ def _outcome(batch: Batch, observation: Observation) -> Finding | None:
         case Answered() if error_due:
             said = f"axis {batch.axis} of shape {batch.values.shape} was answered; an error was due"
             return Finding("no_error", violation, said)
-        case Answered(dtype=dtype) if dtype != batch.format.name or dtype not in FORMATS:
+        case Answered(dtype=dtype) if dtype != batch.format.name or dtype not in EVERY_FORMAT:
             return Finding("dtype", violation, f"{batch.format.name} was asked, {dtype} came back")
         case Answered(shape=shape) if shape != batch.values.shape:
             return Finding("shape", violation, f"shape {batch.values.shape} was asked, {shape} came back")
     return None
+
+
+def _no_floats(batch: Batch, observation: Answered) -> list[Judgement]:
+    """Complex numbers have no order and no truth here, and taking them is a choice; no integer is a probability."""
+    said, manners = f"{batch.cases[0].policy}=returns", tuple(_manners(observation))
+    if observation.dtype.startswith("complex"):
+        return [Judgement(None, Severity.POLICY, manners, said) for _ in batch.cases]
+    wrong = Finding("dtype", Severity.VIOLATION, f"{batch.sent} was asked and {observation.dtype} came back: no floats")
+    return [Judgement(None, Severity.VIOLATION, (wrong, *manners), said) for _ in batch.cases]
 
 
 def _manners(observation: Answered) -> list[Finding]:
@@ -183,6 +254,8 @@ def _policies(answer: Answer, by_case: Any) -> list[str]:
     if answer.defined.all():
         return small
     rows = [sorted(set(np.unique(row)) - {""}) for row in by_case(policies.choices(answer))]
+    if answer.question.batch.producer == "where":  # the mask is the target's own argument, and its answer too
+        rows = [[said.replace("all-minus-inf", "masked-row") for said in row] for row in rows]
     return [" ".join([*row, said]).strip() for row, said in zip(rows, small, strict=True)]
 
 
@@ -201,11 +274,18 @@ def _finding(
     with np.errstate(invalid="ignore"):  # a truth beyond float64 has no bound to print
         allowed = np.broadcast_to(bound.relative, truth.nearest.shape)[index] * size
         allowed += np.broadcast_to(bound.absolute, truth.nearest.shape)[index]
-    witness = {
-        "input": [value.hex() for value in row.tolist()] if row.size <= _WITNESS_LIMIT else {"omitted": int(row.size)},
+    witness: dict[str, Any] = {
+        "input": _hex(row) if row.size <= _WITNESS_LIMIT else {"omitted": int(row.size)},
         "index": int(index[batch.axis]),
         "expected": float(answer.expected[index]).hex(),
         "got": float(answer.got[index]).hex(),
         "bound": float(allowed).hex(),
     }
+    if batch.producer and row.size <= _WITNESS_LIMIT:
+        x, operand = (array[tuple(row_at)] for array in batch.handed)
+        witness["produced"] = {"producer": batch.producer, "x": _hex(x), "operand": _hex(operand)}
     return Finding(check.kind, check.severity, check.detail(answer, index), witness)
+
+
+def _hex(row: NDArray[np.float64]) -> list[str]:
+    return [value.hex() for value in row.tolist()]

@@ -30,6 +30,14 @@ POLICIES = {
     "plus-inf": Policy("a row with +inf", ("all-nan", "one-hot", "partial")),
     "empty-axis": Policy("an axis of length zero", ("rejects", "returns")),
     "0-d": Policy("an array without an axis", ("rejects", "returns")),
+    "masked-row": Policy("a row that the mask argument masks wholly", ("nan", "zeros", "uniform")),
+    "integer": Policy("an array of integers", ("rejects", "returns")),
+    "bool": Policy("an array of truth values", ("rejects", "returns")),
+    "complex": Policy("an array of complex numbers", ("rejects", "returns")),
+    "float8": Policy("an array of floats of 8 bits", ("rejects", "returns")),
+    "product": Policy(
+        "the result of an operation fused in front, where it matters", ("unrounded", "within-a-rounding")
+    ),
     "subnormals": Policy("a result below the smallest normal number", ("kept", "flushed", "mixed")),
 }
 

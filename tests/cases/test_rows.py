@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
 import pytest
 
 from conformance import cases
+from conformance.cases import producers
 from conformance.cases._ladder import RARE, SMOKE_FURTHER, SMOKE_LENGTHS, STANDARD_LENGTHS
 from conformance.execution.batches import batches
+from conformance.producers import PRODUCERS, logits
 from conformance.values import Case, Tier
 from reference.formats import FORMATS
 
-every_family = pytest.mark.parametrize("family", cases.families())
 every_format = pytest.mark.parametrize("format", FORMATS)
+every_family_in_each_format = pytest.mark.parametrize(
+    ("family", "format"),
+    # Arrays of other dtypes ride with the default float.
+    [
+        (family, format)
+        for family in cases.families()
+        for format in FORMATS
+        if family != "dtypes" or format == "float32"
+    ],
+)
 every_tier = pytest.mark.parametrize("tier", Tier, ids=lambda tier: tier.name.lower())
 
 BUDGET = {
-    Tier.SMOKE: (100, 150, 500_000),
+    Tier.SMOKE: (100, 180, 500_000),
     Tier.STANDARD: (800, 1_200, 3_000_000),
     Tier.EXHAUSTIVE: (850, 1_250, 21_000_000),
 }
 """Fewest rows, most rows and most elements of a format."""
 
-SHAPES_BUDGET = {Tier.SMOKE: 12, Tier.STANDARD: 76, Tier.EXHAUSTIVE: 91}
+SHAPES_BUDGET = {Tier.SMOKE: 13, Tier.STANDARD: 77, Tier.EXHAUSTIVE: 92}
 """Most pairs of shape and axis that are asked one by one."""
 
-NOT_FINITE = {"masks", "special"}
+NOT_FINITE = {"masks", "producers", "special"}
 """Families that ask infinities or NaN."""
 
 
@@ -37,8 +49,7 @@ def ask(format: str, family: str = "", tier: Tier = Tier.STANDARD, seed: int = 0
     return tuple(cases.cases(FORMATS[format], ("softmax",), families=families, tier=tier, seed=seed))
 
 
-@every_format
-@every_family
+@every_family_in_each_format
 def test_values_are_representable_and_finite_where_promised(family: str, format: str) -> None:
     assert ask(format, family)
     assert all(np.isfinite(case.values).all() for case in ask(format, family)) == (family not in NOT_FINITE)
@@ -48,8 +59,7 @@ def test_values_are_representable_and_finite_where_promised(family: str, format:
         np.testing.assert_array_equal(FORMATS[format].quantise(case.values), case.values, case.name)
 
 
-@every_format
-@every_family
+@every_family_in_each_format
 def test_names_and_contents_are_unique(family: str, format: str) -> None:
     asked = ask(format, family)
     assert len({case.name for case in asked}) == len(asked)
@@ -57,23 +67,20 @@ def test_names_and_contents_are_unique(family: str, format: str) -> None:
     assert all(case.family == family and len(case.name) <= 40 for case in asked)
 
 
-@every_format
-@every_family
+@every_family_in_each_format
 def test_a_seed_decides_everything(family: str, format: str) -> None:
     format_, ops = FORMATS[format], ("softmax",)
     again = cases.cases(format_, ops, families=[family], tier=Tier.STANDARD, seed=0)
     assert [(case.id, case.name) for case in again] == [(case.id, case.name) for case in ask(format, family)]
 
 
-@every_format
-@every_family
+@every_family_in_each_format
 def test_a_family_does_not_depend_on_the_others(family: str, format: str) -> None:
     among_all = [case for case in ask(format) if case.family == family]
     assert [case.id for case in among_all] == [case.id for case in ask(format, family)]
 
 
-@every_format
-@every_family
+@every_family_in_each_format
 def test_smoke_is_a_part_of_standard(family: str, format: str) -> None:
     smoke = ask(format, family, Tier.SMOKE)
     assert smoke, "each family has a voice in the smoke tier"
@@ -101,6 +108,10 @@ def test_the_cost_stays_within_the_budget(format: str, tier: Tier) -> None:
 @every_tier
 def test_rows_keep_to_the_ladder(format: str, tier: Tier) -> None:
     found = batches(ask(format, tier=tier))
+    produced = [batch for batch in found if batch.producer]
+    assert {producers.N} == {batch.values.shape[-1] for batch in produced}
+    assert len(produced) <= len(PRODUCERS) + 1, "a compiler is asked for few shapes of each"
+    found = [batch for batch in found if not batch.producer]
     stacked = {batch.values.shape[-1] for batch in found if batch.stacked}
     stall = {17 * 2**20 + 1} if format == "float32" else set()
     assert (
@@ -144,3 +155,38 @@ def test_op_dtype_axis_and_shape_change_the_id() -> None:
         Case("", "", "softmax", "float32", -values).id,
     }
     assert len(ids) == 6
+
+
+@every_format
+@pytest.mark.parametrize("producer", ["multiply", "divide", "add"])
+def test_logits_behind_a_producer_are_rounded_once(producer: str, format: str) -> None:
+    """By exact rational arithmetic: the nearest number of the format, or as near as the other."""
+    format_ = FORMATS[format]
+    rng = np.random.default_rng(3)
+    size = 2.0 ** rng.uniform(-6, 6, (2, 400))
+    x, operand = format_.quantise(rng.choice([-1, 1], (2, 400)) * size)
+    found = format_.quantise(logits(producer, x, operand))
+    for a, b, c in zip(x.tolist(), operand.tolist(), found.tolist(), strict=True):
+        left, right = Fraction(a), Fraction(b)
+        due = {"multiply": left * right, "divide": left / right, "add": left + right}[producer]
+        assert abs(Fraction(c) - due) <= Fraction(float(format_.ulp(c))) / 2
+
+
+@pytest.mark.parametrize("producer", ["fill", "where"])
+def test_nothing_leaks_from_under_a_mask(producer: str) -> None:
+    asked = [case for case in ask("float32", "producers") if case.producer == producer]
+
+    assert any(np.isnan(case.produced.x).any() for case in asked if case.produced)
+    assert not any(np.isnan(case.values).any() for case in asked)
+
+
+def test_each_integer_type_is_asked_a_difference_that_leaves_it() -> None:
+    wraps = [case for case in ask("float32", "dtypes") if case.name.endswith(",wraps")]
+
+    assert 8 == len(wraps)
+    for case in wraps:
+        kind = np.iinfo(case.sent)
+        exact = [int(value) for value in case.values]
+        assert min(exact) - max(exact) < kind.min
+        assert exact == [int(value) for value in case.values.astype(case.sent)]
+        np.testing.assert_array_equal(case.values, case.values.astype("float32"))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from conformance import producers
 from conformance.execution.ask import Respondent
 from conformance.execution.batches import batches
 from conformance.frameworks.base import Framework, Primitives
-from conformance.values import Answered, Batch, Case, Raised, Target, Unsupported
+from conformance.values import Answered, Batch, Case, Produced, Raised, Target, Unsupported
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class Numpy(Framework):
     def primitives(self, device: str) -> Primitives:
         raise NotImplementedError(device)
 
-    def script(self, op: str, mode: str, device: str, dtype: str, axis: int, values: str) -> str:
+    def script(
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+    ) -> str:
         raise NotImplementedError(op, mode, device, dtype, axis, values)
 
 
@@ -134,3 +137,41 @@ def test_an_answer_that_is_no_array_is_raised_not_a_traceback(thing: Any) -> Non
 
 def test_this_module_needs_no_framework() -> None:
     assert "torch" not in vars(sys.modules[__name__])
+
+
+def produced(x: list[float], operand: list[float], producer: str = "multiply") -> Case:
+    arrays = np.array(x), np.array(operand)
+    logits = producers.logits(producer, *arrays)
+    return case(*logits, produced=Produced(producer, *arrays, logits))
+
+
+def test_a_producer_is_asked_in_one_function_with_the_op() -> None:
+    class Fusing(Numpy):
+        producers = ("multiply",)
+
+        def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:
+            del op, mode, device
+            return lambda x, operand, axis: honest(self.in_front(producer)(x, operand), axis)
+
+    respondent = Respondent(Fusing(honest), TARGET, "softmax", FLOAT32)
+    asked = [produced([1, 2], [3]), produced([2, 4], [0.5]), produced([1, 2], [1, 0], "fill")]
+
+    seen = [answer for batch in batches(asked) for _, answer in respondent.ask(batch)]
+
+    assert isinstance(seen[0], Answered)
+    np.testing.assert_array_equal(honest(np.array([[3, 6], [1, 2]], "float32"), -1), seen[0].stored)
+    assert Unsupported("numpy has no fill for its softmax") == seen[1]
+
+
+def test_an_array_of_integers_is_handed_over_as_such() -> None:
+    sent = case(1, 2, sent="int16", alone=True, policy="integer")
+    dtypes = []
+
+    def watching(x: Any, axis: int) -> Any:
+        dtypes.append(str(x.dtype))
+        return honest(x, axis)
+
+    [(_, seen)] = ask(watching, sent)
+
+    assert isinstance(seen, Answered)
+    assert ["float32", "int16"] == dtypes

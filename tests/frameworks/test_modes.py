@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance import frameworks
+from conformance import frameworks, producers
 from conformance.frameworks import controls
-from reference.formats import FORMATS
+from reference.bounds import bounds
+from reference.formats import FLOAT8_FORMATS, FORMATS
+from reference.truth import truth
 
 
 def _load(name: str) -> frameworks.Framework:
@@ -87,3 +89,34 @@ def test_script_runs_and_prints_the_answer(name: str, capfd: pytest.CaptureFixtu
         exec(framework.script("softmax", mode, "cpu", "float32", -1, "[0.0, 0.0]"), {})  # noqa: S102 - our own text
 
         assert "[0.5, 0.5]" == capfd.readouterr().out.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", frameworks.names())
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_what_stands_in_front_is_computed_in_every_mode(name: str, dtype: str) -> None:
+    """Small integers: every product, quotient and sum is exact, so rounding has no part in it."""
+    framework, format = _load(name), FORMATS[dtype]
+    x, operand = np.array([[0.0, 2.0, -4.0], [8.0, 6.0, 4.0]]), np.array([[2.0, 2.0, 2.0], [1.0, 0.0, 1.0]])
+    for producer in framework.producers:
+        masks = producer in producers.MASKS
+        other = operand[1:] if masks else operand[:1]
+        logits = format.quantise(producers.logits(producer, x, other))
+        due = truth("softmax", logits, format=format).nearest
+        bound = bounds("softmax", logits, format=format, grade="loose")
+        for mode in framework.modes:
+            f = framework.produced("softmax", producer, mode, "cpu")
+            arrays = (framework.send(format.encode(a), dtype, "cpu") for a in (x, other))
+            got = format.decode(framework.fetch(f(*arrays, -1))[1])
+            assert (np.abs(got - due) <= bound.relative * due + bound.absolute).all(), (producer, mode)
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "tensorflow"])
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "bool", *FLOAT8_FORMATS])
+def test_other_dtypes_cross_unchanged(name: str, dtype: str) -> None:
+    framework = _load(name)
+    stored = np.array([0, 1, 1, 0, 1]).astype("uint8" if dtype in FLOAT8_FORMATS else dtype)
+
+    back_dtype, back = framework.fetch(framework.send(stored, dtype, "cpu"))
+
+    assert dtype == back_dtype
+    assert stored.tobytes() == back.tobytes()
