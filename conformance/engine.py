@@ -171,7 +171,7 @@ def _rows(
     judgements: list[Judgement],
 ) -> list[dict[str, Any]]:
     digests = _digests(batch, observation)
-    share = observation.seconds / len(batch.cases)
+    share = float(f"{observation.seconds / len(batch.cases):.2g}")
     said = getattr(observation, "why", "")
     rows = []
     for i, (case, judgement) in enumerate(zip(batch.cases, judgements, strict=True)):
@@ -180,7 +180,7 @@ def _rows(
         ]
         finite = case.values[np.isfinite(case.values)]
         with np.errstate(over="ignore"):
-            gap = float(finite.max() - finite.min()) if finite.size else float("nan")
+            gap = float(np.float32(finite.max() - finite.min())) if finite.size else float("nan")
         rows.append(
             {
                 "suite_version": conformance.__version__,

@@ -17,6 +17,9 @@ it is, so that all are lost and no single large step shows it.  Its mirror image
 terms and loses little.  A swamp or staircase is asked where what a sum in the accumulator's format
 loses is at least two units in the last place of the row's format, and no more than twice the rest.
 
+A batched kernel may keep its sums narrower than one for a single row: eight equal rows are past the stall of
+bfloat16, in one array of their own.
+
 Along another axis than the last NumPy and many kernels add whole rows one after another, where the
 same library adds pairwise along the last: columns hold the three kinds side by side.
 
@@ -103,6 +106,8 @@ def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
         tier = Tier.SMOKE if n < 65_537 else Tier.STANDARD
         yield Row(f"columns,{n}x3,axis=0", columns, axis=0, tier=tier, alone=True)
         if n == 4097:
+            batch = np.tile(swamp(format, math.log2(512), 513, 0), (8, 1))
+            yield Row("batch,8x513", batch, tier=Tier.SMOKE, alone=True)
             yield Row(f"columns,2x{n}x3,axis=1", np.stack([columns, columns[::-1]]), axis=1, alone=True)
     if format.name == "float32":
         # One number in memory, whatever its length: lower tiers pay nothing for this row.

@@ -21,8 +21,11 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 
-_CONTROL_FINDINGS = 60
+_CONTROL_FINDINGS = 24
 """Cards of controls on the page: they are there to be caught, and the CSV holds them all."""
+
+_CARD = ["severity", "whose", "family", "kind", "ledger"]
+"""Findings that share a card: a framework's fault in its modes, ops and dtypes, or a control's in its frameworks."""
 
 
 def render(record: Record) -> str:
@@ -38,8 +41,8 @@ def render(record: Record) -> str:
         "matrix": _matrix(record),
         "cells": _cells(record),
         "families": record.header["plan"]["families"],
-        "findings": [_card(row) for row in own.to_dict("records")],
-        "control_findings": [_card(row) for row in controls.head(_CONTROL_FINDINGS).to_dict("records")],
+        "findings": _cards(own),
+        "control_findings": _cards(controls)[:_CONTROL_FINDINGS],
         "control_count": len(controls),
         "naive": _naive(record),
         "counts": {name: int((own["severity"] == name).sum()) for name in tables.SEVERITIES},
@@ -75,18 +78,30 @@ def _policies(record: Record) -> list[dict[str, Any]]:
 
 
 def _cells(record: Record) -> str:
-    """Grade, severity and counts of each target × family × op × dtype, for the filters; JSON safe inside HTML."""
+    """Names, then grade and counts of each target × family × op × dtype by their numbers; JSON safe inside HTML."""
     rows = record.observations
     keys = ["target", "family", "op", "dtype"]
-    grade = rows["grade"].map({name: i for i, name in enumerate(tables.GRADES)}).fillna(-1).astype(int)
-    severity = rows["severity"].map(tables.SEVERITIES.index)
-    frame = pd.concat([rows[keys], grade.rename("grade"), severity.rename("severity")], axis=1)
-    cells = frame.groupby(keys, sort=False).agg(
-        grade=("grade", "max"), severity=("severity", "max"), cases=("grade", "size"),
-        violations=("severity", lambda s: int((s == tables.SEVERITIES.index("violation")).sum())),
+    names = [pd.factorize(rows[key])[1].tolist() for key in keys]
+    facts: dict[str, pd.Series] = {key: pd.Series(pd.factorize(rows[key])[0], rows.index) for key in keys}
+    facts["grade"] = rows["grade"].map({name: i for i, name in enumerate(tables.GRADES)}).fillna(-1).astype(int)
+    facts["violated"] = rows["severity"] == "violation"
+    cells = pd.DataFrame(facts).groupby(keys, sort=False).agg(
+        grade=("grade", "max"), cases=("grade", "size"), violations=("violated", "sum")
     )  # fmt: skip
-    listed = [[*key, *map(int, values)] for key, values in zip(cells.index, cells.to_numpy(), strict=True)]
-    return json.dumps(listed, separators=(",", ":")).replace("<", "\\u003c")
+    listed = cells.reset_index().astype(int).to_numpy().tolist()
+    return json.dumps([names, listed], separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _cards(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """A card for each fault of each framework: its first finding in full, and where else it shows."""
+    cards = []
+    parts = found["target"].str.split("/")
+    whose = parts.str[1].where(found["control"], parts.str[0])
+    for _, mine in found.assign(whose=whose).groupby(_CARD, sort=False):
+        first, *others = mine.to_dict("records")
+        everywhere = {f"{name}s": sorted(set(mine[name])) for name in ("target", "op", "dtype")}
+        cards.append({**_card(first), **everywhere, "also": others})
+    return cards
 
 
 def _card(row: dict[Any, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ is kept.  Text and axes are drawn in ``currentColor``, so light and dark pages n
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -56,7 +57,8 @@ def error_against_gap(record: Record) -> str:
         legend.set_in_layout(True)
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata=_NO_METADATA)
-    svg = text.getvalue().replace(_INK, "currentColor")
+    # A hundredth of a point is finer than a screen.
+    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", text.getvalue().replace(_INK, "currentColor"))
     return svg[svg.index("<svg") :]
 
 

@@ -184,7 +184,7 @@ def _count(n: int, style: str) -> Text:
 
 
 def explain(observations: pd.DataFrame) -> str:
-    """Failing observations for a failing test: worst first, a table of witnesses, and how to reproduce the worst."""
+    """Failing observations for a failing test: worst first, a table of witnesses, and how to reproduce the shortest."""
     ordered = observations.sort_values("error_over_bound", ascending=False, na_position="first")
     lines = [f"{len(ordered)} of its cases diverge; worst first", ""]
     for row in ordered.head(_SHOWN).to_dict("records"):
@@ -193,9 +193,9 @@ def explain(observations: pd.DataFrame) -> str:
             lines.append(f"{row['case']}: {said['kind']} ({said['severity']}): {said['detail']}{known}")
             if "index" in said:
                 lines += _witness(said)
-    first = json.loads(ordered["witness"].iloc[0])[0]
-    if first.get("script"):
-        lines += ["", "reproduce the worst with:", "", first["script"]]
+    scripts = [said["script"] for text in ordered["witness"] for said in json.loads(text) if said.get("script")]
+    if scripts:
+        lines += ["", "reproduce the shortest of them with:", "", scripts[0]]
     worst = ordered.iloc[0]
     options = " ".join(f"--{name} {worst[name]}" for name in ("tier", "target", "op", "dtype", "family"))
     lines.append(f"conformance run {options}")

@@ -187,8 +187,18 @@ def test_columns_stall_along_the_first_axis(format: Format) -> None:
         assert math.fsum(half) == pytest.approx(2, rel=0.04)
         lost = 1 - running(stairs, name)[-1] / math.fsum(stairs)
         assert lost > 4 * format.unit_roundoff
-    assert new_shapes(ask(format, "accumulators", Tier.SMOKE)) == {((257, 3), 0), ((4097, 3), 0)}
-    assert new_shapes(asked) == {((257, 3), 0), ((4097, 3), 0), ((65_537, 3), 0), ((2, 4097, 3), 1)}
+    assert new_shapes(ask(format, "accumulators", Tier.SMOKE)) == {((257, 3), 0), ((4097, 3), 0), ((8, 513), -1)}
+    larger = {((65_537, 3), 0), ((2, 4097, 3), 1)}
+    assert new_shapes(asked) == {((257, 3), 0), ((4097, 3), 0), ((8, 513), -1)} | larger
+
+
+@every_format
+def test_a_batch_of_eight_is_past_the_stall_of_bfloat16(format: Format) -> None:
+    (case,) = (case for name, case in ask(format, "accumulators").items() if name == "batch,8x513")
+    row = terms(case.values[0])
+    assert (case.values == case.values[0]).all()
+    assert math.fsum(row) == pytest.approx(2, rel=0.04)
+    assert running(row, "bfloat16")[-1] < 0.6 * math.fsum(row)
 
 
 # sizes

@@ -12,7 +12,7 @@ import pytest
 from conformance import cases, ledger, record
 from conformance.claims import COLUMNS as CLAIMS
 from conformance.engine import Selection as Chosen
-from conformance.engine import Task, _rows
+from conformance.engine import Task, _rows, _witnessed
 from conformance.execution.batches import batches
 from conformance.execution.environment import environment
 from conformance.judgement import Judge
@@ -47,9 +47,11 @@ def small_record() -> record.Record:
         for op in ("softmax", "log_softmax"):
             asked = batches(cases.cases(FORMATS[dtype], (op,), tier=Tier.SMOKE, seed=0))
             for target in targets:
+                task, mine = Task(target, op, dtype, chosen), []
                 for batch in asked:
                     seen = _answer(target.mode, batch)
-                    rows += _rows(Task(target, op, dtype, chosen), "1.0", None, batch, seen, judge.judge(batch, seen))
+                    mine += _rows(task, "1.0", batch, seen, judge.judge(batch, seen))
+                rows += _witnessed(mine, task, None)
     observations = record.frame(rows, "test")
     ledger.annotate(observations, (), "x86_64/none", "smoke")
     header = {

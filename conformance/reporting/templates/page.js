@@ -1,13 +1,14 @@
 "use strict";
 const grades = ["exact", "faithful", "stable", "loose", "divergent"];
-const cells = JSON.parse(document.getElementById("cells").textContent);
+const [names, cells] = JSON.parse(document.getElementById("cells").textContent);
 const op = document.getElementById("op"), dtype = document.getElementById("dtype"), controls = document.getElementById("controls");
 const note = document.getElementById("filtered");
 document.getElementById("filters").hidden = false;
 
 function paint() {
   const worst = new Map();
-  for (const [target, family, o, d, grade, , cases, violations] of cells) {
+  for (const [t, f, i, j, grade, cases, violations] of cells) {
+    const target = names[0][t], family = names[1][f], o = names[2][i], d = names[3][j];
     if ((op.value && o !== op.value) || (dtype.value && d !== dtype.value)) continue;
     const key = target + "|" + family, seen = worst.get(key) ?? { grade: -1, cases: 0, violations: 0 };
     worst.set(key, { grade: Math.max(seen.grade, grade), cases: seen.cases + cases, violations: seen.violations + violations });
@@ -41,8 +42,9 @@ function filter() {
   const all = document.querySelectorAll("details.finding[data-target]");
   for (const card of all) {
     const d = card.dataset;
-    card.hidden = (op.value && d.op !== op.value) || (dtype.value && d.dtype !== dtype.value) ||
-      (chosen && (d.target !== chosen.target || d.family !== chosen.family));
+    const has = (list, name) => list.split(" ").includes(name);
+    card.hidden = (op.value && !has(d.op, op.value)) || (dtype.value && !has(d.dtype, dtype.value)) ||
+      (chosen && (!has(d.target, chosen.target) || d.family !== chosen.family));
     shown += !card.hidden;
     if (chosen && !card.hidden && card.parentElement.tagName === "DETAILS") card.parentElement.open = true;
   }
