@@ -116,7 +116,8 @@ def introduce(name: str) -> Introduction:
 
 
 @cache
-def _batches(op: str, dtype: str, selection: Selection) -> tuple[Batch, ...]:
+def questions(op: str, dtype: str, selection: Selection) -> tuple[Batch, ...]:
+    """Every question of a selection about one op and dtype, as the arrays they travel in."""
     asked = cases.cases(
         FORMATS[dtype], (op,), families=selection.families or None, tier=selection.tier, seed=selection.seed
     )
@@ -139,7 +140,7 @@ def perform(task: Task) -> Result:
         timing[name] += now - start
         start = now
 
-    asked, judge = _batches(task.op, task.dtype, task.selection), _judge()
+    asked, judge = questions(task.op, task.dtype, task.selection), _judge()
     escalated = judge.escalated
     lap("cases")
     respondent = task.respondent()
@@ -158,7 +159,7 @@ def perform(task: Task) -> Result:
 
 def lost(task: Task, version: str, observation: Crashed | TimedOut) -> list[dict[str, Any]]:
     """The rows of a task whose process is gone: every case of it has that observation."""
-    asked, judge = _batches(task.op, task.dtype, task.selection), _judge()
+    asked, judge = questions(task.op, task.dtype, task.selection), _judge()
     rows = [row for batch in asked for row in _rows(task, version, batch, observation, judge.judge(batch, observation))]
     return _witnessed(rows, task, None)
 

@@ -110,15 +110,21 @@ class Suite:
         if item.absent:
             return []
         version = next(i.version for i in self.introductions if i.framework == item.target.framework)
-        row = pd.DataFrame([{"target": str(item.target), "op": item.op, "dtype": item.dtype, "family": item.family,
-                             "case": "", "framework_version": version}])  # fmt: skip
+        rows = pd.DataFrame([{"target": str(item.target), "op": item.op, "dtype": dtype, "family": item.family,
+                              "case": "", "framework_version": version} for dtype in self._dtypes(item)],
+                            columns=["target", "op", "dtype", "family", "case", "framework_version"])  # fmt: skip
         return [
             entry
             for entry in self.entries
             if severity_of(entry.kind) is Severity.VIOLATION
             and Tier[entry.tier.upper()] <= self.selection.tier
-            and len(entry.model_copy(update={"case": "*"}).rows(row))
+            and len(entry.model_copy(update={"case": "*"}).rows(rows))
         ]
+
+    def _dtypes(self, item: Item) -> set[str]:
+        """The dtypes of the arrays that an item asks: its own, and others that ride with it."""
+        asked = engine.questions(item.op, item.dtype, self.selection)
+        return {batch.sent for batch in asked if batch.cases[0].family == item.family} | {item.dtype}
 
     def binds(self, entry: Entry) -> bool:
         """Whether the entry's finding must be there on this platform and tier."""

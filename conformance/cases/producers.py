@@ -3,7 +3,7 @@
 Alone, x·c is rounded to the format before softmax sees it.  Where a compiler fuses the two it may compute x·c again for
 each pass over the row, and then contract x·c - max into one multiply-add, whose product is not rounded: the winner's
 own difference is no longer 0 but the rounding error of its product, up to u·|x·c|.  That is nothing for logits of a few
-units; from |x·c| = 89/u on (1.5e9 in float32) exp of it overflows, and the answer is NaN or does not sum to 1.  So the
+units; in float32 it reaches 128 for products from 2**31 on, exp of it overflows, and the answer is NaN.  So the
 magnitudes go from 1 to 1e14, or to the format's largest number, and the scales are no powers of two.  There is one
 scale for each row, as for a temperature: XLA fuses an operand of one number a row, and not one of its full shape.
 

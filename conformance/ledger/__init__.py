@@ -45,6 +45,8 @@ class Entry(BaseModel):
         follows from the arithmetic and not from a kernel.
     tier
         The lowest tier whose rows show it.
+    flaky
+        True where the same program shows it in one process and not in the next: it is known and never stale.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,6 +63,7 @@ class Entry(BaseModel):
     platform: str
     versions: str = ""
     tier: Literal["smoke", "standard"] = "smoke"
+    flaky: bool = False
     link: str = ""
     seen: dt.date
 
@@ -91,7 +94,7 @@ class Entry(BaseModel):
 
     def binds_on(self, platform: str, tier: str) -> bool:
         """Whether a missing finding is a failure on this platform in this tier, and not just a remark."""
-        return self.platform in ("any", platform) and Tier[self.tier.upper()] <= Tier[tier.upper()]
+        return not self.flaky and self.platform in ("any", platform) and Tier[self.tier.upper()] <= Tier[tier.upper()]
 
 
 def read(sources: Mapping[str, str] | None = None) -> tuple[Entry, ...]:

@@ -81,6 +81,14 @@ def test_an_entry_of_a_higher_tier_is_not_stale_in_a_lower_one() -> None:
     assert ["one"] == ledger.annotate(frame(findings=""), standard, "x86_64/avx512", "standard")
 
 
+def test_a_finding_that_comes_and_goes_is_known_and_never_stale() -> None:
+    flaky, seen = entries(ENTRY + "flaky = true\n"), frame()
+
+    assert [] == ledger.annotate(frame(findings=""), flaky, "x86_64/avx512", "smoke")
+    assert [] == ledger.annotate(seen, flaky, "x86_64/avx512", "smoke")
+    assert ["one"] == seen["ledger"].tolist()
+
+
 @pytest.mark.parametrize(("versions", "known"), [(">=2.13", "one"), ("<2.13", ""), ("==2.13.*", "one")])
 def test_versions_are_pep_440(versions: str, known: str) -> None:
     seen = frame()
