@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from conformance import cases, engine, ledger
 from conformance.execution.environment import this_platform
 from conformance.frameworks import controls
@@ -23,6 +21,8 @@ from reference.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import pandas as pd
 
     from conformance.ledger import Entry
 
@@ -84,7 +84,8 @@ class Suite:
                     continue
                 for dtype in self.dtypes:
                     for family in self.families:
-                        yield Item(target, op, dtype, family)
+                        if self._dtypes(op, dtype, family):
+                            yield Item(target, op, dtype, family)
 
     def observations(self, item: Item) -> pd.DataFrame:
         """The record of one item, annotated by the ledger."""
@@ -110,21 +111,20 @@ class Suite:
         if item.absent:
             return []
         version = next(i.version for i in self.introductions if i.framework == item.target.framework)
-        rows = pd.DataFrame([{"target": str(item.target), "op": item.op, "dtype": dtype, "family": item.family,
-                              "case": "", "framework_version": version} for dtype in self._dtypes(item)],
-                            columns=["target", "op", "dtype", "family", "case", "framework_version"])  # fmt: skip
+        dtypes = self._dtypes(item.op, item.dtype, item.family)
         return [
             entry
             for entry in self.entries
             if severity_of(entry.kind) is Severity.VIOLATION
             and Tier[entry.tier.upper()] <= self.selection.tier
-            and len(entry.model_copy(update={"case": "*"}).rows(rows))
+            and any(entry.covers(str(item.target), item.op, dtype, item.family, version) for dtype in dtypes)
         ]
 
-    def _dtypes(self, item: Item) -> set[str]:
-        """The dtypes of the arrays that an item asks: its own, and others that ride with it."""
-        asked = engine.questions(item.op, item.dtype, self.selection)
-        return {batch.sent for batch in asked if batch.cases[0].family == item.family} | {item.dtype}
+    @cache  # noqa: B019 - a suite lives as long as its pytest session
+    def _dtypes(self, op: str, dtype: str, family: str) -> set[str]:
+        """The dtypes of the arrays that a family asks with a format: its own, or others that ride with it, or none."""
+        asked = engine.questions(op, dtype, self.selection)
+        return {batch.sent for batch in asked for case in batch.cases if case.family == family}
 
     def binds(self, entry: Entry) -> bool:
         """Whether the entry's finding must be there on this platform and tier."""

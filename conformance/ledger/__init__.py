@@ -80,6 +80,14 @@ class Entry(BaseModel):
         SpecifierSet(versions)
         return versions
 
+    def covers(self, target: str, op: str, dtype: str, family: str, framework_version: str) -> bool:
+        """Whether it may speak of rows of that family there, whatever their case."""
+        place = {"target": target, "op": op, "dtype": dtype, "family": family}
+        return all(fnmatchcase(value, getattr(self, name)) for name, value in place.items()) and (
+            not self.versions
+            or SpecifierSet(self.versions, prereleases=True).contains(Version(framework_version).public)
+        )
+
     def rows(self, observations: pd.DataFrame) -> pd.Index:
         """The index of the observations (with the record's columns) that the entry speaks of."""
         speaks = pd.Series(data=True, index=observations.index)
