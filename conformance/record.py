@@ -143,6 +143,7 @@ def write(record: Record, path: Path) -> None:
             compression_level=19,
             use_dictionary=False,
             data_page_size=2**26,
+            store_schema=False,  # it would hold header and claims a second time
         )
         unfinished.replace(path)
     finally:

@@ -11,7 +11,7 @@ Each row has two winners, equal before the operation and after it, and a runner-
 above zero and half below.  A product kept in a wider format throughout is another answer, and a named choice: the
 policy *product* says *unrounded* where the answer is right for the unrounded logits and for no others.  In formats of
 16 bits that matters from |x·c| = 100 on.  float64 cannot hold unrounded products; there the policy says
-*within-a-rounding* where moving each logit by u|x·c| explains the answer, and its row still sums to 1.
+the same where moving each logit by u|x·c| explains the answer, and its row still sums to 1.
 
 The mask is a choice between the logit and -inf in front of the op (*fill*), or the op's own argument (*where*), or a
 number that is added (0, or -1e9 or the format's lowest).  Under a mask stand huge numbers, infinities and NaN, which

@@ -106,7 +106,7 @@ class Judge:
         allowed = bound.relative * np.abs(answer.expected) + bound.absolute + moved
         legal = (np.abs(answer.got - answer.expected) <= allowed) | (answer.got == answer.expected) | answer.flushed
         legal &= ~answer.nonfinite_wrong
-        said = Judgement(None, Severity.POLICY, (), "product=within-a-rounding")
+        said = Judgement(None, Severity.POLICY, (), "product=unrounded")
         return [
             said
             if fine and judgement.severity in _FAULTS and not {f.kind for f in judgement.findings} & _NEVER

@@ -35,9 +35,7 @@ POLICIES = {
     "bool": Policy("an array of truth values", ("rejects", "returns")),
     "complex": Policy("an array of complex numbers", ("rejects", "returns")),
     "float8": Policy("an array of floats of 8 bits", ("rejects", "returns")),
-    "product": Policy(
-        "the result of an operation fused in front, where it matters", ("unrounded", "within-a-rounding")
-    ),
+    "product": Policy("the result of an operation fused in front, where it matters", ("rounded", "unrounded")),
     "subnormals": Policy("a result below the smallest normal number", ("kept", "flushed", "mixed")),
 }
 
