@@ -2,7 +2,7 @@
 
 A record is a header (run, environment, plan), one row for each (target, op, dtype, case), the claims
 table, and a footer (counts).  It is one Parquet file: header, claims and footer travel as JSON in its
-schema metadata, so a part cannot lose them on the way to a merge, and a record that was cut short is
+metadata of the file, so a part cannot lose them on the way to a merge, and a record that was cut short is
 a named error and not a small report.
 """
 
@@ -131,20 +131,15 @@ def write(record: Record, path: Path) -> None:
     """Write one Parquet file; an interrupted write leaves the old file or none."""
     table = pa.Table.from_pandas(record.observations.astype(COLUMNS), preserve_index=False)
     parts = {"header": record.header, "claims": record.claims.to_dict("records"), "footer": record.footer}
-    metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(parts, ensure_ascii=False).encode()}
+    # Neighbours are alike in this order, and plain pages let the compressor see it: half the bytes.
+    table = table.sort_by([(name, "ascending") for name in ("op", "dtype", "family", "case", "target")])
+    options = {"compression": "zstd", "compression_level": 19, "use_dictionary": False, "data_page_size": 2**26}
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
-        # Neighbours are alike in this order, and plain pages let the compressor see it: half the bytes.
-        ordered = table.sort_by([(name, "ascending") for name in ("op", "dtype", "family", "case", "target")])
-        pq.write_table(
-            ordered.replace_schema_metadata(metadata),
-            unfinished,
-            compression="zstd",
-            compression_level=19,
-            use_dictionary=False,
-            data_page_size=2**26,
-            store_schema=False,  # it would hold header and claims a second time
-        )
+        with pq.ParquetWriter(unfinished, table.schema, **options) as writer:
+            writer.write_table(table)
+            # Metadata of the schema would be written twice.
+            writer.add_key_value_metadata({_KEY: json.dumps(parts, ensure_ascii=False)})
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -160,7 +155,7 @@ def read(path: Path) -> Record:
     """
     try:
         table = pq.read_table(path)
-        parts = json.loads((table.schema.metadata or {})[_KEY])
+        parts = json.loads((pq.read_metadata(path).metadata or {})[_KEY])
     except (OSError, pa.ArrowException) as error:
         raise UnreadableRecord(f"{path}: {str(error).splitlines()[0]}") from None
     except (KeyError, ValueError):

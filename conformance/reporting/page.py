@@ -73,8 +73,20 @@ def _policies(record: Record) -> list[dict[str, Any]]:
     rows = []
     for question in dict.fromkeys(table["question"]):
         mine = table[table["question"] == question].set_index("framework")
-        rows.append({"question": question, "answers": mine[["choices", "inconsistent"]].to_dict("index")})
+        answers = mine[["choices", "inconsistent"]].to_dict("index")
+        for answer in answers.values():
+            answer["choices"] = {choice: _folded(places) for choice, places in answer["choices"].items()}
+        rows.append({"question": question, "answers": answers})
     return rows
+
+
+def _folded(places: list[str]) -> str:
+    """Places that share target and op, with their dtypes in one list."""
+    dtypes: dict[str, list[str]] = {}
+    for place in places:
+        where, _, dtype = place.rpartition(" ")
+        dtypes.setdefault(where, []).append(dtype)
+    return "; ".join(f"{where}: {', '.join(names)}" for where, names in dtypes.items())
 
 
 def _cells(record: Record) -> str:
