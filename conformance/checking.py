@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from conformance import engine, selection
+from conformance import cases, engine, selection
 from conformance.engine import Introduction, Task
 from conformance.execution.kernel import FRAMEWORKS, BadKernel, Kernel, KernelRespondent
 from conformance.reporting import tables, terminal
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from conformance.execution.ask import Respondent
     from conformance.ledger import Entry
     from conformance.record import Record
+
+
+FRAMEWORKS_ALONE = ("dtypes", "producers")
+"""Families of which a function of one's own can answer nothing."""
 
 
 class Violations(AssertionError):
@@ -206,7 +210,8 @@ def check(
     tier
         smoke, standard or exhaustive.
     families
-        Names of the families of rows; all where empty.
+        Names of the families of rows; where empty all but those that only frameworks can be asked: a function of
+        one's own takes the dtypes it is said to take, and nothing is fused with it.
     strict
         Let degraded findings fail too.
     timeout
@@ -229,7 +234,7 @@ def check(
         tier=Tier[tier.upper()],
         ops=(op,),
         dtypes=tuple(dtypes) or tuple(FORMATS),
-        families=families,
+        families=tuple(families) or tuple(name for name in cases.families() if name not in FRAMEWORKS_ALONE),
         devices=(device,),
         seed=seed,
         jobs=1,

@@ -1,7 +1,7 @@
 """What does a run leave behind?
 
 A record is a header (run, environment, plan), one row for each (target, op, dtype, case), the claims
-table, and a footer (counts).  It is one Parquet file: header, claims and footer travel as JSON in its
+table, and a footer (counts).  It is one Parquet file: header, claims and footer travel as JSON in the
 metadata of the file, so a part cannot lose them on the way to a merge, and a record that was cut short is
 a named error and not a small report.
 """

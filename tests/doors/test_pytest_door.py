@@ -36,7 +36,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (["--target", "troch/eager"], "unknown target 'troch/eager'; known: jax/eager/cpu"),
         (["--dtype", "float8"], "unknown dtype 'float8'; known: float64"),
-        (["--family", "nasty"], "unknown family 'nasty'; known: all_equal"),
+        (["--family", "nasty"], "unknown family 'nasty'; known: accumulators"),
         (["--tier", "deep"], "unknown tier 'deep'; known: smoke, standard"),
     ],
 )
