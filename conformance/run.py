@@ -184,7 +184,6 @@ class Run:
         # Workers finish in any order; the record has one order.
         self.targets.sort(key=lambda target: target.framework)
         place = {str(target): i for i, target in enumerate(self.targets)}
-        self.rows.sort(key=lambda row: place[row["target"]])
         self.claims.sort(key=lambda row: place[row["target"]])
         observations = frame(self.rows, run_id)
         here = environment()

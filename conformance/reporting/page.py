@@ -21,11 +21,14 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 
-_CONTROL_FINDINGS = 16
-"""Cards of controls on the page: they are there to be caught, and the CSV holds them all."""
+_CARD = ["severity", "framework", "family", "kind", "ledger"]
+"""Findings that share a card: a framework's fault in its modes, ops and dtypes."""
 
-_CARD = ["severity", "whose", "family", "kind", "ledger"]
-"""Findings that share a card: a framework's fault in its modes, ops and dtypes, or a control's in its frameworks."""
+_CONTROL_CARD = ["mode", "kind"]
+"""The same for controls, which are there to be caught: a textbook formula's fault wherever it shows."""
+
+_ALSO = 20
+"""Lines of a card's table of other places; the CSV holds them all."""
 
 
 def render(record: Record) -> str:
@@ -41,8 +44,8 @@ def render(record: Record) -> str:
         "matrix": _matrix(record),
         "cells": _cells(record),
         "families": record.header["plan"]["families"],
-        "findings": _cards(own),
-        "control_findings": _cards(controls)[:_CONTROL_FINDINGS],
+        "findings": _cards(own, _CARD),
+        "control_findings": _cards(controls, _CONTROL_CARD),
         "control_count": len(controls),
         "naive": _naive(record),
         "counts": {name: int((own["severity"] == name).sum()) for name in tables.SEVERITIES},
@@ -104,15 +107,14 @@ def _cells(record: Record) -> str:
     return json.dumps([names, listed], separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _cards(found: pd.DataFrame) -> list[dict[str, Any]]:
-    """A card for each fault of each framework: its first finding in full, and where else it shows."""
+def _cards(found: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
+    """A card for each fault: its first finding in full, and where else it shows."""
     cards = []
     parts = found["target"].str.split("/")
-    whose = parts.str[1].where(found["control"], parts.str[0])
-    for _, mine in found.assign(whose=whose).groupby(_CARD, sort=False):
+    for _, mine in found.assign(framework=parts.str[0], mode=parts.str[1]).groupby(by, sort=False):
         first, *others = mine.to_dict("records")
-        everywhere = {f"{name}s": sorted(set(mine[name])) for name in ("target", "op", "dtype")}
-        cards.append({**_card(first), **everywhere, "also": others})
+        everywhere = {f"in_{name}": sorted(set(mine[name])) for name in ("target", "op", "dtype", "family")}
+        cards.append({**_card(first), **everywhere, "also": others[:_ALSO], "more": len(others)})
     return cards
 
 

@@ -77,7 +77,9 @@ def test_a_divergence_can_be_read_from_the_page(browser: Any) -> None:
 
 def test_a_witness_has_decimal_and_hex(browser: Any) -> None:
     cell(browser, "numpy/definition/cpu", "magnitude").find_element(By.TAG_NAME, "a").click()
-    cards = browser.find_elements(By.CSS_SELECTOR, 'details[data-target="numpy/definition/cpu"][data-kind="nonfinite"]')
+    cards = browser.find_elements(
+        By.CSS_SELECTOR, 'details[data-target~="numpy/definition/cpu"][data-kind="nonfinite"]'
+    )
     card = next(card for card in cards if card.is_displayed())
     card.find_element(By.TAG_NAME, "summary").click()
     lanes = {row.text.split()[0]: row.text for row in card.find_elements(By.CSS_SELECTOR, ".lanes tr")}

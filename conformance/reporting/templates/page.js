@@ -44,7 +44,7 @@ function filter() {
     const d = card.dataset;
     const has = (list, name) => list.split(" ").includes(name);
     card.hidden = (op.value && !has(d.op, op.value)) || (dtype.value && !has(d.dtype, dtype.value)) ||
-      (chosen && (!has(d.target, chosen.target) || d.family !== chosen.family));
+      (chosen && (!has(d.target, chosen.target) || !has(d.family, chosen.family)));
     shown += !card.hidden;
     if (chosen && !card.hidden && card.parentElement.tagName === "DETAILS") card.parentElement.open = true;
   }
