@@ -62,6 +62,7 @@ COLUMNS: dict[str, str] = {
 }
 """Column → pandas dtype; what each means stands in ``reports/README.md``."""
 
+_ORDER = ["op", "dtype", "family", "case", "target"]
 _KEY = b"softmax-conformance"
 
 
@@ -130,7 +131,7 @@ def frame(rows: Sequence[dict[str, Any]], run_id: str = "") -> pd.DataFrame:
         # The exponents of float64 and the digits of float32: seven are enough, and zeros take no room.
         significand, exponent = np.frexp(observations[name].to_numpy())
         observations[name] = np.ldexp(np.rint(significand * 2**24), exponent - 24)
-    return observations.sort_values(["op", "dtype", "family", "case", "target"], ignore_index=True)
+    return observations.sort_values(_ORDER, ignore_index=True)
 
 
 def write(record: Record, path: Path) -> None:
@@ -219,8 +220,13 @@ def merge(parts: Sequence[tuple[str, Record]]) -> Record:
         "escalated": sum(footer["escalated"] for footer in footers),
         "stale_ledger": _union(footer["stale_ledger"] for footer in footers),
     }
-    observations = pd.concat([record.observations for record in records], ignore_index=True)
-    return Record(header, observations, pd.concat([r.claims for r in records], ignore_index=True), footer)
+    observations = pd.concat([record.observations for record in records])
+    return Record(
+        header,
+        observations.sort_values(_ORDER, ignore_index=True),
+        pd.concat([r.claims for r in records], ignore_index=True),
+        footer,
+    )
 
 
 def _union(lists: Any) -> list[Any]:

@@ -71,6 +71,7 @@ def test_merging_keeps_every_row_and_target() -> None:
     assert ["torch/eager/cpu", "jax/jit/cpu"] == [t["target"] for t in merged.header["plan"]["targets"]]
     assert (2, 2, True) == (merged.footer["rows"], merged.footer["claims"], merged.footer["complete"])
     assert {} == merged.header["plan"]["absent"]  # what one part lacked, another part asked
+    assert ["jax/jit/cpu", "torch/eager/cpu"] == merged.observations["target"].tolist()  # the order of one run
 
 
 @pytest.mark.parametrize(

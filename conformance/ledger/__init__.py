@@ -145,17 +145,18 @@ def annotate(observations: pd.DataFrame, entries: Iterable[Entry], platform: str
 
     ``ledger`` holds one id for each finding of the row, in the order of ``findings``, joined by ``;``;
     a finding that no entry knows has an empty place.  An entry is *stale* when it binds on this
-    platform, this tier reaches it, rows it covers were asked, and none has its finding.
+    platform, this tier reaches it, the target could be asked rows it covers, and none has its finding.
     """
     entries, stale = tuple(entries), []
     kinds = observations["findings"].str.split(";")
+    asked = observations["outcome"] != "unsupported"
     known: dict[Any, dict[str, str]] = {index: {} for index in observations.index[observations["findings"] != ""]}
     for entry in entries:
         covered = entry.rows(observations)
         shows = covered[[entry.kind in kinds[index] for index in covered]]
         for index in shows:
             known[index].setdefault(entry.kind, entry.id)
-        if len(covered) and not len(shows) and entry.binds_on(platform, tier):
+        if asked[covered].any() and not len(shows) and entry.binds_on(platform, tier):
             stale.append(entry.id)
     for index, ids in known.items():
         observations.loc[index, "ledger"] = ";".join(ids.get(kind, "") for kind in kinds[index])

@@ -38,6 +38,7 @@ def findings(record: Record) -> pd.DataFrame:
             "detail": said["detail"],
             "witness": said,
             "length": _length(said),
+            "retold": "script" not in said,
             "ledger": ledger,
         }
         for row in record.observations[record.observations["witness"] != ""].to_dict("records")
@@ -46,7 +47,8 @@ def findings(record: Record) -> pd.DataFrame:
     if not rows:
         nothing = pd.DataFrame(columns=[*FINDING, "case", "control", "cases", "worst", "detail", "witness", "ledger"])
         return nothing.astype({"control": bool, "cases": int, "worst": float})
-    frame = pd.DataFrame(rows).sort_values("length", kind="stable")
+    # Of the shortest rows the record tells one whole, with its script.
+    frame = pd.DataFrame(rows).sort_values(["length", "retold"], kind="stable")
     grouped = frame.groupby(FINDING, sort=False)
     found = grouped.agg(
         cases=("case", "size"),

@@ -31,7 +31,7 @@ def entries(text: str = ENTRY) -> tuple[ledger.Entry, ...]:
 def frame(**columns: Any) -> pd.DataFrame:
     row = {
         "target": "torch/eager/cpu", "op": "softmax", "dtype": "float32", "family": "underflow", "case": "a",
-        "framework_version": "2.13.0+cpu", "findings": "lost_normal", "ledger": "",
+        "framework_version": "2.13.0+cpu", "outcome": "answered", "findings": "lost_normal", "ledger": "",
     }  # fmt: skip
     return pd.DataFrame([row | columns])
 
@@ -68,6 +68,11 @@ def test_an_entry_whose_finding_is_gone_is_stale() -> None:
 
 def test_an_entry_that_was_not_asked_is_not_stale() -> None:
     assert [] == ledger.annotate(frame(findings="", dtype="float16"), entries(), "x86_64/avx512", "smoke")
+
+
+def test_an_entry_about_rows_that_the_target_cannot_be_asked_is_not_stale() -> None:
+    """TensorFlow has no strides: the same entry about layouts speaks of torch's control."""
+    assert [] == ledger.annotate(frame(findings="", outcome="unsupported"), entries(), "x86_64/avx512", "smoke")
 
 
 def test_an_entry_of_another_platform_is_a_remark() -> None:

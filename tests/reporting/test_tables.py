@@ -146,3 +146,10 @@ def test_a_failing_test_explains_itself(small_record: Record, kind: str) -> None
     if kind == "nonfinite":
         assert "index" in text
         assert "0x" in text
+
+
+def test_every_finding_shows_the_row_that_the_record_tells_whole(small_record: Record) -> None:
+    found = tables.findings(small_record)
+
+    assert all("script" in witness for witness in found["witness"])
+    assert any(isinstance(witness.get("input"), list) for witness in found["witness"])
