@@ -23,6 +23,7 @@ from conformance import cases, frameworks
 from conformance.execution.ask import Respondent, deaf
 from conformance.execution.batches import batches
 from conformance.frameworks import controls
+from conformance.frameworks.base import Behind
 from conformance.judgement import Judge
 from conformance.values import (
     Answered,
@@ -191,7 +192,7 @@ def _rows(
                 "device": task.target.device,
                 "framework_version": version,
                 "op": case.op,
-                "dtype": case.sent or case.dtype,
+                "dtype": case.known_as,
                 "family": case.family,
                 "case": case.name,
                 "case_id": case.id,
@@ -267,8 +268,8 @@ def _script(
         return ""
     produced = witness.get("produced")
     if produced:
-        x, operand = _literal(produced["x"]), _literal(produced["operand"])
-        return framework.script(op, target.mode, target.device, dtype, -1, x, produced["producer"], operand)
+        behind = Behind(produced["producer"], _literal(produced["operand"]), produced["sent"])
+        return framework.script(op, target.mode, target.device, dtype, -1, _literal(produced["x"]), behind)
     return framework.script(op, target.mode, target.device, dtype, -1, _literal(row))
 
 

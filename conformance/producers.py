@@ -1,12 +1,15 @@
-"""What may stand in front of softmax, in one function with it?
+"""How is softmax called, other than as f(x, axis)?  With something in front of it, or with arguments of its own.
 
 A compiler may fuse an operation into the op that follows: it then computes it again for each pass over the row, keeps
 it in a wider format, or contracts it with the subtraction of the maximum into one multiply-add.  The truth is taken
 of the result rounded once to the format, as the operation alone returns it.
 
-Each is a function of the logits and of one operand, of their shape or with a last axis of one.  ``fill`` and ``where`` take the operand for a mask:
-a lane where it is zero has no part in the row, whatever stands there.  ``fill`` replaces its logit by -inf in front of
-the op; ``where`` is the op's own argument, of frameworks that have one.
+Each is a function of the logits and of one operand, of their shape or with a last axis of one.  ``fill`` and ``where``
+take the operand for a mask: a lane where it is zero has no part in the row, whatever stands there.  ``fill`` replaces
+its logit by -inf in front of the op; ``where`` is the op's own argument, of frameworks that have one.  Further
+arguments of its own: ``cast`` is ``dtype=``, the format of the operand, or a conversion in front where there is no such
+argument; ``out`` is the array that the answer is written to, which is the operand; ``axes`` is a tuple of two axes,
+along which the last one is laid out; ``flat`` is ``axis=None``, over the whole of an array; ``default`` names no axis.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ SYMBOLS = {"multiply": "*", "divide": "/", "add": "+"}
 MASKS = ("fill", "where")
 """Those whose operand is a mask."""
 
-PRODUCERS = (*ARITHMETIC, *MASKS)
+ARGUMENTS = ("cast", "out", "axes", "flat", "default")
+"""Those that leave the numbers as they are, but for a cast to another format."""
+
+PRODUCERS = (*ARITHMETIC, *MASKS, *ARGUMENTS)
 """All, by name."""
 
 
@@ -51,6 +57,8 @@ def logits(producer: str, x: NDArray[np.float64], operand: NDArray[np.float64]) 
     """
     if producer not in PRODUCERS:
         raise ValueError(f"unknown producer {producer!r}; known: {', '.join(PRODUCERS)}")
+    if producer in ARGUMENTS:
+        return x
     if producer in MASKS:
         return np.where(operand != 0, x, -np.inf)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -124,7 +124,7 @@ class Suite:
     def _dtypes(self, op: str, dtype: str, family: str) -> set[str]:
         """The dtypes of the arrays that a family asks with a format: its own, or others that ride with it, or none."""
         asked = engine.questions(op, dtype, self.selection)
-        return {batch.sent for batch in asked for case in batch.cases if case.family == family}
+        return {case.known_as for batch in asked for case in batch.cases if case.family == family}
 
     def binds(self, entry: Entry) -> bool:
         """Whether the entry's finding must be there on this platform and tier."""

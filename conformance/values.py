@@ -70,14 +70,17 @@ class Row:
     policy
         The policy question to which an error is one legal answer; such a row is alone.
     layout
-        How the array lies in memory: a name of ``conformance.frameworks.base.LAYOUTS``; such a row is alone.
+        How the array, or the ``out`` that is asked for, lies in memory: a name of
+        ``conformance.frameworks.base.LAYOUTS``; such a row is alone.
     producer
         What stands in front of the op, in one function with it: a name of ``conformance.producers.PRODUCERS``.
     operand
-        The second operand of the producer, in the same format: of the shape of ``values``, or one number.
+        The second operand of the producer, in the same format: of the shape of ``values``, or one number a row;
+        zero where none is given.
     sent
-        The dtype of the array where it is none of the formats: ``int32``, ``bool``, ``float8_e5m2``, ….  The values
-        are representable in both, the answer may be in any format, and the row is alone.
+        The dtype of the array where it is not the asked format: ``int32``, ``bool``, ``float8_e5m2``, ….  The values
+        are representable in both, the answer may be in any format, and the row is alone.  With the producer
+        ``cast`` it is the format of ``values``, and the answer must be in the asked one.
     """
 
     name: str
@@ -100,13 +103,13 @@ class Produced:
     Attributes
     ----------
     unrounded
-        The logits as if the producer had not rounded them to the format; float64.
+        The logits as if the producer had not rounded them to the format, in float64; None where it does not round.
     """
 
     producer: str
     x: NDArray[np.float64] = field(repr=False, compare=False)
     operand: NDArray[np.float64] = field(repr=False, compare=False)
-    unrounded: NDArray[np.float64] = field(repr=False, compare=False)
+    unrounded: NDArray[np.float64] | None = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,11 @@ class Case:
         """What stands in front of the op; empty where nothing does."""
         return self.produced.producer if self.produced else ""
 
+    @property
+    def known_as(self) -> str:
+        """The dtype it stands under in the record: of the answer that is due, or of an array of no asked format."""
+        return self.dtype if self.produced else self.sent or self.dtype
+
     @cached_property
     def id(self) -> str:
         """A hash of the content: the same question has the same id for ever."""
@@ -145,8 +153,8 @@ class Case:
         digest.update(self.format.encode(self.values).tobytes())
         digest.update(f"{self.layout}{self.producer}{self.sent}".encode())
         if self.produced:
-            for part in (self.produced.x, self.produced.operand):
-                digest.update(self.format.encode(part).tobytes())
+            digest.update(EVERY_FORMAT[self.sent or self.dtype].encode(self.produced.x).tobytes())
+            digest.update(self.format.encode(self.produced.operand).tobytes())
         return digest.hexdigest()
 
 

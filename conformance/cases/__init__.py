@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.producers import logits
+from conformance.producers import ARITHMETIC, logits
 from conformance.values import Case, Produced, Row, Tier
+from reference.formats import EVERY_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -137,10 +138,12 @@ def cases(
 def _case(family: Family, row: Row, format: Format) -> Case:
     """The question that a row is, before the op is chosen."""
     values, produced = row.values, None
-    if row.operand is not None:
-        unrounded = logits(row.producer, row.values, row.operand)
+    if row.producer:
+        operand = np.zeros((*row.values.shape[:-1], 1)) if row.operand is None else row.operand
+        unrounded = logits(row.producer, row.values, operand)
         values = format.quantise(unrounded)
-        produced = Produced(row.producer, row.values, row.operand, unrounded)
+        rounds = row.producer in ARITHMETIC or not np.array_equal(values, unrounded, equal_nan=True)
+        produced = Produced(row.producer, row.values, operand, unrounded if rounds else None)
     return Case(
         family.name,
         row.name,
@@ -185,7 +188,8 @@ def _bits(row: Row, family: Family, format: Format) -> bytes:
     if not row.name or set(row.name) & set(" ;\t\n"):
         raise ValueError(f"family {family.name}: a row's name is empty or holds a space: {row.name!r}")
     try:
-        return format.encode(row.values).tobytes()
+        own = EVERY_FORMAT[row.sent] if row.producer and row.sent else format
+        return own.encode(row.values).tobytes()
     except ValueError as error:
         raise ValueError(f"family {family.name}, row {row.name}: {error}") from error
 

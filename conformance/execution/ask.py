@@ -123,7 +123,7 @@ class Respondent:
             return f"{name} has no arrays of the layout {batch.layout}"
         if producer and self.target.control:
             return "a control is run eagerly, with nothing in front of it"
-        if producer and producer not in self.framework.producers:
+        if producer and producer not in self.framework.calls:
             return f"{name} has no {producer} for its softmax"
         return self._border(batch) if batch.sent != self.format.name else ""
 
@@ -144,14 +144,16 @@ class Respondent:
         device = self.target.device
         if producer not in self._behind:
             self._behind[producer] = self.framework.produced(self.op, producer, self.target.mode, device)
-        operand = self.framework.send(batch.operand, self.format.name, device)
+        layout = batch.layout if producer == "out" else ""
+        operand = self.framework.send_as(batch.operand, self.format.name, device, layout)
         return self._behind[producer](x, operand, batch.axis)
 
     @deaf
     def _ask_once(self, batch: Batch) -> Observation:
         start = time.perf_counter()
         try:
-            x = self.framework.send_as(batch.stored, batch.sent, self.target.device, batch.layout)
+            layout = "" if batch.producer == "out" else batch.layout
+            x = self.framework.send_as(batch.stored, batch.sent, self.target.device, layout)
             dtype, stored = self.framework.fetch(self._call(batch, x))
             wrote = self.framework.fetch(x)[1].tobytes() != batch.stored.tobytes()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a framework raises is an observation

@@ -23,7 +23,7 @@ import numpy as np
 from conformance import frameworks
 from conformance.execution.ask import Respondent, deaf, describe
 from conformance.frameworks.arrays import NumPy
-from conformance.frameworks.base import Framework, Primitives
+from conformance.frameworks.base import Behind, Framework, Primitives
 from conformance.values import Answered, Batch, Case, Observation, Raised, Target, Unsupported
 
 if TYPE_CHECKING:
@@ -142,9 +142,9 @@ class KernelFramework(Framework):
         return self.arrays.primitives(device)
 
     def script(
-        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, behind: Behind | None = None
     ) -> str:
-        del op, mode, producer, operand  # nothing stands in front of somebody's own function
+        del op, mode, behind  # nothing stands in front of somebody's own function
         where = self.kernel.where
         if not isinstance(where, str):
             module = inspect.getmodule(where)

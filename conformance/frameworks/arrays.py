@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import LAYOUTS, Framework, Primitives
+from conformance.frameworks.base import LAYOUTS, Behind, Framework, Primitives
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,6 @@ class NumPy(Framework):
         )
 
     def script(
-        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, behind: Behind | None = None
     ) -> str:
-        raise NotImplementedError(f"NumPy has no {op}: {mode} {device} {dtype} {axis} {values} {producer} {operand}")
+        raise NotImplementedError(f"NumPy has no {op}: {mode} {device} {dtype} {axis} {values} {behind}")

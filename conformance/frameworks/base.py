@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from conformance.producers import ARITHMETIC
 from reference.formats import EVERY_FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -68,6 +67,15 @@ class Primitives:
     max: Callable[[Any, int], Any]
 
 
+@dataclass(frozen=True)
+class Behind:
+    """What a program needs to know of a producer: its name, its operand as source, and the dtype of the logits."""
+
+    producer: str
+    operand: str
+    sent: str
+
+
 class Framework(ABC):
     """One framework, imported.  Construction raises ImportError where it is not installed."""
 
@@ -80,8 +88,11 @@ class Framework(ABC):
     layouts: ClassVar[tuple[str, ...]] = ()
     """The names of those LAYOUTS that its arrays can have; most frameworks have no strides."""
 
-    producers: ClassVar[tuple[str, ...]] = ()
-    """The names of those producers that can stand in front of its functions; see :mod:`conformance.producers`."""
+    calls: ClassVar[Mapping[str, str]] = {}
+    """Producer → how its functions are called with it; see :mod:`conformance.producers`.
+
+    Python source of ``x``, of the operand ``o`` and of ``axis``, with ``{op}`` for the name of the op.
+    """
 
     version: str
     """The version the framework reports of itself."""
@@ -121,13 +132,9 @@ class Framework(ABC):
         """One function for producer and op, ``f(x, operand, axis)``, compiled as a whole where the mode compiles."""
         raise NotImplementedError
 
-    def in_front(self, producer: str) -> Callable[[Any, Any], Any]:
-        """The producer alone, on the framework's arrays; not for ``where``, which is no operation."""
-        return ARITHMETIC.get(producer, self.fill)
-
-    def fill(self, x: Any, keep: Any) -> Any:
-        """The array with -inf where the mask, of the same dtype, is zero; only for frameworks with that producer."""
-        raise NotImplementedError
+    def written(self, op: str, producer: str) -> str:
+        """That function as source, so that what is asked and what the program of a finding asks are one text."""
+        return f"lambda x, o, axis: {self.calls[producer].format(op=op)}"
 
     def threads(self, count: int) -> AbstractContextManager[None]:
         """Compute with this many threads for a while; only for frameworks that can change it while they run."""
@@ -139,9 +146,9 @@ class Framework(ABC):
 
     @abstractmethod
     def script(
-        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, behind: Behind | None = None
     ) -> str:
         """A standalone program that asks one question and prints the answer.
 
-        ``values`` and ``operand`` are Python source of a (nested) list of floats.
+        ``values`` is Python source of a (nested) list of floats.
         """

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import RAW, Framework, Primitives
-from conformance.producers import ARITHMETIC, SYMBOLS
+from conformance.frameworks.base import RAW, Behind, Framework, Primitives
+from conformance.producers import SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,19 @@ class Jax(Framework):
 
     name = "jax"
     modes = ("eager", "jit")
-    producers = (*ARITHMETIC, "fill", "where")
+    calls = {  # noqa: RUF012 - nobody writes to it
+        **{name: f"jax.nn.{{op}}(x {symbol} o, axis=axis)" for name, symbol in SYMBOLS.items()},
+        "fill": "jax.nn.{op}(jax.numpy.where(o != 0, x, -jax.numpy.inf), axis=axis)",
+        "where": "jax.nn.{op}(x, axis=axis, where=o != 0)",
+        "cast": "jax.nn.{op}(x.astype(o.dtype), axis=axis)",
+        # The two axes are no neighbours.
+        "axes": (
+            "jax.numpy.moveaxis(jax.nn.{op}(jax.numpy.moveaxis(x.reshape(-1, 5, x.shape[-1] // 5), 1, 0), "
+            "axis=(0, 2)), 0, 1).reshape(x.shape)"
+        ),
+        "flat": "jax.nn.{op}(x.reshape(5, -1), axis=None).reshape(x.shape)",
+        "default": "jax.nn.{op}(x)",
+    }
 
     def __init__(self) -> None:
         import jax
@@ -70,18 +82,9 @@ class Jax(Framework):
         return vjp
 
     def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002
-        forward = getattr(self.jax.nn, op)
-
-        def fused(x: Any, operand: Any, axis: int) -> Any:
-            if producer == "where":
-                return forward(x, axis=axis, where=operand != 0)
-            return forward(self.in_front(producer)(x, operand), axis=axis)
-
-        jitted: Callable[..., Any] = self.jax.jit(fused, static_argnums=2)
-        return jitted if mode == "jit" else fused
-
-    def fill(self, x: Any, keep: Any) -> Any:
-        return self.jax.numpy.where(keep != 0, x, -self.jax.numpy.inf)
+        f: Callable[..., Any] = eval(self.written(op, producer), {"jax": self.jax})  # noqa: S307 - our own text
+        jitted: Callable[..., Any] = self.jax.jit(f, static_argnums=2)
+        return jitted if mode == "jit" else f
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - arrays know theirs
         jnp = self.jax.numpy
@@ -93,21 +96,19 @@ class Jax(Framework):
         )
 
     def script(
-        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, behind: Behind | None = None
     ) -> str:
-        f, arguments = f"jax.nn.{op}", "x"
-        if producer:
-            before = f"x {SYMBOLS[producer]} o" if producer in SYMBOLS else "jax.numpy.where(o != 0, x, -jax.numpy.inf)"
-            call = "x, axis=axis, where=o != 0" if producer == "where" else f"{before}, axis=axis"
-            f, arguments = f"(lambda x, o, axis: jax.nn.{op}({call}))", "x, o"
+        def array(source: str, dtype: str) -> str:
+            return f"jax.numpy.array({source}, dtype='float64').astype('{dtype}')"
+
+        f, arguments = (f"({self.written(op, behind.producer)})", "x, o") if behind else (f"jax.nn.{op}", "x")
         f = f"jax.jit({f}, static_argnames='axis')" if mode == "jit" else f
-        arrays = (f"{name} = jax.numpy.array({v}, dtype='float64').astype('{dtype}')\n"
-                  for name, v in (("x", values), ("o", operand)) if v)  # fmt: skip
         kind, _, index = device.partition(":")
         return (
             "import jax\n"
             "jax.config.update('jax_enable_x64', True)\n"
             f"jax.config.update('jax_default_device', jax.devices({kind!r})[{index or 0}])\n"
-            f"{''.join(arrays)}"
+            f"x = {array(values, behind.sent if behind else dtype)}\n"
+            f"{f'o = {array(behind.operand, dtype)}' if behind else ''}\n"
             f"print({f}({arguments}, axis={axis}).tolist())\n"
         )

@@ -13,10 +13,8 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from conformance.frameworks.base import RAW, Framework, Primitives
-from conformance.producers import ARITHMETIC, SYMBOLS
+from conformance.frameworks.base import RAW, Behind, Framework, Primitives
+from conformance.producers import SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +27,12 @@ class TensorFlow(Framework):
 
     name = "tensorflow"
     modes = ("eager", "function", "xla")
-    producers = (*ARITHMETIC, "fill")
+    calls = {  # noqa: RUF012 - nobody writes to it
+        **{name: f"tf.nn.{{op}}(x {symbol} o, axis)" for name, symbol in SYMBOLS.items()},
+        "fill": "tf.nn.{op}(tf.where(o != 0, x, tf.constant(-float('inf'), x.dtype)), axis)",
+        "cast": "tf.nn.{op}(tf.cast(x, o.dtype), axis)",
+        "default": "tf.nn.{op}(x)",
+    }
 
     def __init__(self) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -76,21 +79,15 @@ class TensorFlow(Framework):
         return call
 
     def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:
-        forward, before = getattr(self.tf.nn, op), self.in_front(producer)
-
-        def fused(x: Any, operand: Any, axis: int) -> Any:
-            return forward(before(x, operand), axis)
-
-        f = fused if mode == "eager" else self.tf.function(fused, jit_compile=mode == "xla", autograph=False)
+        f: Callable[..., Any] = eval(self.written(op, producer), {"tf": self.tf})  # noqa: S307 - our own text
+        if mode != "eager":
+            f = self.tf.function(f, jit_compile=mode == "xla", autograph=False)
 
         def call(x: Any, operand: Any, axis: int) -> Any:
             with self._on(device):
                 return f(x, operand, axis)
 
         return call
-
-    def fill(self, x: Any, keep: Any) -> Any:
-        return self.tf.where(keep != 0, x, self.tf.constant(-np.inf, x.dtype))
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - controls run on the first device
         tf = self.tf
@@ -102,23 +99,21 @@ class TensorFlow(Framework):
         )
 
     def script(
-        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, behind: Behind | None = None
     ) -> str:
-        f, arguments = f"tf.nn.{op}", "x"
-        if producer:
-            fill = "tf.where(o != 0, x, tf.constant(-float('inf'), x.dtype))"
-            before = f"x {SYMBOLS[producer]} o" if producer in SYMBOLS else fill
-            f, arguments = f"lambda x, o, axis: tf.nn.{op}({before}, axis)", "x, o"
+        def array(source: str, dtype: str) -> str:
+            return f"tf.cast(tf.constant({source}, tf.float64), '{dtype}')"
+
+        f, arguments = (self.written(op, behind.producer), "x, o") if behind else (f"tf.nn.{op}", "x")
         wrapped = {
             "eager": f"({f})",
             "function": f"tf.function({f}, autograph=False)",
             "xla": f"tf.function({f}, autograph=False, jit_compile=True)",
         }[mode]
-        arrays = (f"    {name} = tf.cast(tf.constant({v}, tf.float64), '{dtype}')\n"
-                  for name, v in (("x", values), ("o", operand)) if v)  # fmt: skip
         return (
             "import tensorflow as tf\n"
             f"with tf.device({device.replace('cuda', 'GPU')!r}):\n"
-            f"{''.join(arrays)}"
+            f"    x = {array(values, behind.sent if behind else dtype)}\n"
+            f"{f'    o = {array(behind.operand, dtype)}' if behind else ''}\n"
             f"    print({wrapped}({arguments}, axis={axis}).numpy().tolist())\n"
         )

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from conformance.frameworks.base import RAW, Framework, Primitives
-from conformance.producers import ARITHMETIC, SYMBOLS
+from conformance.frameworks.base import RAW, Behind, Framework, Primitives
+from conformance.producers import SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,13 @@ class Torch(Framework):
     name = "torch"
     modes = ("eager", "compile")
     layouts = ("transposed", "step", "offset", "broadcast-row", "broadcast-axis")  # no strides below zero
-    producers = (*ARITHMETIC, "fill")
+    calls = {  # noqa: RUF012 - nobody writes to it
+        **{name: f"torch.{{op}}(x {symbol} o, axis)" for name, symbol in SYMBOLS.items()},
+        "fill": "torch.{op}(torch.where(o != 0, x, -torch.inf), axis)",
+        "cast": "torch.{op}(x, axis, dtype=o.dtype)",
+        "out": "torch.{op}(x, axis, out=o)",
+        "default": "torch.nn.functional.{op}(x)",
+    }
 
     def __init__(self) -> None:
         import torch
@@ -76,12 +82,8 @@ class Torch(Framework):
         return vjp
 
     def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002
-        forward, before = getattr(self.torch, op), self.in_front(producer)
-
-        def fused(x: Any, operand: Any, axis: int) -> Any:
-            return forward(before(x, operand), axis)
-
-        return self._compiled(fused) if mode == "compile" else fused
+        f: Callable[..., Any] = eval(self.written(op, producer), {"torch": self.torch})  # noqa: S307 - our own text
+        return self._compiled(f) if mode == "compile" else f
 
     @contextmanager
     def threads(self, count: int) -> Iterator[None]:
@@ -91,9 +93,6 @@ class Torch(Framework):
             yield
         finally:
             self.torch.set_num_threads(before)
-
-    def fill(self, x: Any, keep: Any) -> Any:
-        return self.torch.where(keep != 0, x, -self.torch.inf)
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - tensors know theirs
         torch = self.torch
@@ -105,13 +104,16 @@ class Torch(Framework):
         )
 
     def script(
-        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, producer: str = "", operand: str = ""
+        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, behind: Behind | None = None
     ) -> str:
-        f, arguments = f"torch.{op}", "x"
-        if producer:
-            before = f"x {SYMBOLS[producer]} o" if producer in SYMBOLS else "torch.where(o != 0, x, -torch.inf)"
-            f, arguments = f"(lambda x, o, axis: torch.{op}({before}, axis))", "x, o"
+        def array(source: str, dtype: str) -> str:
+            return f"torch.tensor({source}, dtype=torch.float64).to(torch.{dtype}).to({device!r})"
+
+        f, arguments = (f"({self.written(op, behind.producer)})", "x, o") if behind else (f"torch.{op}", "x")
         f = f"torch.compile({f})" if mode == "compile" else f
-        arrays = (f"{name} = torch.tensor({v}, dtype=torch.float64).to(torch.{dtype}).to({device!r})\n"
-                  for name, v in (("x", values), ("o", operand)) if v)  # fmt: skip
-        return f"import torch\n{''.join(arrays)}print({f}({arguments}, {axis}).tolist())\n"
+        return (
+            "import torch\n"
+            f"x = {array(values, behind.sent if behind else dtype)}\n"
+            f"{f'o = {array(behind.operand, dtype)}' if behind else ''}\n"
+            f"print({f}({arguments}, {axis}).tolist())\n"
+        )

@@ -62,14 +62,17 @@ class Judge:
 
     def judge(self, batch: Batch, observation: Observation) -> list[Judgement]:
         """One judgement a case, in the order of the batch."""
-        if isinstance(observation, Answered) and batch.sent != batch.format.name:
+        if batch.producer == "default" and isinstance(observation, Answered):
+            return self._axis_chosen(batch, observation)
+        if isinstance(observation, Answered) and batch.cases[0].known_as != batch.format.name:
             if observation.dtype not in EVERY_FORMAT:
                 return _no_floats(batch, observation)
             # Any format is a legal answer to an array of integers; the answer is judged in its own.
             cases = [replace(case, dtype=observation.dtype, sent="") for case in batch.cases]
             batch = self._instead(batch, observation.dtype, cases)
         judgements = self._judge(batch, observation)
-        if batch.producer and any(judgement.severity in _FAULTS for judgement in judgements):
+        rounds = any(case.produced and case.produced.unrounded is not None for case in batch.cases)
+        if rounds and any(judgement.severity in _FAULTS for judgement in judgements):
             return self._excused(batch, observation, judgements)
         return judgements
 
@@ -77,11 +80,24 @@ class Judge:
         """The batch to judge by instead; one object for each, since that is what its truth is kept under."""
         return self._others.setdefault((id(batch), key), (batch, Batch(tuple(cases))))[1]
 
+    def _axis_chosen(self, batch: Batch, observation: Answered) -> list[Judgement]:
+        """Where no axis is named, the answer says which one was meant."""
+        for name, axis in (("last", -1), ("first", 0)):
+            case = replace(batch.cases[0], axis=axis, policy="", produced=None)
+            judgements = self._judge(self._instead(batch, f"axis {axis}", [case]), observation)
+            if judgements[0].severity not in _FAULTS:
+                return [replace(judgements[0], severity=Severity.POLICY, policy=f"default-axis={name}")]
+        return [replace(judgements[0], policy=f"default-axis={policies.UNNAMED}")]
+
     def _excused(self, batch: Batch, observation: Observation, judgements: list[Judgement]) -> list[Judgement]:
         """Where there is fault in an answer for the rounded logits, and none for the unrounded ones, that is a choice."""
         if 2 * batch.format.precision > FLOAT64.precision:
             return self._moved(batch, observation, judgements)
-        cases = [replace(case, values=case.produced.unrounded) for case in batch.cases if case.produced]
+        cases = [
+            replace(case, values=case.produced.unrounded)
+            for case in batch.cases
+            if case.produced and case.produced.unrounded is not None
+        ]
         unrounded = self._judge(self._instead(batch, "unrounded", cases), observation)
         return [
             replace(exact, severity=Severity.POLICY, policy=f"product=unrounded {exact.policy}".strip())
@@ -283,7 +299,9 @@ def _finding(
     }
     if batch.producer and row.size <= _WITNESS_LIMIT:
         x, operand = (array[tuple(row_at)] for array in batch.handed)
-        witness["produced"] = {"producer": batch.producer, "x": _hex(x), "operand": _hex(operand)}
+        witness["produced"] = {
+            "producer": batch.producer, "x": _hex(x), "operand": _hex(operand), "sent": batch.sent,
+        }  # fmt: skip
     return Finding(check.kind, check.severity, check.detail(answer, index), witness)
 
 

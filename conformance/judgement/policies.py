@@ -30,6 +30,7 @@ POLICIES = {
     "plus-inf": Policy("a row with +inf", ("all-nan", "one-hot", "partial")),
     "empty-axis": Policy("an axis of length zero", ("rejects", "returns")),
     "0-d": Policy("an array without an axis", ("rejects", "returns")),
+    "default-axis": Policy("the axis where none is named", ("last", "first", "rejects")),
     "masked-row": Policy("a row that the mask argument masks wholly", ("nan", "zeros", "uniform")),
     "integer": Policy("an array of integers", ("rejects", "returns")),
     "bool": Policy("an array of truth values", ("rejects", "returns")),

@@ -10,6 +10,7 @@ import pytest
 from conformance.cases import cases
 from conformance.execution.batches import batches
 from conformance.judgement import Judge
+from conformance.producers import MASKS
 from conformance.values import Answered, Batch, Case, Judgement, Raised, Severity, Tier
 from reference.formats import EVERY_FORMAT, FORMATS
 from reference.truth import truth
@@ -50,7 +51,9 @@ def test_the_truth_of_the_rounded_logits_has_no_finding(op: str, dtype: str) -> 
 def test_unrounded_logits_are_a_choice_where_they_matter(op: str, dtype: str) -> None:
     chosen = []
     for batch in asked(dtype, op):
-        exact = np.stack([case.produced.unrounded for case in batch.cases if case.produced])
+        exact = batch.values
+        if batch.producer not in MASKS:
+            exact = np.stack([case.produced.unrounded for case in batch.cases if case.produced])
         judged = judge(batch, answer(batch, exact))
         assert {Severity.NONE, Severity.POLICY} >= {one.severity for one in judged}
         chosen += [one.policy for one in judged if one.policy.startswith("product=unrounded")]
@@ -86,6 +89,33 @@ def test_a_rounding_of_each_logit_explains_a_float64_answer_but_no_lost_sum() ->
             got = softmax(moved, moved.max(-1, keepdims=True)) * factor
             judged = [one for one in judge(batch, got) if one.severity is Severity.VIOLATION]
             assert bool(judged) != legal
+
+
+@OPS
+@pytest.mark.parametrize(("axis", "said"), [(-1, "last"), (0, "first"), (1, "unnamed")])
+def test_where_no_axis_is_named_the_answer_says_which_was_meant(op: str, axis: int, said: str) -> None:
+    (batch,) = (b for b in asked("float32", op, "arguments") if b.producer == "default" and b.values.ndim == 3)
+
+    (judged,) = judge(batch, truth(op, batch.values, axis, format=batch.format).rounded(batch.format))
+
+    assert f"default-axis={said}" == judged.policy
+    assert (said == "unnamed") == (judged.severity is Severity.VIOLATION)
+
+
+@pytest.mark.parametrize("sent", ["float16", "bfloat16"])
+def test_an_answer_converted_behind_the_op_is_not_one_converted_in_front(sent: str) -> None:
+    (batch,) = (b for b in asked("float32", "softmax", "arguments") if b.cases[0].name == f"dtype=,from={sent},spread")
+    narrow = answer(batch, batch.values)
+
+    (in_front,) = judge(batch, narrow)
+    (behind,) = judge(batch, FORMATS[sent].quantise(narrow))
+    (unconverted,) = Judge().judge(
+        batch, Answered(sent, narrow.shape, FORMATS[sent].encode(FORMATS[sent].quantise(narrow)), 0.0)
+    )
+
+    assert Severity.NONE is in_front.severity
+    assert Severity.VIOLATION is behind.severity
+    assert ["dtype"] == [finding.kind for finding in unconverted.findings]
 
 
 def case(sent: str, *values: float) -> Batch:
