@@ -126,11 +126,13 @@ class Record:
 
 def frame(rows: Sequence[dict[str, Any]], run_id: str = "") -> pd.DataFrame:
     """Observations as a typed frame in their one order, from dictionaries that have every column but ``run_id``."""
-    observations = pd.DataFrame([{"run_id": run_id, **row} for row in rows], columns=list(COLUMNS)).astype(COLUMNS)
+    told = pd.DataFrame([{"run_id": run_id, **row} for row in rows], columns=list(COLUMNS))
+    with np.errstate(over="ignore"):  # a kernel may answer anything
+        observations = told.astype(COLUMNS)
     for name in ("max_ulp", "error_over_bound"):
-        # The exponents of float64 and the digits of float32: seven are enough, and zeros take no room.
+        # The exponents of float64 and the digits of float32, rounded down: seven are enough, and zeros take no room.
         significand, exponent = np.frexp(observations[name].to_numpy())
-        observations[name] = np.ldexp(np.rint(significand * 2**24), exponent - 24)
+        observations[name] = np.ldexp(np.trunc(significand * 2**24), exponent - 24)
     return observations.sort_values(_ORDER, ignore_index=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,6 +62,15 @@ def test_a_record_survives_the_disk(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(wrote.claims, got.claims)
     assert (wrote.header, wrote.footer) == (got.header, got.footer)
     assert ["r.parquet"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_absurd_figures_are_kept() -> None:
+    largest = np.finfo(np.float64).max
+
+    (kept,) = frame([row(max_ulp=largest, error_over_bound=np.inf, row_sum_error=largest)], "run").to_dict("records")
+
+    assert largest * (1 - 2.0**-23) <= kept["max_ulp"] <= largest
+    assert np.inf == kept["error_over_bound"] == kept["row_sum_error"]
 
 
 def test_merging_keeps_every_row_and_target() -> None:

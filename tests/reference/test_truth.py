@@ -23,6 +23,7 @@ from reference.truth import OPS, FlushesSubnormals, truth
 
 FLOAT64 = FORMATS["float64"]
 FORWARD = pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+FAMILIES = sorted(set(families()) - {"dtypes"})  # whose rows of four integers stand beside float32 alone
 SPREAD = 2**14  # beyond, the arbiter would need millions of digits; every format is far below its zero there
 
 
@@ -38,7 +39,7 @@ def rows_of(family: str, dtype: str, longest: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("dtype", FORMATS)
 @FORWARD
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", FAMILIES)
 def test_ball_arithmetic_agrees_on_every_family(family: str, op: str, dtype: str) -> None:
     found = Certificate()
     for x in rows_of(family, dtype, longest=300):
@@ -50,7 +51,7 @@ def test_ball_arithmetic_agrees_on_every_family(family: str, op: str, dtype: str
 
 
 @FORWARD
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", FAMILIES)
 def test_mpmath_agrees_on_every_family(family: str, op: str) -> None:
     """Another arbiter with another way to compute, on a few rows of each."""
     rows = [x[0] for x in rows_of(family, "float64", longest=300) if x.size and np.isfinite(x[0]).all()][::7]
