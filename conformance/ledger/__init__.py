@@ -12,15 +12,15 @@ import datetime as dt  # noqa: TC003 - pydantic reads annotations at run time
 import tomllib
 from fnmatch import fnmatchcase
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import pandas as pd
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from conformance.judgement.checks import kinds
-from conformance.values import Tier
+from conformance.judgement.checks import kinds, severity_of
+from conformance.values import Severity, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,6 +45,9 @@ class Entry(BaseModel):
         follows from the arithmetic and not from a kernel.
     tier
         The lowest tier whose rows show it.
+    reproduce
+        One line of Python that shows it with the framework alone, ending in a comment with what it prints, or with the
+        exception it raises.  Controls have none: what they show follows from their formula.
     flaky
         True where the same program shows it in one process and not in the next: it is known and never stale.
     """
@@ -64,6 +67,7 @@ class Entry(BaseModel):
     versions: str = ""
     tier: Literal["smoke", "standard"] = "smoke"
     flaky: bool = False
+    reproduce: str = ""
     link: str = ""
     seen: dt.date
 
@@ -79,6 +83,12 @@ class Entry(BaseModel):
     def _pep440(cls, versions: str) -> str:
         SpecifierSet(versions)
         return versions
+
+    @model_validator(mode="after")
+    def _reproducible(self) -> Self:
+        if self.reason != "by-design" and "  # " not in self.reproduce:
+            raise ValueError("reproduce: one line of Python and a comment with what it prints")
+        return self
 
     def covers(self, target: str, op: str, dtype: str, family: str, framework_version: str) -> bool:
         """Whether it may speak of rows of that family there, whatever their case."""
@@ -101,8 +111,12 @@ class Entry(BaseModel):
         return observations.index[speaks]
 
     def binds_on(self, platform: str, tier: str) -> bool:
-        """Whether a missing finding is a failure on this platform in this tier, and not just a remark."""
-        return not self.flaky and self.platform in ("any", platform) and Tier[self.tier.upper()] <= Tier[tier.upper()]
+        """Whether a missing finding is a failure on this platform in this tier, and not just a remark.
+
+        A finding that is only degraded may hang on a last bit, which two processors of a platform need not share.
+        """
+        firm = not self.flaky and severity_of(self.kind) is Severity.VIOLATION
+        return firm and self.platform in ("any", platform) and Tier[self.tier.upper()] <= Tier[tier.upper()]
 
 
 def read(sources: Mapping[str, str] | None = None) -> tuple[Entry, ...]:

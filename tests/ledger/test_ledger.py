@@ -20,6 +20,7 @@ kind = "lost_normal"
 reason = "unreported"
 platform = "x86_64/avx512"
 note = "loses them"
+reproduce = "print(0.0)  # 0.0"
 seen = 2026-11-23
 """
 
@@ -70,6 +71,15 @@ def test_an_entry_that_was_not_asked_is_not_stale() -> None:
     assert [] == ledger.annotate(frame(findings="", dtype="float16"), entries(), "x86_64/avx512", "smoke")
 
 
+def test_an_entry_of_what_is_only_degraded_explains_and_is_never_stale() -> None:
+    explains = entries(ENTRY.replace("lost_normal", "loose"))
+    seen = frame(findings="loose")
+
+    assert [] == ledger.annotate(seen, explains, "x86_64/avx512", "smoke")
+    assert ["one"] == seen["ledger"].tolist()
+    assert [] == ledger.annotate(frame(findings=""), explains, "x86_64/avx512", "smoke")
+
+
 def test_an_entry_about_rows_that_the_target_cannot_be_asked_is_not_stale() -> None:
     """TensorFlow has no strides: the same entry about layouts speaks of torch's control."""
     assert [] == ledger.annotate(frame(findings="", outcome="unsupported"), entries(), "x86_64/avx512", "smoke")
@@ -111,6 +121,7 @@ def test_versions_are_pep_440(versions: str, known: str) -> None:
         (ENTRY + 'tolerance = "2e-3"\n', "one: tolerance: Extra inputs"),
         (ENTRY + 'versions = "newest"\n', "one: versions"),
         (ENTRY.replace('note = "loses them"\n', ""), "one: note: Field required"),
+        (ENTRY.replace("# 0.0", ""), "one: .*reproduce: one line"),
         (ENTRY + ENTRY, "one: stands twice"),
         (ENTRY.replace('"one"', "one"), "file.toml"),
     ],
