@@ -116,8 +116,9 @@ def bounds(
         return Bound(np.zeros_like(x), absolute)
     with np.errstate(all="ignore"):
         parts = _Parts.of(x, axis)
+        far = np.isposinf(parts.t)  # p is 0 there, and nothing is in proportion to that
         if op == "softmax":
-            worst = _worst(grade, u, v, n, parts.softmax)
+            worst = np.where(far, 0.0, _worst(grade, u, v, n, parts.softmax))
             return Bound(worst + v, np.full_like(x, eta))
         if op == "log_softmax":
             # What is in proportion to |t| ≤ |y| cannot hide a wrong answer and is not capped.
@@ -129,7 +130,7 @@ def bounds(
         if op in ("softmax_vjp", "log_softmax_vjp"):
             g, p, y = np.abs(np.asarray(cotangent, dtype=np.float64)), parts.p, np.abs(parts.y)
             saved = _worst(grade, u, v, n, lambda d, k: parts.log_sum_exp(d, k) + k * (parts.t + y) + K_EXP + 1)
-            saved = saved + v * (y + 1)
+            saved = np.where(far, 0.0, saved + v * (y + 1))
             after = _worst(grade, u, v, n, lambda d, _: np.full_like(x, d + 3)) + v
             total = g.sum(axis=axis, keepdims=True)
             if op == "softmax_vjp":

@@ -156,6 +156,8 @@ class Respondent:
             x = self.framework.send_as(batch.stored, batch.sent, self.target.device, layout)
             dtype, stored = self.framework.fetch(self._call(batch, x))
             wrote = self.framework.fetch(x)[1].tobytes() != batch.stored.tobytes()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a framework raises is an observation
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a framework raises is an observation
             return Raised(describe(error), time.perf_counter() - start)
         return Answered(dtype, stored.shape, stored, time.perf_counter() - start, wrote_input=wrote)

@@ -79,7 +79,9 @@ class Kernel:
             module = _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
         except FileNotFoundError:
             raise BadKernel(f"{self.where}: there is no file {place}") from None
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever its file does is its own
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever its file does is its own
             raise BadKernel(f"{self.where}: importing {place} failed: {describe(error)}") from None
         function = getattr(module, name, None)
         if not callable(function):
@@ -216,14 +218,18 @@ class KernelRespondent(Respondent):
                 return Answered(f"an object of type {kind}", (), np.empty(0), seconds)
             dtype, stored = self.framework.fetch(answer)
             wrote = self.framework.fetch(x)[1].tobytes() != batch.stored.tobytes()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a kernel raises is an observation
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a kernel raises is an observation
             return Raised(describe(error), time.perf_counter() - start)
         finally:
             moved = Path.cwd() != here
             if moved:
                 os.chdir(here)
         effects = []
-        if text := said.getvalue().strip():
+        if said.closed:
+            effects.append("closed the standard output")
+        elif text := said.getvalue().strip():
             effects.append(f"printed {text.splitlines()[0][:80]!r}")
         if moved:
             effects.append("changed the working directory")

@@ -57,6 +57,14 @@ def writes(x, axis):
     x[...] = answer
     return answer
 
+def odd(x, axis):
+    raise BaseException("odd")
+
+def closes(x, axis):
+    import sys
+    sys.stdout.close()
+    return good(x, axis)
+
 def prints(x, axis):
     print("hello")
     return good(x, axis)
@@ -124,7 +132,9 @@ def test_an_honest_kernel_passes(kernels: dict[str, Any]) -> None:
         ("lazy", "dtype", "an object of type memoryview came back"),
         ("squeezes", "shape", "came back"),
         ("writes", "input_written", "the input array was changed by the call"),
+        ("odd", "raised", "raised BaseException: odd"),
         ("prints", "side_effect", "printed 'hello'"),
+        ("closes", "side_effect", "closed the standard output"),
         ("moves", "side_effect", "changed the working directory"),
     ],
 )

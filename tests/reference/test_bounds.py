@@ -174,6 +174,23 @@ def test_the_best_grades_are_units_of_the_truths_last_place(op: str, dtype: str,
     assert not said.within(bound, right + 2 * ulps * format.ulp(right)).any()
 
 
+@pytest.mark.parametrize("grade", ["stable", "loose"])
+@pytest.mark.parametrize("op", ["softmax", "softmax_vjp", "log_softmax_vjp"])
+def test_a_masked_lane_has_a_bound_and_does_not_loosen_the_others(op: str, grade: Any) -> None:
+    x, g = np.array([0.0, -np.inf, 1.0, -2.0]), np.array([1.0, 0.0, -1.0, 2.0])
+    open_ = np.isfinite(x)
+
+    def of(lanes: Any) -> Bound:
+        cotangent = g[lanes] if op.endswith("vjp") else None
+        return bounds(op, x[lanes], format=FORMATS["float32"], grade=grade, cotangent=cotangent)
+
+    masked, alone = of(slice(None)), of(open_)
+    assert np.isfinite(masked.relative).all()
+    assert np.isfinite(masked.absolute).all()
+    np.testing.assert_array_equal(alone.relative, masked.relative[open_])
+    np.testing.assert_array_equal(alone.absolute, masked.absolute[open_])
+
+
 def test_half_of_the_smallest_float64_is_rounded_up() -> None:
     bound = bounds("softmax", [0.0, -744.0], format=FORMATS["float64"], grade="exact")
 
