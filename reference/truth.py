@@ -27,6 +27,8 @@ from reference.gradient import solve_vjp
 from reference.twofold import two_sum
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from reference.bounds import Bound
@@ -147,7 +149,7 @@ class Truth:
 
         Where :meth:`decided` is still false afterwards, it is one of the two neighbours.
         """
-        self._settle(~self._decided(format))
+        self.decided(format)
         with np.errstate(all="ignore"):
             high, low, quantum = self._in_quanta(format)
             whole = np.rint(high)
@@ -163,54 +165,53 @@ class Truth:
 
     def decided(self, format: Format) -> Lanes:
         """Where the error bound does not reach across the middle between two numbers of the format."""
-        self._settle(~self._decided(format))
-        return self._decided(format)
+        lanes = self._decided(format)
+        return self._decided(format) if self._settle(~lanes) else lanes
 
     def ulp(self, format: Format) -> Numbers:
         """The unit in the last place that the format has at the truth."""
         return np.asarray(np.ldexp(1.0, self._quantum(format)))
 
     def error_ulps(self, got: ArrayLike, format: Format) -> Numbers:
-        """|got - truth| in units of the format's last place at the truth."""
-        with np.errstate(all="ignore"):
+        """|got - truth| in units of the format's last place at the truth; surely below one where it says so."""
+
+        def measure() -> tuple[Numbers, Numbers]:
             high, low, quantum = self._in_quanta(format)
-            got = np.ldexp(np.asarray(got, dtype=np.float64), -quantum)
-            return np.abs((got - high) - low)
+            off = np.ldexp(np.asarray(got, dtype=np.float64), -quantum)
+            return np.abs((off - high) - low), np.abs(high) * self.error
+
+        return self._sure(measure)
 
     def error_over(self, bound: Bound, got: ArrayLike) -> Numbers:
-        """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; an exact answer has share 0."""
-        return self._share(bound, got)[0]
+        """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; surely at most one where it says so.
+
+        An exact answer has share 0.
+        """
+        return self._sure(lambda: self._share(bound, got))
 
     def faithful(self, got: ArrayLike, format: Format) -> Lanes:
         """Lanes of ``got`` less than one unit in the last place away."""
-
-        def ulps_and_doubt() -> tuple[Numbers, Numbers]:
-            with np.errstate(all="ignore"):
-                return self.error_ulps(got, format), np.abs(self._in_quanta(format)[0]) * self.error
-
-        return self._below_one(ulps_and_doubt) & (self.error_ulps(got, format) < 1)
+        return np.asarray(self.error_ulps(got, format) < 1)
 
     def within(self, bound: Bound, got: ArrayLike) -> Lanes:
         """Lanes of ``got`` whose error is at most the bound."""
-        return self._below_one(lambda: self._share(bound, got))
+        return np.asarray(self.error_over(bound, got) <= 1)
 
-    def _below_one(self, measure: Any) -> Lanes:
-        """Where a measured error is at most one, each lane computed widely enough to say so."""
-        size, doubt = measure()
+    def _sure(self, measure: Callable[[], tuple[Numbers, Numbers]]) -> Numbers:
+        """What is measured, given with its doubt, each lane computed widely enough to say on which side of one it is."""
         with np.errstate(all="ignore"):
-            self._settle(np.abs(size - 1) <= doubt + _ROUNDING)
-        return np.asarray(measure()[0] <= 1)
+            size, doubt = measure()
+            return measure()[0] if self._settle(np.abs(size - 1) <= doubt + _ROUNDING) else size
 
     def _share(self, bound: Bound, got: ArrayLike) -> tuple[Numbers, Numbers]:
         """The error as a share of the bound, and how far off that may be."""
-        with np.errstate(all="ignore"):
-            top = np.frexp(self.high)[1].astype(np.int64) + self.exponent
-            # Scaling up saves subnormals; 2**900 times an absolute bound still is no infinity.
-            up = np.minimum(-top, 900)
-            high, low = np.ldexp(self.high, self.exponent + up), np.ldexp(self.low, self.exponent + up)
-            size = np.abs((np.ldexp(np.asarray(got, dtype=np.float64), up) - high) - low)
-            allowed = bound.relative * np.abs(high) + np.ldexp(bound.absolute, up)
-            return np.where(size == 0, 0.0, size / allowed), np.abs(high) * self.error / allowed
+        top = np.frexp(self.high)[1].astype(np.int64) + self.exponent
+        # Scaling up saves subnormals; 2**900 times an absolute bound still is no infinity.
+        up = np.minimum(-top, 900)
+        high, low = np.ldexp(self.high, self.exponent + up), np.ldexp(self.low, self.exponent + up)
+        size = np.abs((np.ldexp(np.asarray(got, dtype=np.float64), up) - high) - low)
+        allowed = bound.relative * np.abs(high) + np.ldexp(bound.absolute, up)
+        return np.where(size == 0, 0.0, size / allowed), np.abs(high) * self.error / allowed
 
     def _quantum(self, format: Format) -> NDArray[np.int64]:
         """The exponent of the last place that the format has at the truth."""
@@ -235,16 +236,16 @@ class Truth:
             exact = ((self.high == 0) & (self.error <= 1)) | ~np.isfinite(self.high) | (self.error == 0)
             return np.asarray((off >= np.abs(high) * self.error) & (off > 0) | exact)
 
-    def _settle(self, undecided: Lanes) -> None:
-        """Compute the rows of undecided lanes again in double-double arithmetic, each row once at most."""
+    def _settle(self, undecided: Lanes) -> bool:
+        """Compute the rows of undecided lanes again in double-double arithmetic, each once; whether there were any."""
         question = self._question
         if question is None or not undecided.any():
-            return
+            return False
         chosen = np.asarray(np.moveaxis(undecided, question.axis, -1).any(axis=-1))
         if self._widest is not None:
             chosen &= ~self._widest
         if not chosen.any():
-            return
+            return False
         self._widest = chosen if self._widest is None else self._widest | chosen
         self.escalated += int(chosen.sum())
         wide = question.rows(chosen).answer(DOUBLE_DOUBLE)
@@ -255,6 +256,7 @@ class Truth:
             (self.error, wide.error),
         ):
             np.moveaxis(part, question.axis, -1)[chosen] = better
+        return True
 
 
 def truth(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reference.bounds import bounds, flush_allowed
+from reference.bounds import bounds, flush_allowed, row_sum_bound
 from reference.truth import truth
 
 if TYPE_CHECKING:
@@ -53,6 +53,21 @@ class Question:
     def expected(self) -> Numbers:
         """The truth, correctly rounded to the format."""
         return self.truth.rounded(self.format)
+
+    @cached_property
+    def decided(self) -> Lanes:
+        """Lanes where the truth is known well enough to say how it rounds."""
+        return self.truth.decided(self.format)
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """The places of each row's logits from the smallest to the largest, equal ones in their own order."""
+        return np.argsort(self.batch.values, axis=self.batch.axis, kind="stable")
+
+    @cached_property
+    def row_sum_bound(self) -> Numbers:
+        """How far a row's sum may be from 1, by the loose bound; the axis kept with length one."""
+        return row_sum_bound(self.batch.op, self.batch.values, self.batch.axis, format=self.format)
 
     @cached_property
     def stable(self) -> Bound:
@@ -144,22 +159,22 @@ class Answer:
     @cached_property
     def exact(self) -> Lanes:
         """Lanes that are the correctly rounded truth; where even the widest truth is undecided there is none."""
-        return np.asarray((self.got == self.expected) & self.question.truth.decided(self.question.format))
+        return np.asarray((self.got == self.expected) & self.question.decided)
 
     @cached_property
     def faithful(self) -> Lanes:
         """Lanes less than one unit in the last place away."""
-        return self.question.truth.faithful(self.got, self.question.format)
+        return np.asarray(self.error_ulps < 1)
 
     @cached_property
     def within_loose(self) -> Lanes:
         """Lanes within the loose bound."""
-        return self.question.truth.within(self.question.loose, self.got)
+        return np.asarray(self.error_over_loose <= 1)
 
     @cached_property
     def stable(self) -> Lanes:
         """Lanes within the stable bound, or faithful."""
-        return np.asarray(self.question.truth.within(self.question.stable, self.got) | self.faithful)
+        return np.asarray((self.error_over_stable <= 1) | self.faithful)
 
     @cached_property
     def loose(self) -> Lanes:
@@ -184,7 +199,7 @@ class Answer:
 
         A lane is compared with the next smaller (or equal) logit of its row; both answers are finite.
         """
-        order = np.argsort(self.x, axis=self.axis, kind="stable")
+        order = self.question.order
         up = np.take_along_axis(self.got, order, self.axis)
         with np.errstate(invalid="ignore", over="ignore"):
             dx = np.diff(np.take_along_axis(self.x, order, self.axis), axis=self.axis)

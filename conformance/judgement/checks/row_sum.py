@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conformance.values import Severity
-from reference.bounds import CAP, row_sum_bound
+from reference.bounds import CAP
 from reference.twofold import total
 
 if TYPE_CHECKING:
@@ -29,10 +29,9 @@ def excess(answer: Answer) -> Numbers:
 
 def find(answer: Answer) -> Lanes:
     """Every lane of a row whose sum is out of bounds."""
-    batch = answer.question.batch
-    allowed = row_sum_bound(batch.op, batch.values, batch.axis, format=batch.format, grade="loose")
+    allowed = answer.question.row_sum_bound
     # Flushed lanes are missing from the sum; but a row that lost half of itself is no distribution.
-    p = np.abs(answer.expected) if batch.op == "softmax" else np.zeros_like(answer.got)
+    p = np.abs(answer.expected) if answer.op == "softmax" else np.zeros_like(answer.got)
     flushed = np.where(answer.flushed, p, 0.0).sum(axis=answer.axis, keepdims=True)
     # A row with a misplaced NaN or infinity has that finding already, and no sum; an undefined one is a policy.
     finite = answer.defined & ~answer.nonfinite_wrong.any(axis=answer.axis, keepdims=True)
