@@ -207,7 +207,7 @@ class KernelRespondent(Respondent):
     def _watched(self, batch: Batch) -> Observation:
         assert self.call is not None
         x = self.framework.send_as(batch.stored, self.format.name, self.target.device, batch.layout)
-        here, said = Path.cwd(), io.StringIO()
+        here, said, own = Path.cwd(), io.StringIO(), os.getpid()
         start = time.perf_counter()
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
@@ -223,6 +223,8 @@ class KernelRespondent(Respondent):
         except BaseException as error:  # noqa: BLE001 - whatever a kernel raises is an observation
             return Raised(describe(error), time.perf_counter() - start)
         finally:
+            if os.getpid() != own:
+                os._exit(0)  # a process that the kernel forked must not go on as if it were this one
             moved = Path.cwd() != here
             if moved:
                 os.chdir(here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,10 @@ def odd(x, axis):
 def closes(x, axis):
     import sys
     sys.stdout.close()
+    return good(x, axis)
+
+def forks(x, axis):
+    os.fork()
     return good(x, axis)
 
 def prints(x, axis):
@@ -146,6 +151,16 @@ def test_misbehaviour_is_a_finding_in_one_line(kernels: dict[str, Any], name: st
     assert any(said in line and "\n" not in line for line in np.atleast_1d(details.loc[kind]))
     with pytest.raises(Violations, match=kind):
         result.raise_for_violations()
+
+
+def test_a_process_that_the_kernel_forks_ends_with_the_call(kernels: dict[str, Any]) -> None:
+    """Without an end to it, each call doubles the number of processes that go on with the check."""
+    before = os.getpid()
+
+    result = check(kernels, "forks")
+
+    assert os.getpid() == before
+    assert result.passed
 
 
 def test_another_dtype_is_a_finding(kernels: dict[str, Any]) -> None:
