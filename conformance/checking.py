@@ -145,9 +145,10 @@ class Result:
     @property
     def unsupported(self) -> dict[str, str]:
         """Dtype → why the kernel cannot take it; only for dtypes that nobody asked for by name."""
-        rows = self.record.observations[self.record.observations["outcome"] == "unsupported"]
         return {
-            str(dtype): mine["policy"].iloc[0].removeprefix("unsupported: ") for dtype, mine in rows.groupby("dtype")
+            str(dtype): mine["policy"].iloc[0].removeprefix("unsupported: ")
+            for dtype, mine in self.record.observations.groupby("dtype")
+            if (mine["outcome"] == "unsupported").all()  # some layouts alone are no dtype
         }
 
     @property

@@ -69,7 +69,10 @@ def transport(framework: Framework, format: Format, device: str) -> str:
 
 def describe(error: BaseException) -> str:
     """An exception in one line of at most 300 characters."""
-    lines = str(error).strip().splitlines()
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001 - an exception may be of the kernel's own making
+        lines = ["its message cannot be read"]
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
 
 

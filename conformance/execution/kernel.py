@@ -115,6 +115,14 @@ def _from_file(path: Path) -> Any:
     return module
 
 
+def _folder() -> str:
+    """The working directory; empty where it is there no more."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""
+
+
 class KernelFramework(Framework):
     """A framework's arrays, and one function of somebody's own."""
 
@@ -207,7 +215,7 @@ class KernelRespondent(Respondent):
     def _watched(self, batch: Batch) -> Observation:
         assert self.call is not None
         x = self.framework.send_as(batch.stored, self.format.name, self.target.device, batch.layout)
-        here, said, own = Path.cwd(), io.StringIO(), os.getpid()
+        here, said, own = _folder(), io.StringIO(), os.getpid()
         start = time.perf_counter()
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
@@ -225,7 +233,7 @@ class KernelRespondent(Respondent):
         finally:
             if os.getpid() != own:
                 os._exit(0)  # a process that the kernel forked must not go on as if it were this one
-            moved = Path.cwd() != here
+            moved = _folder() != here
             if moved:
                 os.chdir(here)
         effects = []

@@ -43,7 +43,7 @@ class NumPy(Framework):
         array = np.asarray(array)
         if array.dtype.name == "bfloat16":
             return "bfloat16", array.copy().view(np.uint16)
-        return array.dtype.name, array.copy()
+        return array.dtype.name if array.dtype.isnative else array.dtype.str, array.copy()
 
     def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:
         raise NotImplementedError(f"NumPy has no {op}: {mode} {device}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KERNELS = """
-import os, time
+import os, tempfile, time
 import numpy as np
 
 def good(x, axis):
@@ -64,6 +64,22 @@ def odd(x, axis):
 def closes(x, axis):
     import sys
     sys.stdout.close()
+    return good(x, axis)
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no")
+
+def mute(x, axis):
+    raise Mute
+
+def swaps(x, axis):
+    return good(x, axis).astype(x.dtype.newbyteorder("S"))
+
+def vanishes(x, axis):
+    folder = tempfile.mkdtemp()
+    os.chdir(folder)
+    os.rmdir(folder)
     return good(x, axis)
 
 def forks(x, axis):
@@ -138,6 +154,9 @@ def test_an_honest_kernel_passes(kernels: dict[str, Any]) -> None:
         ("squeezes", "shape", "came back"),
         ("writes", "input_written", "the input array was changed by the call"),
         ("odd", "raised", "raised BaseException: odd"),
+        ("mute", "raised", "raised Mute: its message cannot be read"),
+        ("swaps", "dtype", ">f8 came back"),
+        ("vanishes", "side_effect", "changed the working directory"),
         ("prints", "side_effect", "printed 'hello'"),
         ("closes", "side_effect", "closed the standard output"),
         ("moves", "side_effect", "changed the working directory"),
@@ -262,6 +281,17 @@ def test_jax_kernels_get_jax_arrays() -> None:
     jax = pytest.importorskip("jax", reason="jax is not installed")
 
     assert package.check(jax.nn.log_softmax, op="log_softmax", framework="jax", families=["single"]).passed
+
+
+@pytest.mark.parametrize(("framework", "where"), [("torch", "torch:softmax"), ("jax", "jax.nn:softmax")])
+def test_a_layout_that_a_framework_lacks_is_no_dtype_that_it_lacks(framework: str, where: str) -> None:
+    pytest.importorskip(framework, reason=f"{framework} is not installed")
+
+    done = run(where, "--framework", framework, "--dtype", "float64")
+
+    assert "\npassed\n" in done.stdout
+    assert "unsupported" not in done.stdout
+    assert 0 == done.returncode
 
 
 def test_tensorflow_kernels_get_tensors() -> None:
