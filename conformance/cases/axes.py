@@ -4,7 +4,8 @@ Softmax along an axis reads with a stride, and kernels for the last axis and for
 different code.  No two sizes of a shape are equal, so a kernel that takes the wrong axis, or
 flattens the trailing ones, cannot come out right by chance; the last size, 33, fills the vectors of
 a kernel that runs over the inner axis.  All logits lie around 1000, so a path that forgot to
-subtract the maximum gives NaN.  axis and axis - rank are the same question and must have the same
+subtract the maximum gives NaN; every other row lies around 2000, so one that takes the maximum of more than
+its row loses the others.  axis and axis - rank are the same question and must have the same
 answer.  An axis outside [-rank, rank) must be an error: wrapped modulo the rank it would be a
 silent answer to another question.
 
@@ -33,10 +34,13 @@ SHAPES: tuple[tuple[int, ...], ...] = ((33,), (3, 33), (2, 3, 33), (2, 3, 4, 33)
 """One a rank."""
 
 DEEP: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
-    ((2, 3, 1, 4, 33), (0, 2, -1)),
-    ((2, 1, 3, 1, 4, 33), (1, 2, -2)),
+    ((2, 3, 1, 4, 33), (0, 1, 2, 3, 4)),
+    ((2, 1, 3, 1, 4, 33), (1, 2, 4)),
 )
-"""Ranks five and six at some of their axes: every axis there would be as many compilations again."""
+"""Ranks five and six, at some of their axes: each is a compilation."""
+
+MANY: tuple[tuple[tuple[int, int], tuple[int]], ...] = (((70_001, 2), (1,)), ((2, 70_001), (0,)))
+"""More rows, and more columns, than an index of 16 bits or one dimension of a CUDA grid counts."""
 
 SQUARE = (7, 7)
 """A wrong axis, or an array read as its transpose, has the right shape here."""
@@ -67,10 +71,11 @@ SMOKE = {((7, 7), 0), ((3, 33), 0), ((2, 3, 33), -2), ((2, 3, 4, 33), 1), ((3, 3
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
-    """Axes that exist on one array a shape, then axes of size one, then axes that do not exist."""
-    for shape in SHAPES:
-        values = fit(format, rng.normal(CENTRE, SCALE, shape))
-        for axis in range(-len(shape), len(shape)):
+    """Axes that exist, axes of size one, axes that do not exist, arrays without an element or an axis."""
+    for shape, axis in _existing():
+        values = _apart(format, rng, shape, axis)
+        yield _row(values, axis - len(shape))
+        if shape in SHAPES:
             yield _row(values, axis)
     for shape, axis in SIZE_ONE:
         yield _row(fit(format, rng.normal(CENTRE, SCALE, shape)), axis)
@@ -81,13 +86,23 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     square = fit(format, rng.normal(CENTRE, SCALE, SQUARE))
     for axis in (0, 1):
         yield _row(square, axis)
-    for deep, some in DEEP:
-        values = fit(format, rng.normal(CENTRE, SCALE, deep))
-        for axis in some:
-            yield _row(values, axis)
     for empty, axis, policy in EMPTY:
         yield _row(np.zeros(empty), axis, policy=policy)
     yield _row(np.array(CENTRE), -1, policy="0-d")
+
+
+def _existing() -> Iterator[tuple[tuple[int, ...], int]]:
+    for shape in SHAPES:
+        yield from ((shape, axis) for axis in range(len(shape)))
+    for shape, axes in (*DEEP, *MANY):
+        yield from ((shape, axis) for axis in axes)
+
+
+def _apart(format: Format, rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
+    """Rows of which each lies far from its neighbours."""
+    others = tuple(1 if i == axis else n for i, n in enumerate(shape))
+    apart = CENTRE * (np.indices(others).sum(axis=0) % 2)
+    return fit(format, rng.normal(CENTRE, SCALE, shape) + apart)
 
 
 def _row(values: NDArray[np.float64], axis: int, *, raises: bool = False, policy: str = "") -> Row:

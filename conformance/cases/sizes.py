@@ -7,7 +7,9 @@ its own maximum, its own sum and its own store, so each is asked with two rows: 
 zero, where every lane has a share that shows, and one whose winner stands in the last lane, where a
 dropped tail, a block that was not rescaled or a sum over a part of the row costs the most.  The second
 has a common offset of log(max) - 8, two standard deviations below the overflow of exp: without the
-shift about 2 lanes in 100 overflow: a short row may come out right by chance, a long one is NaN.  In arrays of 1, 2, 7, 8 and 9 rows, around a vector of rows, the rows have offsets of
+shift about 2 lanes in 100 overflow: a short row may come out right by chance, a long one is NaN.  Its
+first lane lies far below, so that a kernel which subtracts the first logit, and not the maximum,
+overflows.  In arrays of 1, 2, 7, 8 and 9 rows, around a vector of rows, the rows have offsets of
 their own, so a maximum taken from a neighbour shows.
 
 The smoke tier has the lengths of its ladder, 1024, 4097 and one row of 100,000, in which a kernel that
@@ -69,6 +71,8 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
 def _two(format: Format, rng: np.random.Generator, n: int) -> Iterator[Row]:
     """A row around the overflow of exp, with its winner in the last lane, and one around zero."""
     shifted = rng.normal(_log_max(format) - 2 * SPREAD, SPREAD, n)
+    if n > 4:
+        shifted[0] = -_log_max(format)
     shifted[-1] = shifted.max() + SPREAD
     yield Row(f"last,n={n}", fit(format, shifted), tier=lowest_tier(n))
     if n not in ONE_ROW:

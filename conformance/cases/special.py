@@ -7,7 +7,7 @@ What goes wrong is the maximum, which passes over a NaN where it is written as a
 false), so the first and the last lane, where a loop starts and a tail ends, answer differently;
 fast-math, which drops the test for NaN; exp(-inf - (-inf)); and guards written for masked rows that
 turn a NaN into zeros.  Softmax and log_softmax are asked the same rows, so a target that tells two
-stories is seen.  A special row among ordinary ones must change none of them: arrays of five rows,
+stories is seen.  The largest finite number beside +inf shows who replaces infinity by a large number.  A special row among ordinary ones must change none of them: arrays of five rows,
 along the last axis and along the first, hold one each.
 
 The smoke tier has the middle place at two lengths, whole rows of an infinity, and five rows of which
@@ -63,20 +63,7 @@ BATCH = (5, 17)
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """One special logit, two, three, nothing else, one among the opposite, and one row of several."""
     for n in SMOKE_LENGTHS:
-        ordinary = fit(format, rng.normal(0, SPREAD, n))
-        for name, value in SPECIALS.items():
-            for place in first_middle_last(n):
-                smoke = n in (2, 17) and place == n // 2
-                yield _row(f"{name}@{place}", ordinary, {place: value}, smoke=smoke)
-        for first, last in PAIRS if n > 1 else ():
-            smoke = n == 2 and "nan" in (first, last)
-            yield _row(f"{first},{last}", ordinary, {0: SPECIALS[first], n - 1: SPECIALS[last]}, smoke=smoke)
-        if n > 2:
-            yield _row("+inf,nan,-inf", ordinary, {0: np.inf, n // 2: np.nan, n - 1: -np.inf})
-        for name, value in SPECIALS.items():
-            yield _row(f"all={name}", np.full(n, value), {}, smoke=n == 17 and name != "nan")
-            for others in ("+inf", "-inf"):
-                yield _row(f"{name}-in-{others}", np.full(n, SPECIALS[others]), {n // 2: value})
+        yield from _of_length(n, fit(format, rng.normal(0, SPREAD, n)), format)
     for name, value in SPECIALS.items():
         ordinary = fit(format, rng.normal(0, SPREAD, BATCH))
         special = ordinary.copy()
@@ -85,6 +72,24 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         if name != "nan":
             ordinary[2] = value
             yield from _batch(f"all={name}@2", ordinary)
+
+
+def _of_length(n: int, ordinary: NDArray[np.float64], format: Format) -> Iterator[Row]:
+    for name, value in SPECIALS.items():
+        for place in first_middle_last(n):
+            smoke = n in (2, 17) and place == n // 2
+            yield _row(f"{name}@{place}", ordinary, {place: value}, smoke=smoke)
+    for first, last in PAIRS if n > 1 else ():
+        smoke = n == 2 and "nan" in (first, last)
+        yield _row(f"{first},{last}", ordinary, {0: SPECIALS[first], n - 1: SPECIALS[last]}, smoke=smoke)
+    if n > 1:
+        yield _row("+inf,max", ordinary, {0: np.inf, n - 1: format.max}, smoke=n in (2, 17))
+    if n > 2:
+        yield _row("+inf,nan,-inf", ordinary, {0: np.inf, n // 2: np.nan, n - 1: -np.inf})
+    for name, value in SPECIALS.items():
+        yield _row(f"all={name}", np.full(n, value), {}, smoke=n == 17 and name != "nan")
+        for others in ("+inf", "-inf"):
+            yield _row(f"{name}-in-{others}", np.full(n, SPECIALS[others]), {n // 2: value})
 
 
 def _row(name: str, ordinary: NDArray[np.float64], at: dict[int, float], *, smoke: bool = False) -> Row:

@@ -177,14 +177,23 @@ class KernelRespondent(Respondent):
 
     def __init__(self, framework: Framework, target: Target, op: str, format: Format, *, must: bool) -> None:
         self.must = must
+        self._latest: Any = None
+        self._overwrites = False
         super().__init__(framework, target, op, format)
 
     def _prepare(self) -> str:
         self.call = self.framework.function(self.op, self.target.mode, self.target.device)
-        case = Case("", "probe", self.op, self.format.name, np.zeros((2, 2)), alone=True)
-        first = self._watched(Batch((case,)))
+        one, other = (
+            Batch((Case("", "probe", self.op, self.format.name, np.array(x), alone=True),))
+            for x in ([[0.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [4.0, 2.0]])
+        )
+        first = self._watched(one)
         if isinstance(first, Raised) and not first.error.startswith("SystemExit"):
             return first.error
+        kept = self._latest
+        self._watched(other)
+        if isinstance(first, Answered) and first.stored.size:
+            self._overwrites = self.framework.fetch(kept)[1].tobytes() != first.stored.tobytes()
         return ""
 
     def ask(self, batch: Batch) -> list[tuple[Batch, Observation]]:
@@ -208,7 +217,7 @@ class KernelRespondent(Respondent):
             first.stored,
             first.seconds,
             first.wrote_input or second.wrote_input,
-            first.side_effects,
+            first.side_effects + ("overwrote the answer of an earlier call",) * self._overwrites,
             same,
         )
 
@@ -219,7 +228,7 @@ class KernelRespondent(Respondent):
         start = time.perf_counter()
         try:
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-                answer = self.call(x, batch.axis)
+                self._latest = answer = self.call(x, batch.axis)
             seconds = time.perf_counter() - start
             if not isinstance(answer, (type(x), np.generic)):
                 kind = f"{type(answer).__module__}.{type(answer).__qualname__}".removeprefix("builtins.")
