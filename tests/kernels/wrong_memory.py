@@ -64,6 +64,20 @@ def narrow_sum_from_eight_rows(x: Array, axis: int) -> Array:
     return compute(x, axis, total=lambda e: running(e, bfloat16) if len(e) >= 8 else total(e))
 
 
+_BUFFERS: dict[object, Array] = {}
+
+
+@wrong(
+    "answer-lives-in-a-shared-buffer",
+    why="The answer is written to a workspace that the next call of that shape overwrites, under the caller's hands.",
+    longest=2,
+)
+def answer_lives_in_a_shared_buffer(x: Array, axis: int) -> Array:
+    buffer = _BUFFERS.setdefault((x.shape, x.dtype.name), np.empty_like(x))
+    buffer[...] = compute(x, axis)
+    return buffer
+
+
 @wrong(
     "last-row-of-odd-batch",
     op=BOTH,

@@ -98,6 +98,20 @@ def nan_to_num(x: Array, axis: int, op: str = "softmax") -> Array:
 
 
 @wrong(
+    "infinity-as-ten-thousand",
+    op=BOTH,
+    why="+inf is replaced by 1e4 so that nothing becomes NaN, and loses to a larger logit.",
+    longest=2,
+)
+def infinity_as_ten_thousand(x: Array, axis: int, op: str = "softmax") -> Array:
+    def enter(moved: Array) -> Array:
+        z = wide(moved)
+        return np.where(z == np.inf, 1e4, z).astype(z.dtype)
+
+    return compute(x, axis, op, enter=enter)
+
+
+@wrong(
     "infinity-ignored",
     why="A lane of +inf gets NaN and the others a finite share, as if it were not there: [+inf, 1, 2].",
     longest=2,
