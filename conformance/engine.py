@@ -13,7 +13,7 @@ import re
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,7 @@ def introduce(name: str) -> Introduction:
         return Introduction(name, absent=why or type(error).__name__, seconds=time.perf_counter() - start)
 
 
-@cache
+@lru_cache(maxsize=1)  # with its truth, an op and dtype of the exhaustive tier takes two gigabytes
 def questions(op: str, dtype: str, selection: Selection) -> tuple[Batch, ...]:
     """Every question of a selection about one op and dtype, as the arrays they travel in."""
     asked = cases.cases(
@@ -125,8 +125,9 @@ def questions(op: str, dtype: str, selection: Selection) -> tuple[Batch, ...]:
     return tuple(batches(asked))
 
 
-@cache
-def _judge() -> Judge:
+@lru_cache(maxsize=1)
+def _judge(asked: tuple[Batch, ...]) -> Judge:  # noqa: ARG001 - the key
+    """The judge of these questions, who keeps their truth as long as they are asked of one target after the other."""
     return Judge()
 
 
@@ -141,7 +142,8 @@ def perform(task: Task) -> Result:
         timing[name] += now - start
         start = now
 
-    asked, judge = questions(task.op, task.dtype, task.selection), _judge()
+    asked = questions(task.op, task.dtype, task.selection)
+    judge = _judge(asked)
     escalated = judge.escalated
     lap("cases")
     respondent = task.respondent()
@@ -160,7 +162,8 @@ def perform(task: Task) -> Result:
 
 def lost(task: Task, version: str, observation: Crashed | TimedOut) -> list[dict[str, Any]]:
     """The rows of a task whose process is gone: every case of it has that observation."""
-    asked, judge = questions(task.op, task.dtype, task.selection), _judge()
+    asked = questions(task.op, task.dtype, task.selection)
+    judge = _judge(asked)
     rows = [row for batch in asked for row in _rows(task, version, batch, observation, judge.judge(batch, observation))]
     return _witnessed(rows, task, None)
 

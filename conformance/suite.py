@@ -6,6 +6,7 @@ whether one family is selected or all.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -78,14 +79,13 @@ class Suite:
         for said in self.introductions:
             if said.absent:
                 yield Item(Target(said.framework, "", ""), absent=f"{said.framework}: {said.absent}")
-        for target in self.targets:
-            for op in self.ops:
-                if target.control and controls.CONTROLS[target.mode].get(op) is None:
-                    continue
-                for dtype in self.dtypes:
-                    for family in self.families:
-                        if self._dtypes(op, dtype, family):
-                            yield Item(target, op, dtype, family)
+        # Every target in turn is asked one op and dtype, since their truth is kept that long.
+        for op, dtype, target in itertools.product(self.ops, self.dtypes, self.targets):
+            if target.control and controls.CONTROLS[target.mode].get(op) is None:
+                continue
+            for family in self.families:
+                if self._dtypes(op, dtype, family):
+                    yield Item(target, op, dtype, family)
 
     def observations(self, item: Item) -> pd.DataFrame:
         """The record of one item, annotated by the ledger."""

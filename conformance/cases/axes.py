@@ -4,8 +4,10 @@ Softmax along an axis reads with a stride, and kernels for the last axis and for
 different code.  No two sizes of a shape are equal, so a kernel that takes the wrong axis, or
 flattens the trailing ones, cannot come out right by chance; the last size, 33, fills the vectors of
 a kernel that runs over the inner axis.  All logits lie around 1000, so a path that forgot to
-subtract the maximum gives NaN; every other row lies around 2000, so one that takes the maximum of more than
-its row loses the others.  axis and axis - rank are the same question and must have the same
+subtract the maximum gives NaN; every other row lies around 2000, so one that takes the maximum of
+more than its row loses the others.  And nine rows of other families stand side by side, since a
+kernel for another axis has a maximum, a sum and a treatment of NaN and of masks of its own.  axis and
+axis - rank are the same question and must have the same
 answer.  An axis outside [-rank, rank) must be an error: wrapped modulo the rank it would be a
 silent answer to another question.
 
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases._numbers import fit
+from conformance.cases._numbers import LOG2, fit, fit_one
 from conformance.values import Row, Tier
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ DEEP: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
 
 MANY: tuple[tuple[tuple[int, int], tuple[int]], ...] = (((70_001, 2), (1,)), ((2, 70_001), (0,)))
 """More rows, and more columns, than an index of 16 bits or one dimension of a CUDA grid counts."""
+
+HARD: tuple[tuple[tuple[int, ...], int], ...] = (((17, 9), 0), ((2, 17, 9), 1), ((2, 9, 17), 2))
+"""Nine rows of other families side by side, along the first axis, along a middle one and along the last of three."""
 
 SQUARE = (7, 7)
 """A wrong axis, or an array read as its transpose, has the right shape here."""
@@ -77,6 +82,8 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         yield _row(values, axis - len(shape))
         if shape in SHAPES:
             yield _row(values, axis)
+    for shape, axis in HARD:
+        yield _hard(format, rng, shape, axis)
     for shape, axis in SIZE_ONE:
         yield _row(fit(format, rng.normal(CENTRE, SCALE, shape)), axis)
     for shape in SHAPES:
@@ -103,6 +110,27 @@ def _apart(format: Format, rng: np.random.Generator, shape: tuple[int, ...], axi
     others = tuple(1 if i == axis else n for i, n in enumerate(shape))
     apart = CENTRE * (np.indices(others).sum(axis=0) % 2)
     return fit(format, rng.normal(CENTRE, SCALE, shape) + apart)
+
+
+def _hard(format: Format, rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> Row:
+    n, big = shape[axis], fit_one(format, 3e4)
+    hard = rng.normal(0, 4, (9, n))
+    hard[0] -= CENTRE  # below zero
+    hard[1, 0] = -CENTRE  # the first logit is not the maximum
+    hard[2] += big  # beyond what is clipped
+    hard[3, : n // 2] = -np.inf
+    hard[4, n // 2] = np.nan
+    hard[5, 0], hard[5, 1:] = 0.0, 0.9 * LOG2 * format.emin  # small normal probabilities
+    hard[6, 0], hard[6, -1] = format.max, -format.max
+    hard[7, n // 2] = np.inf
+    hard[8] = -np.inf
+    finite = np.isfinite(hard)
+    hard[finite] = fit(format, hard[finite])
+    rows_last = hard if len(shape) == 2 else np.stack([hard, hard[::-1]])
+    values = np.ascontiguousarray(np.moveaxis(rows_last, -1, axis))
+    name = f"hard,{'x'.join(map(str, shape))},axis={axis}"
+    tier = Tier.SMOKE if len(shape) == 2 else Tier.STANDARD
+    return Row(name, values, axis=axis, tier=tier, alone=True)
 
 
 def _row(values: NDArray[np.float64], axis: int, *, raises: bool = False, policy: str = "") -> Row:

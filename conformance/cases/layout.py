@@ -40,10 +40,19 @@ ASKED = (
     ("offset", (5, 7), -1),
     ("broadcast-row", (5, 7), -1),
     ("broadcast-axis", (5, 7), -1),
+    ("heads", (3, 5, 7), -1),
 )
 
-LARGER = (("transposed", (33, 257), -1), ("step", (33, 257), -1), ("offset", (33, 257), -1))
-"""Rows of many vectors, of which all but one in sixteen are not aligned."""
+LARGER = (
+    ("transposed", (33, 257), -1),
+    ("step", (33, 257), -1),
+    ("offset", (33, 257), -1),
+    ("transposed", (3, 5, 7), -1),
+    ("transposed", (3, 5, 7), 1),
+    ("heads", (2, 3, 5, 33), -1),
+    ("heads", (2, 3, 5, 33), 2),
+)
+"""Rows of many vectors, of which all but one in sixteen are not aligned, and more than two axes."""
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:

@@ -9,7 +9,8 @@ dropped tail, a block that was not rescaled or a sum over a part of the row cost
 has a common offset of log(max) - 8, two standard deviations below the overflow of exp: without the
 shift about 2 lanes in 100 overflow: a short row may come out right by chance, a long one is NaN.  Its
 first lane lies far below, so that a kernel which subtracts the first logit, and not the maximum,
-overflows.  In arrays of 1, 2, 7, 8 and 9 rows, around a vector of rows, the rows have offsets of
+overflows, and its second has a small normal probability, which a clip or a flush loses.  The normal
+row of more than 1000 logits lies where exp underflows without the shift.  In arrays of 1, 2, 7, 8 and 9 rows, around a vector of rows, the rows have offsets of
 their own, so a maximum taken from a neighbour shows.
 
 The smoke tier has the lengths of its ladder, 1024, 4097 and one row of 100,000, in which a kernel that
@@ -71,12 +72,14 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
 def _two(format: Format, rng: np.random.Generator, n: int) -> Iterator[Row]:
     """A row around the overflow of exp, with its winner in the last lane, and one around zero."""
     shifted = rng.normal(_log_max(format) - 2 * SPREAD, SPREAD, n)
+    shifted[-1] = shifted.max() + SPREAD
     if n > 4:
         shifted[0] = -_log_max(format)
-    shifted[-1] = shifted.max() + SPREAD
+        shifted[1] = shifted[-1] + 0.9 * LOG2 * format.emin
     yield Row(f"last,n={n}", fit(format, shifted), tier=lowest_tier(n))
     if n not in ONE_ROW:
-        yield Row(f"normal,n={n}", fit(format, rng.normal(0, SPREAD / 2, n)), tier=lowest_tier(n))
+        centre = -2 * _log_max(format) if n > 1000 else 0.0
+        yield Row(f"normal,n={n}", fit(format, rng.normal(centre, SPREAD / 2, n)), tier=lowest_tier(n))
 
 
 def _tier(shape: tuple[int, int]) -> Tier:

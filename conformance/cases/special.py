@@ -10,9 +10,9 @@ turn a NaN into zeros.  Softmax and log_softmax are asked the same rows, so a ta
 stories is seen.  The largest finite number beside +inf shows who replaces infinity by a large number.  A special row among ordinary ones must change none of them: arrays of five rows,
 along the last axis and along the first, hold one each.
 
-The smoke tier has the middle place at two lengths, whole rows of an infinity, and five rows of which
+The smoke tier has the middle place at three lengths, whole rows of an infinity, and five rows of which
 one is special: one a kind of fault, one extra shape.  The standard tier has every place, all lengths
-of the smoke ladder, and pairs in both orders.
+of the smoke ladder and two of blocks, and pairs in both orders.
 
 First known victims: PyTorch, all NaN for [0, inf] where a user wanted one-hot (pytorch/pytorch#6864),
 and JAX and SciPy after it (jax-ml/jax#21495, scipy/scipy#23225); OpenVINO, [nan, 0, 0] on one device
@@ -53,6 +53,9 @@ PAIRS = (
 )
 """The first of each stands at the first place of a row, the second at the last."""
 
+BLOCKS = (1025, 4097)
+"""Lengths at which kernels go from block to block, and carry what is special along."""
+
 SPREAD = 4.0
 """Standard deviation of the ordinary logits: none of them is large, none equal."""
 
@@ -64,6 +67,12 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """One special logit, two, three, nothing else, one among the opposite, and one row of several."""
     for n in SMOKE_LENGTHS:
         yield from _of_length(n, fit(format, rng.normal(0, SPREAD, n)), format)
+    for n in BLOCKS:
+        ordinary = fit(format, rng.normal(0, SPREAD, n))
+        for name, value in SPECIALS.items():
+            for place in first_middle_last(n):
+                yield _row(f"{name}@{place}", ordinary, {place: value}, smoke=n == 4097 and place == n // 2)
+        yield _row("all=-inf", np.full(n, -np.inf), {})
     for name, value in SPECIALS.items():
         ordinary = fit(format, rng.normal(0, SPREAD, BATCH))
         special = ordinary.copy()

@@ -45,13 +45,14 @@ RAW = {name: format.storage for name, format in EVERY_FORMAT.items() if format.s
 
 LAYOUTS: dict[str, Layout] = {
     "transposed": Layout(lambda a: np.ascontiguousarray(np.swapaxes(a, 0, -1)), lambda a: a.swapaxes(0, -1)),
+    "heads": Layout(lambda a: np.ascontiguousarray(np.swapaxes(a, 0, 1)), lambda a: a.swapaxes(0, 1)),
     "step": Layout(_spread, lambda a: a[..., ::2]),
     "reversed": Layout(lambda a: np.ascontiguousarray(a[..., ::-1]), lambda a: a[..., ::-1]),
     "offset": Layout(lambda a: np.concatenate([np.ones_like(a[:1]), a]), lambda a: a[1:]),
     "broadcast-row": Layout(lambda a: a[:1], lambda a: a),
     "broadcast-axis": Layout(lambda a: a[..., :1], lambda a: a),
 }
-"""By name; the broadcast ones are widened to the asked shape by the framework, with stride zero."""
+"""By name, ``heads`` after attention, which swaps the first two of several axes; the broadcast ones are widened to the asked shape by the framework, with stride zero."""
 
 
 @dataclass(frozen=True)

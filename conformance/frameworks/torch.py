@@ -29,7 +29,7 @@ class Torch(Framework):
 
     name = "torch"
     modes = ("eager", "compile")
-    layouts = ("transposed", "step", "offset", "broadcast-row", "broadcast-axis")  # no strides below zero
+    layouts = ("transposed", "heads", "step", "offset", "broadcast-row", "broadcast-axis")  # no strides below zero
     calls = {  # noqa: RUF012 - nobody writes to it
         **{name: f"torch.{{op}}(x {symbol} o, axis)" for name, symbol in SYMBOLS.items()},
         "fill": "torch.{op}(torch.where(o != 0, x, -torch.inf), axis)",

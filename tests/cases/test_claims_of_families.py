@@ -193,7 +193,7 @@ def test_axes_are_every_axis_and_one_beyond_each_end(format: Format) -> None:
     for case in asked:
         if case.values.ndim:
             assert case.raises == (not -case.values.ndim <= case.axis < case.values.ndim)
-        assert (case.values > np.log(format.max)).all()
+        assert case.name.startswith("hard") or (case.values > np.log(format.max)).all()
     assert any(case.values.shape[case.axis] == 1 for case in asked if case.values.ndim and not case.raises)
     assert {case.values.ndim for case in asked} == set(range(7))
     empty = {(case.values.shape[case.axis], case.axis) for case in asked if not case.values.size}
