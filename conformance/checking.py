@@ -172,7 +172,7 @@ class Result:
         kinds = set(self.failures["kind"])
         bad = rows[[bool(kinds & set(found.split(";"))) for found in rows["findings"]]]
         if len(bad):
-            raise Violations(terminal.explain(bad))
+            raise Violations(terminal.explain(bad, self.record.header["command"]))
         if self.strict and (said := terminal.inconsistencies(self.record)):
             raise Violations("\n".join(said))
         why = "; ".join(f"{dtype}: {said}" for dtype, said in self.unsupported.items())
@@ -199,7 +199,8 @@ def check(
     ----------
     function
         ``fn(x, axis)`` gets and returns the framework's arrays.  A function is called in this process; a name,
-        ``path/to/file.py:function`` or ``package.module:function``, in a worker that may crash or hang.
+        ``path/to/file.py:function`` or ``package.module:function``, in a worker that may crash or hang; a script
+        that does so stands under ``if __name__ == "__main__":``, as for all of multiprocessing.
     op
         softmax or log_softmax: what the function claims to compute.
     framework
@@ -225,6 +226,9 @@ def check(
     BadKernel
         If the function cannot be found or imported.
     """
+    dtypes, families = ((given,) if isinstance(given, str) else given for given in (dtypes, families))
+    if not isinstance(function, str) and not callable(function):
+        raise BadKernel(f"a kernel is a function or the name of one, not {function!r}")
     selection.check_names("op", [op], engine.OPS)
     selection.check_names("framework", [framework], FRAMEWORKS)
     selection.check_names("dtype", dtypes, FORMATS)
@@ -240,7 +244,13 @@ def check(
         seed=seed,
         jobs=1,
         timeout=timeout,
-        command=f"conformance check {function if isinstance(function, str) else kernel.name} --op {op}",
+        command=" ".join(
+            [
+                f"conformance check {function if isinstance(function, str) else kernel.name} --op {op}",
+                f"--framework {framework} --tier {tier}",
+                *(f"--dtype {dtype}" for dtype in dtypes),
+            ]
+        ),
     )
     asked = KernelRun(kernel, options, must=bool(dtypes), watch=watch)
     record = asked.execute()

@@ -197,10 +197,14 @@ def hunt(
     from conformance.engine import OPS
     from conformance.reporting import terminal
 
-    kept = json.loads(replay.read_text()) if replay else {}
-    op, dtype, target = kept.get("op", op), kept.get("dtype", dtype), target or kept.get("target")
+    kept = hunting.read_case(replay) if replay else {}
+    op, dtype = kept.get("op", op), kept.get("dtype", dtype)
+    if not target:
+        target, framework = kept.get("target"), kept.get("framework", framework)
     if not target:
         raise click.UsageError("whom to hunt? a target, or --replay FILE")
+    if out:
+        _check_writable(out.parent)
     selection.check_names("op", [op], OPS)
     selection.check_names("dtype", [dtype], FORMATS)
     respondent = hunting.respondent(target, op, dtype, framework)
@@ -328,6 +332,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from conformance.cases import BrokenFamily
     from conformance.execution.kernel import BadKernel
     from conformance.frameworks import BrokenPlugin
+    from conformance.hunting import BadCase
     from conformance.ledger import BadLedger
     from conformance.record import RecordError
 
@@ -339,7 +344,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         message = error.format_message()
     except (
-        selection.UnknownName, selection.MissingTarget, RecordError, BadLedger, BadKernel, BrokenFamily, BrokenPlugin,
+        selection.UnknownName, selection.MissingTarget, RecordError, BadLedger, BadCase, BadKernel, BrokenFamily,
+        BrokenPlugin,
     ) as error:  # fmt: skip
         message = str(error)
     except click.Abort:

@@ -7,6 +7,7 @@ compiled mode compiles one shape.
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,14 @@ from scipy.optimize import differential_evolution
 
 from conformance import engine, selection
 from conformance.execution.batches import batches
-from conformance.execution.kernel import FRAMEWORKS, Kernel, KernelRespondent
+from conformance.execution.kernel import FRAMEWORKS, Kernel, KernelFramework, KernelRespondent
 from conformance.judgement import Judge
 from conformance.values import Case, Severity, Target, Tier
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 
 WRONG = 2.0**40
 """The height of a row with a violation that has no size: a NaN, an exception."""
+
+
+class BadCase(Exception):
+    """A file that holds no kept row; the message names it in one line."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,10 @@ class Quarry:
         How many rows were asked on the way.
     script
         A program that asks the row alone.
+    whom
+        By what name the target is asked: its own, or where a kernel stands.
+    framework
+        Whose arrays it takes.
     """
 
     target: Target
@@ -60,6 +70,8 @@ class Quarry:
     height: float
     asked: int
     script: str
+    whom: str
+    framework: str
 
     @property
     def violated(self) -> bool:
@@ -69,7 +81,8 @@ class Quarry:
     def as_json(self) -> dict[str, Any]:
         """The case, as anyone can replay it: ``conformance hunt --replay FILE``."""
         return {
-            "target": str(self.target),
+            "target": self.whom,
+            "framework": self.framework,
             "op": self.op,
             "dtype": self.dtype,
             "asked": self.asked,
@@ -163,8 +176,29 @@ class Hunt:
         height, row, judged = self.best
         target = self.respondent.target
         literal = repr(row.tolist())
-        script = self.respondent.framework.script(self.op, target.mode, target.device, self.dtype, -1, literal)
-        return Quarry(target, self.op, self.dtype, row, judged, height, self.asked, script)
+        framework = self.respondent.framework
+        script = framework.script(self.op, target.mode, target.device, self.dtype, -1, literal)
+        whom, arrays = str(target), framework.name
+        if isinstance(framework, KernelFramework):
+            whom, arrays = str(framework.kernel.where), framework.kernel.framework
+        return Quarry(target, self.op, self.dtype, row, judged, height, self.asked, script, whom, arrays)
+
+
+def read_case(path: Path) -> dict[str, Any]:
+    """A row that was kept.
+
+    Raises
+    ------
+    BadCase
+        If the file is not what ``conformance hunt --out`` writes.
+    """
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text())
+        row = [float.fromhex(text) for text in kept["row"]]
+        kept["target"], kept["framework"], kept["op"], FORMATS[kept["dtype"]].encode(row)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadCase(f"{path} holds no row that `conformance hunt --out` kept: {error!r}") from None
+    return kept
 
 
 def respondent(target: str, op: str, dtype: str, framework: str = "numpy") -> Respondent:

@@ -76,6 +76,8 @@ class Kernel:
         if not colon or not place or not name:
             raise BadKernel(f"{self.where!r}: a kernel is path/to/file.py:function or package.module:function")
         try:
+            if "" not in sys.path:  # as for python -m
+                sys.path.insert(0, "")
             module = _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
         except FileNotFoundError:
             raise BadKernel(f"{self.where}: there is no file {place}") from None
@@ -227,8 +229,11 @@ class KernelRespondent(Respondent):
         here, said, own = _folder(), io.StringIO(), os.getpid()
         start = time.perf_counter()
         try:
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            # The kernel's floating-point error state ends with its call: the next question must not feel it.
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), np.errstate():
+                before = np.geterr()
                 self._latest = answer = self.call(x, batch.axis)
+                error_state = np.geterr() != before
             seconds = time.perf_counter() - start
             if not isinstance(answer, (type(x), np.generic)):
                 kind = f"{type(answer).__module__}.{type(answer).__qualname__}".removeprefix("builtins.")
@@ -252,4 +257,6 @@ class KernelRespondent(Respondent):
             effects.append(f"printed {text.splitlines()[0][:80]!r}")
         if moved:
             effects.append("changed the working directory")
+        if error_state:
+            effects.append("changed numpy's error state")
         return Answered(dtype, stored.shape, stored, seconds, wrote, tuple(effects))

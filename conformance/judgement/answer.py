@@ -13,6 +13,7 @@ import numpy as np
 
 from reference.bounds import bounds, flush_allowed, row_sum_bound
 from reference.truth import truth
+from reference.twofold import total
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +112,17 @@ class Answer:
     def defined(self) -> Lanes:
         """Lanes where one answer is right; elsewhere it is a policy."""
         return np.asarray(~self.question.truth.undefined)
+
+    @cached_property
+    def excess(self) -> Numbers:
+        """Σp - 1, or Σexp(y) - 1, along each row, kept as an axis of length one; NaN where a lane is not finite.
+
+        Summed in pairs, so that the sum itself adds no error to the one it looks for.
+        """
+        with np.errstate(invalid="ignore", over="ignore"):
+            p = np.exp(self.got) if self.op == "log_softmax" else self.got
+            high, low = total((p, np.zeros_like(p)), self.axis)
+            return np.asarray((high - 1.0) + low)
 
     @cached_property
     def error_over_loose(self) -> Numbers:

@@ -10,7 +10,6 @@ import numpy as np
 
 from conformance.judgement import checks, policies
 from conformance.judgement.answer import Answer, Question
-from conformance.judgement.checks import row_sum
 from conformance.values import (
     Answered,
     Batch,
@@ -206,7 +205,7 @@ def _judge_lanes(answer: Answer, batch: Batch, manners: list[Finding]) -> list[J
     grades = _grades(answer, by_case)
     ulps = np.where(by_case(answer.measured), by_case(answer.error_ulps), -1.0)
     ratio = np.where(by_case(answer.measured), by_case(answer.error_over_stable), -1.0)
-    sums = by_case(np.abs(row_sum.excess(answer)))
+    sums = by_case(np.abs(answer.excess))
     chosen = _policies(answer, by_case)
     odd_expected, odd_got = by_case(~np.isfinite(answer.expected)), by_case(~np.isfinite(answer.got))
     judgements = []
@@ -286,10 +285,9 @@ def _finding(
     row_at[batch.axis] = slice(None)
     row = batch.values[tuple(row_at)]
     truth, bound = answer.question.truth, answer.question.stable
-    size = np.abs(truth.nearest[index])
-    with np.errstate(invalid="ignore"):  # a truth beyond float64 has no bound to print
-        allowed = np.broadcast_to(bound.relative, truth.nearest.shape)[index] * size
-        allowed += np.broadcast_to(bound.absolute, truth.nearest.shape)[index]
+    with np.errstate(all="ignore"):  # a truth beyond float64 has no bound to print
+        size = np.abs(np.ldexp(truth.high[index], truth.exponent[index]))
+        allowed = bound.relative[index] * size + bound.absolute[index]
     witness: dict[str, Any] = {
         "input": _hex(row) if row.size <= _WITNESS_LIMIT else {"omitted": int(row.size)},
         "index": int(index[batch.axis]),

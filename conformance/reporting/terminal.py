@@ -64,7 +64,7 @@ def verdict(record: Record, failures: pd.DataFrame, unsupported: dict[str, str],
         table.add_column(name, justify="left" if name in ("dtype", "worst grade") else "right")
     for dtype, mine in rows.groupby("dtype", sort=False):
         if dtype in unsupported:
-            table.add_row(str(dtype), Text("unsupported", style="dim"), *[""] * 3, unsupported[str(dtype)][:40])
+            table.add_row(str(dtype), Text("unsupported", style="dim"))
             continue
         counts = mine["severity"].value_counts()
         grade = tables.worst(mine["grade"], tables.GRADES)
@@ -78,6 +78,8 @@ def verdict(record: Record, failures: pd.DataFrame, unsupported: dict[str, str],
             _number(mine["error_over_bound"].max()),
         )
     console.print(table)
+    for why in dict.fromkeys(unsupported.values()):
+        console.print(f"unsupported: {why}", style="dim", highlight=False, markup=False, soft_wrap=True)
     # The same defect shows in many dtypes and families: once each kind, at its shortest row.
     shown = found.groupby(["kind", "severity"], sort=False)
     for (kind, severity), group in shown:
@@ -183,14 +185,18 @@ def _count(n: int, style: str) -> Text:
     return Text(f"{n:,}" if n else "·", style=style if n else "dim")
 
 
-def explain(observations: pd.DataFrame) -> str:
-    """Failing observations for a failing test: worst first, a table of witnesses, and how to reproduce the shortest."""
+def explain(observations: pd.DataFrame, command: str = "") -> str:
+    """Failing observations for a failing test: worst first, a table of witnesses, and how to reproduce the shortest.
+
+    ``command`` asks again; by default it is the run of the worst observation's family.
+    """
     ordered = observations.sort_values("error_over_bound", ascending=False, na_position="first")
     lines = [f"{len(ordered)} of its cases diverge; worst first", ""]
     for row in ordered.head(_SHOWN).to_dict("records"):
         for said in json.loads(row["witness"]):
             known = f"  [ledger: {row['ledger']}]" if row["ledger"].strip(";") else ""
-            lines.append(f"{row['case']}: {said['kind']} ({said['severity']}): {said['detail']}{known}")
+            where = f"{row['dtype']} {row['family']}/{row['case']}"
+            lines.append(f"{where}: {said['kind']} ({said['severity']}): {said['detail']}{known}")
             if "index" in said:
                 lines += _witness(said)
     scripts = [said["script"] for text in ordered["witness"] for said in json.loads(text) if said.get("script")]
@@ -198,7 +204,7 @@ def explain(observations: pd.DataFrame) -> str:
         lines += ["", "reproduce the shortest of them with:", "", scripts[0]]
     worst = ordered.iloc[0]
     options = " ".join(f"--{name} {worst[name]}" for name in ("tier", "target", "op", "dtype", "family"))
-    lines.append(f"conformance run {options}")
+    lines.append(command or f"conformance run {options}")
     return "\n".join(lines)
 
 

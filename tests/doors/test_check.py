@@ -73,6 +73,11 @@ def reuses(x, axis):
     buffer[...] = good(x, axis)
     return buffer
 
+def upsets(x, axis):
+    answer = good(x, axis)
+    np.seterr(all="raise")
+    return answer
+
 class Mute(Exception):
     def __str__(self):
         raise RuntimeError("no")
@@ -162,6 +167,7 @@ def test_an_honest_kernel_passes(kernels: dict[str, Any]) -> None:
         ("writes", "input_written", "the input array was changed by the call"),
         ("odd", "raised", "raised BaseException: odd"),
         ("reuses", "side_effect", "overwrote the answer of an earlier call"),
+        ("upsets", "side_effect", "changed numpy's error state"),
         ("mute", "raised", "raised Mute: its message cannot be read"),
         ("swaps", "dtype", ">f8 came back"),
         ("vanishes", "side_effect", "changed the working directory"),
@@ -178,6 +184,18 @@ def test_misbehaviour_is_a_finding_in_one_line(kernels: dict[str, Any], name: st
     assert any(said in line and "\n" not in line for line in np.atleast_1d(details.loc[kind]))
     with pytest.raises(Violations, match=kind):
         result.raise_for_violations()
+
+
+def test_a_module_of_the_current_folder_is_found_and_its_violations_name_the_command(file: Path) -> None:
+    here = subprocess.run(
+        [sys.executable, "-m", "conformance.cli", "check", "my_kernels:good", "--family", "single"],
+        capture_output=True, text=True, timeout=120, check=False, cwd=file.parent,
+    )  # fmt: skip
+    wrong = package.check(f"{file}:zeros", dtypes=["float32"], families=["random"])
+
+    assert 0 == here.returncode, here.stderr
+    with pytest.raises(Violations, match=r"float32 random/[^:]+: .*\n(.*\n)*conformance check .*zeros --op softmax"):
+        wrong.raise_for_violations()
 
 
 def test_a_process_that_the_kernel_forks_ends_with_the_call(kernels: dict[str, Any]) -> None:
@@ -275,6 +293,9 @@ def test_bad_usage_is_one_line_and_status_2(file: Path, arguments: tuple[str, ..
 def test_bad_arguments_in_python_are_named(kernels: dict[str, Any]) -> None:
     with pytest.raises(UnknownName, match="unknown op 'softmin'"):
         package.check(kernels["good"], op="softmin")
+    with pytest.raises(BadKernel, match="not None"):
+        package.check(None)  # type: ignore[arg-type]
+    assert package.check(kernels["good"], dtypes="float32", families="single").passed
     with pytest.raises(BadKernel, match="there is no file"):
         package.check("nowhere.py:f")
 

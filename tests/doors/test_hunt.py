@@ -79,7 +79,7 @@ def test_what_was_found_is_kept_and_asked_again(tmp_path: Path) -> None:
     )
 
     found = run(f"{file}:naive", "--seconds", "20", "--out", str(worst))
-    again = run(f"{file}:naive", "--replay", str(worst))
+    again = run("--replay", str(worst))
 
     assert (1, 1) == (found.returncode, again.returncode), found.stderr + again.stderr
     kept = json.loads(worst.read_text())
@@ -95,10 +95,16 @@ def test_what_was_found_is_kept_and_asked_again(tmp_path: Path) -> None:
         ((), "whom to hunt?"),
         (("nobody/eager/cpu",), "unknown target"),
         (("nowhere.py:f",), "there is no file"),
+        (("torch/eager/cpu", "--replay", "{}/bad.json"), "holds no row"),
+        (("torch/eager/cpu", "--replay", "{}/hex.json"), "holds no row"),
+        (("{}/k.py:f", "--out", "/proc/no/x.json"), "cannot write to /proc/no"),
     ],
 )
-def test_bad_usage_is_one_line(arguments: tuple[str, ...], said: str) -> None:
-    done = run(*arguments)
+def test_bad_usage_is_one_line(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "hex.json").write_text('{"row": ["0xz"]}')
+
+    done = run(*(argument.format(tmp_path) for argument in arguments))
 
     assert 2 == done.returncode
     assert said in done.stderr

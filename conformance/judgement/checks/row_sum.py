@@ -8,23 +8,11 @@ import numpy as np
 
 from conformance.values import Severity
 from reference.bounds import CAP
-from reference.twofold import total
 
 if TYPE_CHECKING:
-    from conformance.judgement.answer import Answer, Lanes, Numbers
+    from conformance.judgement.answer import Answer, Lanes
 
 SEVERITY = Severity.VIOLATION
-
-
-def excess(answer: Answer) -> Numbers:
-    """Σp - 1 along each row, kept as an axis of length one; NaN where a lane is not finite.
-
-    Summed in pairs, so that the sum itself adds no error to the one it looks for.
-    """
-    with np.errstate(invalid="ignore", over="ignore"):
-        p = np.exp(answer.got) if answer.op == "log_softmax" else answer.got
-        high, low = total((p, np.zeros_like(p)), answer.axis)
-        return np.asarray((high - 1.0) + low)
 
 
 def find(answer: Answer) -> Lanes:
@@ -35,7 +23,7 @@ def find(answer: Answer) -> Lanes:
     flushed = np.where(answer.flushed, p, 0.0).sum(axis=answer.axis, keepdims=True)
     # A row with a misplaced NaN or infinity has that finding already, and no sum; an undefined one is a policy.
     finite = answer.defined & ~answer.nonfinite_wrong.any(axis=answer.axis, keepdims=True)
-    off = finite & (np.abs(excess(answer)) > allowed + np.minimum(flushed, CAP))
+    off = finite & (np.abs(answer.excess) > allowed + np.minimum(flushed, CAP))
     return np.broadcast_to(off, answer.got.shape)
 
 
@@ -43,4 +31,4 @@ def detail(answer: Answer, index: tuple[Any, ...]) -> str:
     """By how much the sum is off."""
     at = list(index)
     at[answer.axis] = 0
-    return f"the row sums to 1 {excess(answer)[tuple(at)]:+.3g}"
+    return f"the row sums to 1 {answer.excess[tuple(at)]:+.3g}"
