@@ -24,7 +24,9 @@ def publish(record: Record, out: Path) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     records.write(record, out / "observations.parquet")
-    divergences = tables.findings(record).drop(columns=["witness"])
+    found = tables.findings(record)
+    # What a control is there to show is in the observations.
+    divergences = found[~found["control"]].drop(columns=["witness", "control"])
     texts = {
         "index.html": page.render(record),
         "summary.md": summary.markdown(record),
