@@ -101,6 +101,7 @@ class Jax(Framework):
         def array(source: str, dtype: str) -> str:
             return f"jax.numpy.array({source}, dtype='float64').astype('{dtype}')"
 
+        other = f"o = {array(behind.operand, dtype)}\n" if behind else ""
         f, arguments = (f"({self.written(op, behind.producer)})", "x, o") if behind else (f"jax.nn.{op}", "x")
         f = f"jax.jit({f}, static_argnames='axis')" if mode == "jit" else f
         kind, _, index = device.partition(":")
@@ -109,6 +110,6 @@ class Jax(Framework):
             "jax.config.update('jax_enable_x64', True)\n"
             f"jax.config.update('jax_default_device', jax.devices({kind!r})[{index or 0}])\n"
             f"x = {array(values, behind.sent if behind else dtype)}\n"
-            f"{f'o = {array(behind.operand, dtype)}' if behind else ''}\n"
+            f"{other}"
             f"print({f}({arguments}, axis={axis}).tolist())\n"
         )

@@ -104,6 +104,7 @@ class TensorFlow(Framework):
         def array(source: str, dtype: str) -> str:
             return f"tf.cast(tf.constant({source}, tf.float64), '{dtype}')"
 
+        other = f"    o = {array(behind.operand, dtype)}\n" if behind else ""
         f, arguments = (self.written(op, behind.producer), "x, o") if behind else (f"tf.nn.{op}", "x")
         wrapped = {
             "eager": f"({f})",
@@ -114,6 +115,6 @@ class TensorFlow(Framework):
             "import tensorflow as tf\n"
             f"with tf.device({device.replace('cuda', 'GPU')!r}):\n"
             f"    x = {array(values, behind.sent if behind else dtype)}\n"
-            f"{f'    o = {array(behind.operand, dtype)}' if behind else ''}\n"
+            f"{other}"
             f"    print({wrapped}({arguments}, axis={axis}).numpy().tolist())\n"
         )

@@ -109,11 +109,12 @@ class Torch(Framework):
         def array(source: str, dtype: str) -> str:
             return f"torch.tensor({source}, dtype=torch.float64).to(torch.{dtype}).to({device!r})"
 
+        other = f"o = {array(behind.operand, dtype)}\n" if behind else ""
         f, arguments = (f"({self.written(op, behind.producer)})", "x, o") if behind else (f"torch.{op}", "x")
         f = f"torch.compile({f})" if mode == "compile" else f
         return (
             "import torch\n"
             f"x = {array(values, behind.sent if behind else dtype)}\n"
-            f"{f'o = {array(behind.operand, dtype)}' if behind else ''}\n"
+            f"{other}"
             f"print({f}({arguments}, {axis}).tolist())\n"
         )
