@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from reference.arguments import cotangent_for, floating, place
 from reference.functions import softmax_shifted
-from reference.truth import truth
+from reference.truth import OPS, truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,8 +104,15 @@ def bounds(
     ------
     ValueError
         If the grade or the op is unknown.
+    TypeError
+        For numbers that are not floating, or an axis that is no integer.
+    numpy.exceptions.AxisError
+        For an axis out of range.
     """
-    x = np.asarray(x, dtype=np.float64)
+    if op not in OPS:
+        raise ValueError(f"op: unknown {op!r}; known: {', '.join(OPS)}")
+    x, axis = floating(x, "x"), place(axis, np.ndim(x))
+    given = cotangent_for(op, x, cotangent)
     n = x.shape[axis] if x.ndim else 1
     v, eta = format.unit_roundoff, format.smallest_subnormal
     u = min(v, FLOAT32_ROUNDOFF)
@@ -127,19 +135,18 @@ def bounds(
             )
             fixed = _worst(grade, u, v, n, parts.log_sum_exp)
             return Bound(np.full_like(x, v), proportional + fixed + eta)
-        if op in ("softmax_vjp", "log_softmax_vjp"):
-            g, p, y = np.abs(np.asarray(cotangent, dtype=np.float64)), parts.p, np.abs(parts.y)
-            saved = _worst(grade, u, v, n, lambda d, k: parts.log_sum_exp(d, k) + k * (parts.t + y) + K_EXP + 1)
-            saved = np.where(far, 0.0, saved + v * (y + 1))
-            after = _worst(grade, u, v, n, lambda d, _: np.full_like(x, d + 3)) + v
-            total = g.sum(axis=axis, keepdims=True)
-            if op == "softmax_vjp":
-                size = p * (g + (p * g).sum(axis=axis, keepdims=True))
-                error = size * (saved + after) + p * (saved * p * g).sum(axis=axis, keepdims=True)
-            else:
-                error = g * after + p * total * (saved + after)
-            return Bound(np.zeros_like(x), error + eta * (1 + total))
-    raise ValueError(f"op: unknown {op!r}")
+        assert given is not None
+        g, p, y = np.abs(given), parts.p, np.abs(parts.y)
+        saved = _worst(grade, u, v, n, lambda d, k: parts.log_sum_exp(d, k) + k * (parts.t + y) + K_EXP + 1)
+        saved = np.where(far, 0.0, saved + v * (y + 1))
+        after = _worst(grade, u, v, n, lambda d, _: np.full_like(x, d + 3)) + v
+        total = g.sum(axis=axis, keepdims=True)
+        if op == "softmax_vjp":
+            size = p * (g + (p * g).sum(axis=axis, keepdims=True))
+            error = size * (saved + after) + p * (saved * p * g).sum(axis=axis, keepdims=True)
+        else:
+            error = g * after + p * total * (saved + after)
+        return Bound(np.zeros_like(x), error + eta * (1 + total))
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from reference import blocks
+from reference.arguments import cotangent_for, floating, place
 from reference.forward import DOUBLE_DOUBLE, FLOAT64, MIDDLE, Output, Pairs, solve
 from reference.gradient import solve_vjp
 from reference.twofold import two_sum
@@ -282,7 +282,7 @@ def truth(
     ValueError
         For an unknown op, a missing cotangent or one of another shape.
     TypeError
-        For numbers that are not floating.
+        For numbers that are not floating, or an axis that is no integer.
     numpy.exceptions.AxisError
         For an axis out of range.
     FlushesSubnormals
@@ -290,19 +290,10 @@ def truth(
     """
     if op not in OPS:
         raise ValueError(f"op: unknown {op!r}; known: {', '.join(OPS)}")
-    x = _floating(x, "x")
-    axis = normalize_axis_index(axis, max(x.ndim, 1), msg_prefix="axis")
-    g = None
-    if op.endswith("_vjp"):
-        if cotangent is None:
-            raise ValueError(f"cotangent: {op} needs one")
-        g = _floating(cotangent, "cotangent")
-        if g.shape != x.shape:
-            raise ValueError(f"cotangent: its shape {g.shape} is not that of x, {x.shape}")
-        g = np.atleast_1d(g)
-    elif cotangent is not None:
-        raise ValueError(f"cotangent: {op} takes none")
-    question = _Question(op, np.atleast_1d(x), axis, g)
+    x = floating(x, "x")
+    axis = place(axis, x.ndim)
+    g = cotangent_for(op, x, cotangent)
+    question = _Question(op, np.atleast_1d(x), axis, None if g is None else np.atleast_1d(g))
     speed = _speed(op, format)
     answer = question.answer(speed)
     with np.errstate(all="ignore"):
@@ -332,12 +323,3 @@ def _speed(op: str, format: Format | None) -> Speed:
 def _refuse_flushing() -> None:
     if not (np.full(1, 2.0**-1070) * np.full(1, 0.5)).any():
         raise FlushesSubnormals("subnormal numbers are flushed on this thread; the truth needs them")
-
-
-def _floating(x: ArrayLike, name: str) -> Numbers:
-    x = np.asarray(x)
-    if not np.issubdtype(x.dtype, np.floating):
-        raise TypeError(f"{name}: floating numbers are needed, not {x.dtype}")
-    if x.dtype.itemsize > 8:
-        raise TypeError(f"{name}: {x.dtype} holds more than float64, in which the logits are taken")
-    return x.astype(np.float64, copy=False)

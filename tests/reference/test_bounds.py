@@ -195,3 +195,18 @@ def test_half_of_the_smallest_float64_is_rounded_up() -> None:
     bound = bounds("softmax", [0.0, -744.0], format=FORMATS["float64"], grade="exact")
 
     assert 2.0**-1074 == bound.absolute[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        (("softmin", [0.0]), ValueError, "op: unknown 'softmin'"),
+        (("softmax", [0]), TypeError, "x: floating numbers are needed, not int64"),
+        (("softmax", [0.0], 1), np.exceptions.AxisError, "axis: axis 1 is out of bounds"),
+        (("softmax", [0.0], 0.5), TypeError, "axis: an integer is needed, not 0.5"),
+        (("softmax_vjp", [0.0]), ValueError, "cotangent: softmax_vjp needs one"),
+    ],
+)
+def test_bad_input_names_the_argument(given: Any, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        bounds(*given, format=FORMATS["float32"])

@@ -273,6 +273,7 @@ def test_flush_to_zero_mode_is_refused() -> None:
         (("softmax", np.zeros(2, np.longdouble)), TypeError, "x: .* holds more than float64"),
         (("softmax_vjp", [0.0]), ValueError, "cotangent: softmax_vjp needs one"),
         (("softmax", [0.0], 1), np.exceptions.AxisError, "axis 1 is out of bounds"),
+        (("softmax", [0.0], None), TypeError, "axis: an integer is needed, not None"),
     ],
 )
 def test_bad_input_is_named(arguments: Any, error: type[Exception], message: str) -> None:

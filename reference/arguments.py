@@ -1,0 +1,69 @@
+"""Which arrays and axes are taken?  Refusals name the argument."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from reference.twofold import Numbers
+
+
+def floating(x: ArrayLike, name: str) -> Numbers:
+    """Floating numbers as float64, without a copy where they are that already.
+
+    Raises
+    ------
+    TypeError
+        For numbers that are not floating, or wider than float64.
+    """
+    x = np.asarray(x)
+    if not np.issubdtype(x.dtype, np.floating):
+        raise TypeError(f"{name}: floating numbers are needed, not {x.dtype}")
+    if x.dtype.itemsize > 8:
+        raise TypeError(f"{name}: {x.dtype} holds more than float64, in which the logits are taken")
+    return x.astype(np.float64, copy=False)
+
+
+def place(axis: int, ndim: int) -> int:
+    """The axis counted from the first; a 0-d array has one.
+
+    Raises
+    ------
+    TypeError
+        For what is no integer.
+    numpy.exceptions.AxisError
+        For an axis out of range.
+    """
+    try:
+        axis = operator.index(axis)
+    except TypeError:
+        raise TypeError(f"axis: an integer is needed, not {axis!r}") from None
+    return normalize_axis_index(axis, max(ndim, 1), msg_prefix="axis")
+
+
+def cotangent_for(op: str, x: Numbers, cotangent: ArrayLike | None) -> Numbers | None:
+    """The cotangent of a vjp; None for another op.
+
+    Raises
+    ------
+    ValueError
+        If it is missing, has another shape than ``x``, or is given to an op that takes none.
+    TypeError
+        For numbers that are not floating.
+    """
+    if not op.endswith("_vjp"):
+        if cotangent is not None:
+            raise ValueError(f"cotangent: {op} takes none")
+        return None
+    if cotangent is None:
+        raise ValueError(f"cotangent: {op} needs one")
+    g = floating(cotangent, "cotangent")
+    if g.shape != x.shape:
+        raise ValueError(f"cotangent: its shape {g.shape} is not that of x, {x.shape}")
+    return g
