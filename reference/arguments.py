@@ -1,4 +1,4 @@
-"""Which arrays and axes are taken?  Refusals name the argument."""
+"""Which arrays and axes are taken, and on which threads?  Refusals name the argument."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import operator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from reference.twofold import Numbers
+
+
+class FlushesSubnormals(RuntimeError):
+    """The thread replaces subnormal numbers by zero, under which no truth is true."""
 
 
 def floating(x: ArrayLike, name: str) -> Numbers:
@@ -27,7 +30,8 @@ def floating(x: ArrayLike, name: str) -> Numbers:
         raise TypeError(f"{name}: floating numbers are needed, not {x.dtype}")
     if x.dtype.itemsize > 8:
         raise TypeError(f"{name}: {x.dtype} holds more than float64, in which the logits are taken")
-    return x.astype(np.float64, copy=False)
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        return x.astype(np.float64, copy=False)
 
 
 def place(axis: int, ndim: int) -> int:
@@ -44,7 +48,10 @@ def place(axis: int, ndim: int) -> int:
         axis = operator.index(axis)
     except TypeError:
         raise TypeError(f"axis: an integer is needed, not {axis!r}") from None
-    return normalize_axis_index(axis, max(ndim, 1), msg_prefix="axis")
+    ndim = max(ndim, 1)
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(axis, ndim, "axis")
+    return axis % ndim
 
 
 def cotangent_for(op: str, x: Numbers, cotangent: ArrayLike | None) -> Numbers | None:
@@ -67,3 +74,9 @@ def cotangent_for(op: str, x: Numbers, cotangent: ArrayLike | None) -> Numbers |
     if g.shape != x.shape:
         raise ValueError(f"cotangent: its shape {g.shape} is not that of x, {x.shape}")
     return g
+
+
+def refuse_flushing() -> None:
+    """Refuse to compute on a thread whose processor flushes subnormal numbers."""
+    if not (np.full(1, 2.0**-1070) * np.full(1, 0.5)).any():
+        raise FlushesSubnormals("subnormal numbers are flushed on this thread; the truth needs them")

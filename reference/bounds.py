@@ -7,10 +7,10 @@ y = t - log S, T = Σp|t|, and F = |t| + T + 2·k_exp + D(n):
 - softmax: |p̂ - p| ≤ (u·(F + 1) + v)·p + η;
 - log_softmax: |ŷ - y| ≤ v·|y| + u·(F + k_log·|log S| + |y|) + η;
 - *loose* readings, for implementations that take exp by way of 2**x, or softmax as exp(t - log S): |t|, T and |y|
-  count 2.5 times, there is a third k_exp, and log S counts k_log + 2 times;
+  count 2.5 times; for softmax there is a third k_exp and (k_log + 1)·log S, for log_softmax log S counts k_log + 2 times;
 - with A = u·(F + k_exp + k_log·|log S| + |y| + 1) + v·(|y| + 1), the relative error of a p that was saved, or
   recomputed from a saved ŷ, and Δ = u·(D(n) + 3) + v:
-  softmax_vjp: p·(|g| + Σp|g|)·(A + Δ) + p·ΣA·p|g| + η·(1 + Σ|g|);
+  softmax_vjp: p·(|g| + Σp|g|)·(A + Δ) + p·ΣA·p|g| + η·(1 + Σ|g| + n·p/2);
   log_softmax_vjp: |g|·Δ + p·Σ|g|·(A + Δ) + η·(1 + Σ|g|).
 """
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from reference.arguments import cotangent_for, floating, place
+from reference.arguments import cotangent_for, floating, place, refuse_flushing
 from reference.functions import softmax_shifted
 from reference.truth import OPS, truth
 
@@ -50,6 +50,9 @@ SCALED = 2.5
 """Growth of the error in t where exp is 2**(t·log₂e): the shift, that product, and half a unit in the constant."""
 
 GRADES = ("exact", "faithful", "stable", "loose")
+
+_ROOM = 900
+"""Cotangents below 2**900 can be added and multiplied by n without overflow."""
 
 CAP = 0.5
 """No reading of the contract allows half of a probability, or half a unit of its logarithm, to be lost."""
@@ -118,9 +121,11 @@ def bounds(
     u = min(v, FLOAT32_ROUNDOFF)
     if grade not in GRADES:
         raise ValueError(f"grade: unknown {grade!r}; known: {', '.join(GRADES)}")
+    refuse_flushing()
     if grade in ("exact", "faithful"):
         ulp = truth(op, x, axis, format=format, cotangent=cotangent).ulp(format)
-        absolute = ulp if grade == "faithful" else np.maximum(ulp / 2, 2.0**-1074)
+        with np.errstate(under="ignore"):
+            absolute = ulp if grade == "faithful" else np.maximum(ulp / 2, 2.0**-1074)
         return Bound(np.zeros_like(x), absolute)
     with np.errstate(all="ignore"):
         parts = _Parts.of(x, axis)
@@ -130,13 +135,17 @@ def bounds(
             return Bound(worst + v, np.full_like(x, eta))
         if op == "log_softmax":
             # What is in proportion to |t| ≤ |y| cannot hide a wrong answer and is not capped.
-            proportional = (
-                u * (parts.t + np.abs(parts.y)) if grade == "stable" else v * SCALED * (parts.t + np.abs(parts.y))
-            )
+            # |y| = |t| + log S; and a quarter of |t| is finite where |t| itself is not.
+            quarter = 0.25 * x.max(axis=axis, keepdims=True) - 0.25 * x if x.size and x.ndim else np.zeros_like(x)
+            each = u if grade == "stable" else v * SCALED
+            proportional = 8 * each * quarter + each * parts.log_sum
             fixed = _worst(grade, u, v, n, parts.log_sum_exp)
             return Bound(np.full_like(x, v), proportional + fixed + eta)
         assert given is not None
         g, p, y = np.abs(given), parts.p, np.abs(parts.y)
+        # Sums of the largest numbers overflow; by a power of two they are brought down, and the bound up again.
+        down = np.maximum(np.frexp(g.max(axis=axis, keepdims=True, initial=0.0))[1] - _ROOM, 0)
+        g = np.ldexp(g, -down)
         saved = _worst(grade, u, v, n, lambda d, k: parts.log_sum_exp(d, k) + k * (parts.t + y) + K_EXP + 1)
         saved = np.where(far, 0.0, saved + v * (y + 1))
         after = _worst(grade, u, v, n, lambda d, _: np.full_like(x, d + 3)) + v
@@ -144,9 +153,11 @@ def bounds(
         if op == "softmax_vjp":
             size = p * (g + (p * g).sum(axis=axis, keepdims=True))
             error = size * (saved + after) + p * (saved * p * g).sum(axis=axis, keepdims=True)
+            small = 1 + total + n / 2 * p
         else:
             error = g * after + p * total * (saved + after)
-        return Bound(np.zeros_like(x), error + eta * (1 + total))
+            small = 1 + total
+        return Bound(np.zeros_like(x), np.ldexp(error + eta * small, down))
 
 
 @dataclass(frozen=True)
@@ -194,7 +205,7 @@ def row_sum_bound(op: str, x: ArrayLike, axis: int = -1, *, format: Format, grad
 
     Each lane may be wrong by its own bound, so the sum by the sum of the bounds.
     """
-    x = np.asarray(x, dtype=np.float64)
+    x, axis = floating(x, "x"), place(axis, np.ndim(x))
     bound = bounds(op, x, axis, format=format, grade=grade)
     with np.errstate(all="ignore"):
         parts = _Parts.of(x, axis)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reference import blocks
-from reference.arguments import cotangent_for, floating, place
+from reference.arguments import cotangent_for, floating, place, refuse_flushing
 from reference.forward import DOUBLE_DOUBLE, FLOAT64, MIDDLE, Output, Pairs, solve
 from reference.gradient import solve_vjp
 from reference.twofold import two_sum
@@ -44,10 +44,6 @@ _ROUNDING = 2.0**-50
 """Relative error of the float64 steps that compare an answer with the truth."""
 
 
-class FlushesSubnormals(RuntimeError):
-    """The thread replaces subnormal numbers by zero, under which no truth is true."""
-
-
 @dataclass(frozen=True)
 class _Question:
     """What was asked, to ask a part of it again."""
@@ -67,7 +63,7 @@ class _Question:
 
     def answer(self, speed: Speed) -> Output:
         """Every row at one speed."""
-        _refuse_flushing()
+        refuse_flushing()
         n = self.x.shape[self.axis]
         if self.x.size == 0:
             return Output.empty(self.x.shape)
@@ -141,6 +137,7 @@ class Truth:
     @property
     def nearest(self) -> Numbers:
         """The truth as float64; it may overflow or underflow there."""
+        refuse_flushing()
         with np.errstate(all="ignore"):
             return np.asarray(np.ldexp(self.high, self.exponent))
 
@@ -161,7 +158,8 @@ class Truth:
             step = np.where(beyond | tie, np.sign(rest), 0.0)
             value = np.ldexp(whole + step, quantum)
             value = np.where(np.abs(value) > format.max, format.overflow, value)
-        return np.where(np.isfinite(self.high), np.copysign(value, self.high), self.high)
+        beyond = np.where(np.isinf(self.high), format.overflow, self.high)
+        return np.copysign(np.where(np.isfinite(self.high), value, beyond), self.high)
 
     def decided(self, format: Format) -> Lanes:
         """Where the error bound does not reach across the middle between two numbers of the format."""
@@ -205,6 +203,7 @@ class Truth:
 
     def _share(self, bound: Bound, got: ArrayLike) -> tuple[Numbers, Numbers]:
         """The error as a share of the bound, and how far off that may be."""
+        refuse_flushing()
         top = np.frexp(self.high)[1].astype(np.int64) + self.exponent
         # Scaling up saves subnormals; 2**900 times an absolute bound still is no infinity.
         up = np.minimum(-top, 900)
@@ -222,6 +221,7 @@ class Truth:
         return np.clip(np.where(self.high == 0, format.emin, top), format.emin, format.emax) - format.precision + 1
 
     def _in_quanta(self, format: Format) -> tuple[Numbers, Numbers, NDArray[np.int64]]:
+        refuse_flushing()
         quantum = self._quantum(format)
         shift = self.exponent - quantum
         return np.ldexp(self.high, shift), np.ldexp(self.low, shift), quantum
@@ -293,8 +293,10 @@ def truth(
     x = floating(x, "x")
     axis = place(axis, x.ndim)
     g = cotangent_for(op, x, cotangent)
-    question = _Question(op, np.atleast_1d(x), axis, None if g is None else np.atleast_1d(g))
     speed = _speed(op, format)
+    if speed is not DOUBLE_DOUBLE:  # rows may be computed again later, and the caller's arrays are the caller's
+        x, g = x.copy(), None if g is None else g.copy()
+    question = _Question(op, np.atleast_1d(x), axis, None if g is None else np.atleast_1d(g))
     answer = question.answer(speed)
     with np.errstate(all="ignore"):
         top = np.max(question.x, axis=axis, keepdims=True, initial=-np.inf)
@@ -318,8 +320,3 @@ def _speed(op: str, format: Format | None) -> Speed:
     if op.endswith("_vjp"):
         return MIDDLE if narrow else DOUBLE_DOUBLE
     return FLOAT64 if narrow else MIDDLE
-
-
-def _refuse_flushing() -> None:
-    if not (np.full(1, 2.0**-1070) * np.full(1, 0.5)).any():
-        raise FlushesSubnormals("subnormal numbers are flushed on this thread; the truth needs them")

@@ -210,3 +210,38 @@ def test_half_of_the_smallest_float64_is_rounded_up() -> None:
 def test_bad_input_names_the_argument(given: Any, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         bounds(*given, format=FORMATS["float32"])
+
+
+def test_a_log_probability_beyond_float64_has_a_finite_bound() -> None:
+    """x - max x overflows; an infinite bound let any finite answer pass."""
+    x, format = [1e308, -1e308], FORMATS["float64"]
+    said = truth("log_softmax", x, format=format)
+
+    for grade in ("stable", "loose"):
+        bound = bounds("log_softmax", x, format=format, grade=grade)  # type: ignore[arg-type]
+        assert np.isfinite(bound.absolute).all()
+        assert [True, False] == said.within(bound, [0.0, -5.0]).tolist()
+
+
+@pytest.mark.parametrize(("dtype", "n"), [("float64", 1024), ("float32", 1024), ("float32", 64)])
+@pytest.mark.parametrize("grade", ["stable", "loose"])
+def test_products_of_a_vjp_may_underflow(dtype: str, n: int, grade: Any) -> None:
+    """Half of the probability in one lane, and cotangents of a few of the smallest numbers whose mean is zero."""
+    format = FORMATS[dtype]
+    x = format.quantise(np.r_[np.log(n - 1.0), np.zeros(n - 1)])
+    g = np.r_[-2.0 * (n - 1), np.full(n - 1, n - 1.0)] * format.smallest_subnormal
+    e = format.quantise(np.exp(x - x.max()))
+    p = format.quantise(e / format.quantise(e.sum()))
+    got = format.quantise(p * (g - format.quantise(p * g).sum()))
+
+    share = truth("softmax_vjp", x, format=format, cotangent=g).error_over(
+        bounds("softmax_vjp", x, format=format, grade=grade, cotangent=g), got
+    )
+
+    assert (share <= 1).all()
+
+
+def test_the_largest_cotangents_have_a_finite_bound() -> None:
+    for op in ("softmax_vjp", "log_softmax_vjp"):
+        bound = bounds(op, [0.0, 1.0], format=FORMATS["float64"], cotangent=[1e308, 1.7e308])
+        assert np.isfinite(bound.absolute).all()

@@ -17,9 +17,10 @@ from hypothesis.extra import numpy as hnp
 
 from conformance.cases import cases, families
 from conformance.values import Tier
+from reference.arguments import FlushesSubnormals
 from reference.bounds import Bound
 from reference.formats import FLOAT8_FORMATS, FORMATS
-from reference.truth import OPS, FlushesSubnormals, truth
+from reference.truth import OPS, truth
 
 FLOAT64 = FORMATS["float64"]
 FORWARD = pytest.mark.parametrize("op", ["softmax", "log_softmax"])
@@ -252,9 +253,19 @@ def test_flush_to_zero_mode_is_refused() -> None:
     torch = pytest.importorskip("torch", reason="torch is the one that can set the mode")
     if not torch.set_flush_denormal(True):
         pytest.skip("this processor cannot flush")
+    torch.set_flush_denormal(False)
+    said = truth("softmax", [0.0, -740.0], format=FLOAT64)
+    assert torch.set_flush_denormal(True)
     try:
-        with pytest.raises(FlushesSubnormals, match="subnormal numbers are flushed"):
-            truth("softmax", [0.0, 1.0], format=FLOAT64)
+        for ask in (
+            lambda: truth("softmax", [0.0, 1.0], format=FLOAT64),
+            lambda: said.rounded(FLOAT64),
+            lambda: said.faithful([1.0, 0.0], FLOAT64),
+            lambda: said.nearest,
+            lambda: bounds("softmax", [0.0, 1.0], format=FLOAT64),
+        ):
+            with pytest.raises(FlushesSubnormals, match="subnormal numbers are flushed"):
+                ask()
     finally:
         torch.set_flush_denormal(False)
 
@@ -416,3 +427,22 @@ def test_the_sign_of_zero_follows_from_the_truth(op: str) -> None:
         lane = 1 if op == "softmax" else 0
         assert (alone[lane], beside[lane]) == (0.0, 0.0)
         assert (np.signbit(alone[lane]), np.signbit(beside[lane])) == (False, op == "log_softmax")
+
+
+def test_a_format_without_infinity_rounds_to_nan_where_others_overflow() -> None:
+    format = {f.name: f for f in FLOAT8_FORMATS.values()}["float8_e4m3fn"]
+    largest = np.finfo(np.float64).max
+
+    for x in ([0.0, -np.inf], [largest, -largest]):
+        for said in (truth("log_softmax", x, format=format), truth("log_softmax", x)):
+            assert [False, True] == np.isnan(said.rounded(format)).tolist()
+
+
+def test_the_callers_array_may_change_afterwards() -> None:
+    format = FLOAT8_FORMATS["float8_e4m3fn"]
+    x = np.zeros((1, 1024))
+    said = truth("softmax", x, format=format)
+
+    x[0, 0] = 5.0
+
+    assert not said.rounded(format).any()
