@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from conformance.cases import cases, families
 from conformance.values import Tier
 from reference.arguments import FlushesSubnormals
-from reference.bounds import Bound
+from reference.bounds import Bound, bounds
 from reference.formats import FLOAT8_FORMATS, FORMATS
 from reference.truth import OPS, truth
 
