@@ -40,6 +40,9 @@ _U = 2.0**-53
 _EXP = 8
 """Units of u in NumPy's exp and log1p: 4 ulp, which its own tests allow; see docs/error-bounds.md."""
 
+_LOWEST = -np.finfo(np.float64).max
+"""Stands for a difference that overflowed."""
+
 _UNDERFLOW = -700.0
 """Below this t the float64 speed answers 0: exp(-700) is below 2**-1009, zero in every narrower format."""
 
@@ -129,6 +132,8 @@ class _Float64:
     def begin(self, op: str, x: Numbers, axis: int, rows: Rows, out: Output) -> Sum:
         """Keep e or t, and sum."""
         t = np.subtract(x, rows.top, out=out.error)
+        if not rows.near:
+            t[(t == -np.inf) & (x != -np.inf)] = _LOWEST  # the difference overflowed, and is no mask
         e = np.exp(t)
         lost = np.zeros(rows.top.shape, bool)
         if not rows.near:
@@ -164,6 +169,7 @@ class _Float64:
                 out.error[far] = 1.0
                 out.error[masked] = 0.0
             return
+        overflowed = None if rows.near else out.high == _LOWEST
         r = s + (whole.winners - 1)
         logarithm = np.log1p(r)
         np.subtract(out.high, logarithm, out=out.high)
@@ -175,6 +181,8 @@ class _Float64:
             won = alone & (out.high >= -logarithm)
             out.error[...] = np.where(won, np.where(whole.lost | (r > 0), 1.0, 0.0), out.error)
             out.high[...] = np.where(won & whole.lost & (r == 0), -0.0, out.high)
+        if overflowed is not None:
+            out.error[overflowed] = 1.0
 
 
 def _growth(n: int) -> float:
@@ -221,12 +229,14 @@ class Pairs:
             # At a quarter of its size no difference of two float64 overflows.
             masked, places = x == -np.inf, 2
             top = np.where(np.isfinite(rows.top), rows.top, 0.0)
-            t = two_sum(0.25 * np.where(np.isfinite(x), x, top), -0.25 * top)
+            quarter = 0.25 * np.where(np.isfinite(x), x, top)
+            t = two_sum(quarter, -0.25 * top)
             within = scale(t, places)
             far = (within[0] < -self.reach) | masked
             e, exponent = self._exp((np.where(far, -self.reach, within[0]), np.where(far, 0.0, within[1])))
             e = np.where(far, 0.0, e[0]), np.where(far, 0.0, e[1])
-            lost = (far & ~masked).any(axis=axis, keepdims=True)
+            # A quarter of the smallest numbers is not exact: they are near 0 and no more equal to it.
+            lost = ((far | (4 * quarter != x)) & np.isfinite(x)).any(axis=axis, keepdims=True)
             t = np.where(masked, -np.inf, t[0]), np.where(masked, 0.0, t[1])
             below = t[0] < 0
         if op == "softmax" and self.error_per_t:

@@ -446,3 +446,29 @@ def test_the_callers_array_may_change_afterwards() -> None:
     x[0, 0] = 5.0
 
     assert not said.rounded(format).any()
+
+
+def test_smallest_numbers_beside_a_mask_are_no_ties() -> None:
+    """p of the first is above 2**-10, the tie of float8_e4m3fn that equal logits would be."""
+    x = np.zeros(1025)
+    x[0], x[-1] = 5e-324, -np.inf
+    format = FLOAT8_FORMATS["float8_e4m3fn"]
+
+    said = truth("softmax", x)
+
+    assert said.error[0] > 0
+    assert not said.decided(format)[0] or said.rounded(format)[0] == 2.0**-9
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@FORWARD
+def test_a_difference_that_overflows_is_no_mask(op: str, dtype: str) -> None:
+    largest = np.finfo(np.float64).max
+
+    said = truth(op, [largest, -largest], format=FORMATS[dtype])
+
+    assert said.error[1] > 0
+    assert said.rounded(FORMATS[dtype])[1] == (0.0 if op == "softmax" else -np.inf)
+    if op == "log_softmax":
+        due = 2 * mp.mpf(float(largest))
+        assert abs(number(said, 1) + due) <= due * mp.mpf(float(said.error[1]))
