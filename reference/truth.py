@@ -144,7 +144,9 @@ class Truth:
     def rounded(self, format: Format) -> Numbers:
         """Correctly rounded to the format: to nearest, ties to even, decided by the low part.
 
-        Where :meth:`decided` is still false afterwards, it is one of the two neighbours.
+        The format is the one that the truth was asked for, or a narrower one.  Where :meth:`decided` is still false
+        afterwards, it is one of the two neighbours, if ``error`` is below a unit in the last place; where the terms of
+        a vjp cancel altogether ``error`` is infinite, and what is left is noise.
         """
         self.decided(format)
         with np.errstate(all="ignore"):
@@ -233,6 +235,9 @@ class Truth:
             # rest ± ½ is exact, and the low part, however small, says on which side of the middle the truth is.
             # Touching the middle is no doubt: an error is always smaller than its bound.
             off = np.minimum(np.abs((rest - 0.5) + low), np.abs((rest + 0.5) + low))
+            # Below a power of two the middle is half as far, and an error of one says nothing of the sign.
+            off = np.where(np.abs(np.frexp(self.high)[0]) == 0.5, np.minimum(off, 0.25), off)
+            off = np.where(self.error < 1, off, 0.0)
             exact = ((self.high == 0) & (self.error <= 1)) | ~np.isfinite(self.high) | (self.error == 0)
             return np.asarray((off >= np.abs(high) * self.error) & (off > 0) | exact)
 

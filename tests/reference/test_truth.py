@@ -20,7 +20,7 @@ from conformance.values import Tier
 from reference.arguments import FlushesSubnormals
 from reference.bounds import Bound, bounds
 from reference.formats import FLOAT8_FORMATS, FORMATS
-from reference.truth import OPS, truth
+from reference.truth import OPS, Truth, truth
 
 FLOAT64 = FORMATS["float64"]
 FORWARD = pytest.mark.parametrize("op", ["softmax", "log_softmax"])
@@ -472,3 +472,12 @@ def test_a_difference_that_overflows_is_no_mask(op: str, dtype: str) -> None:
     if op == "log_softmax":
         due = 2 * mp.mpf(float(largest))
         assert abs(number(said, 1) + due) <= due * mp.mpf(float(said.error[1]))
+
+
+@pytest.mark.parametrize(("error", "decided"), [(2.0**-14, True), (2.0**-12.5, True), (2.0**-11.5, False), (1.5, False)])
+def test_below_a_power_of_two_the_middle_is_half_as_far(error: float, decided: bool) -> None:
+    one, zero = np.ones(1), np.zeros(1)
+
+    said = Truth(one, zero, np.zeros(1, np.int32), np.full(1, error), np.zeros(1, bool))
+
+    assert [decided] == said.decided(FORMATS["float16"]).tolist()
