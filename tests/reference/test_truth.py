@@ -474,7 +474,9 @@ def test_a_difference_that_overflows_is_no_mask(op: str, dtype: str) -> None:
         assert abs(number(said, 1) + due) <= due * mp.mpf(float(said.error[1]))
 
 
-@pytest.mark.parametrize(("error", "decided"), [(2.0**-14, True), (2.0**-12.5, True), (2.0**-11.5, False), (1.5, False)])
+@pytest.mark.parametrize(
+    ("error", "decided"), [(2.0**-14, True), (2.0**-12.5, True), (2.0**-11.5, False), (1.5, False)]
+)
 def test_below_a_power_of_two_the_middle_is_half_as_far(error: float, decided: bool) -> None:
     one, zero = np.ones(1), np.zeros(1)
 
