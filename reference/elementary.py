@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from reference.twofold import add, constant, divide, fast_two_sum, multiply, scale, split, two_sum
+from reference.twofold import add, constant, divide, fast_two_sum, multiply, power_of_two, scale, split, two_sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,17 +38,26 @@ QUICK_LIMIT = 1100.0
 QUICK_ERROR = 2.0**-73, 2.0**-82
 """Relative error of quick_exp: the first, plus the second times |t|."""
 
+_TINY = -200
+"""Below this exponent log(1 + r) = r(1 - r/2 + …) is r to 2**-200."""
+
+_HALF_STEP = 2**41
+"""Of the 1024 in which a binade is cut, in the bits of a float64."""
+
 _SERIES_LIMIT = 0.25
 """Below, log1p is a series: there Newton's step would not be accurate relative to so small a logarithm."""
 
 
 class _Constants(NamedTuple):
-    """Parts of (log 2)/1024, and the tables of 2**(j/1024)."""
+    """Parts of (log 2)/1024, the tables of 2**(j/1024), of c = 1/(1 + j/1024) to twenty bits, and of -log c."""
 
     parts: tuple[float, ...]
     table: Pair
     quick_parts: tuple[float, ...]
     quick_table: Pair
+    quick_log2: tuple[float, ...]
+    reciprocals: Numbers
+    quick_logs: Pair
     odd: list[Pair]
     factorials: list[Pair]
 
@@ -73,6 +82,8 @@ def _constants() -> _Constants:
             powers.append(powers[-1] * root)
         high, low = np.array([_pair(power) for power in powers]).T
         quick_high, quick_low = np.array([_parts(power, 30) for power in powers]).T
+        reciprocals = [round(2**20 / (1 + Decimal(j) / _STEPS)) / 2**20 for j in range(_STEPS)]
+        log_high, log_low = np.array([_parts(-Decimal(c).ln(), 42) for c in reciprocals]).T
         return _Constants(
             # |k| < 2**25, and products of k with 28 bits are exact.
             parts=_parts(step, 38, 66, 94),
@@ -80,6 +91,10 @@ def _constants() -> _Constants:
             # |k| < 2**21, and products of k with 32 bits are exact.
             quick_parts=_parts(step, 42),
             quick_table=(quick_high, quick_low),
+            # Sums of the first with k·first are exact for k up to 32.
+            quick_log2=_parts(Decimal(2).ln(), 42),
+            reciprocals=np.array(reciprocals),
+            quick_logs=(log_high, log_low),
             odd=[constant(*_pair(1 / Decimal(2 * j + 1))) for j in range(17)],
             factorials=[constant(*_pair(1 / Decimal(math.factorial(j)))) for j in range(9)],
         )
@@ -150,42 +165,68 @@ def quick_multiply(x: Pair, y: Pair) -> Pair:
     return fast_two_sum(head * high, head * low + ((x[0] - head) + x[1]) * y[0])
 
 
-def log1p(r: Pair, exponent: Exponents, *, quick: bool = False) -> tuple[Pair, Exponents]:
-    """log(1 + r·2**exponent) as a pair and an exponent, for r ≥ 0; relative error below 2**-100, or quickly 2**-70.
+def log1p(r: Pair, exponent: Exponents) -> tuple[Pair, Exponents]:
+    """log(1 + r·2**exponent) as a pair and an exponent, for r ≥ 0; relative error below 65u².
 
     Small arguments: 2·artanh(s) with s = r/(2 + r), whose series has positive terms.  Others: one step
     of Newton from float64's log, log S = z + log(S·exp(-z)), the last logarithm being of 1 + O(u).
     """
-    tiny = exponent < -200  # there log(1 + r) = r(1 - r/2 + …) is r to 2**-200
+    tiny = exponent < _TINY
     high, low = (part.copy() for part in r)
     plain = scale(r, np.where(tiny, 0, exponent))
     small = plain[0] < _SERIES_LIMIT
     for these, compute in ((small & ~tiny & (high > 0), _series), (~small & ~tiny, _newton)):
         if these.any():
-            high[these], low[these] = compute((plain[0][these], plain[1][these]), quick)
+            high[these], low[these] = compute((plain[0][these], plain[1][these]))
     return (high, low), np.where(tiny, exponent, 0)
 
 
-def _series(r: Pair, quick: bool) -> Pair:
+def _series(r: Pair) -> Pair:
     """2·artanh(r/(2 + r)) to degree 33; the remainder is below 2**-108 of it for r < 1/4."""
     odd = _constants().odd
-    pairs = 4 if quick else 9  # further terms are so small that float64 is enough for them
     s = divide(r, add(constant(2.0), r))
     square = multiply(s, s)
     far = np.zeros_like(s[0])
-    for term in reversed(odd[pairs:]):
+    for term in reversed(odd[9:]):  # so small that float64 is enough for them
         far = far * square[0] + term[0]
     value: Pair = (far, np.zeros_like(far))
-    for term in reversed(odd[:pairs]):
+    for term in reversed(odd[:9]):
         value = add(multiply(value, square), term)
     return multiply(value, (2 * s[0], 2 * s[1]))
 
 
-def _newton(r: Pair, quick: bool) -> Pair:
+def _newton(r: Pair) -> Pair:
     whole = add(constant(1.0), r)
     z = np.log(whole[0])
-    back, shift = (quick_exp if quick else exp)((-z, np.zeros_like(z)))
+    back, shift = exp((-z, np.zeros_like(z)))
     high, low = multiply(whole, scale(back, shift))
     w = (high - 1) + low
     # |w| ≤ 2**-50: log(1 + w) = w - w²/2 + O(2**-150), and what is left of w needs only float64.
     return fast_two_sum(z, w - 0.5 * w * w)
+
+
+def quick_log1p(r: Pair, exponent: Exponents) -> tuple[Pair, Exponents]:
+    """The same to QUICK_ERROR[0]: log(1 + r) = k·log 2 - log c + log1p(f), for r·2**exponent < 2**32, as it is in rows.
+
+    2**k/c is 1 + r to ten bits and c has twenty, so that f = (1 + r)·c/2**k - 1 is a pair without a rounding of
+    size: |f| < 2**-10.9, and f = r where r is as small as that.
+    """
+    constants = _constants()
+    tiny = exponent < _TINY
+    x = scale(r, exponent)
+    nearest = (1.0 + x[0]).view(np.int64) + _HALF_STEP >> 42
+    k, step = (nearest >> 10) - 1023, nearest & (_STEPS - 1)
+    c = constants.reciprocals.take(step) * power_of_two(-k)
+    head, rest = split(x[0])
+    f, low = fast_two_sum((c - 1) + c * head, c * rest)
+    low = low + c * x[1]
+    # f - f²/2 exactly; of the terms after it float64 is enough.
+    head, rest = split(f)
+    value, error = fast_two_sum(f, -0.5 * head * head)
+    low = low - (rest * (head + 0.5 * rest) + f * low)
+    low = low + (error + f * f * f * (1 / 3 - f * (1 / 4 - f * (1 / 5 - f * (1 / 6 - f * (1 / 7))))))
+    first, second = constants.quick_log2
+    leading, further = constants.quick_logs[0].take(step) + k * first, constants.quick_logs[1].take(step) + k * second
+    value, error = two_sum(leading, value)
+    high, low = fast_two_sum(value, error + (low + further))
+    return (np.where(tiny, r[0], high), np.where(tiny, r[1], low)), np.where(tiny, exponent, 0)

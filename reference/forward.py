@@ -4,7 +4,7 @@
 speed           exponential            relative error    for
 ==============  =====================  ================  ==================================================
 float64         NumPy's                2**-49 to 2**-43  formats narrower than float64
-middle          pairs, the head exact  2**-69            float64
+middle          pairs, the head exact  2**-71            float64
 double-double   pairs throughout       2**-99            what the others leave undecided
 ==============  =====================  ================  ==================================================
 
@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from reference.blocks import one_by_one, pieces
-from reference.elementary import LIMIT, QUICK_ERROR, QUICK_LIMIT, exp, log1p, quick_exp, quick_multiply
-from reference.twofold import add, constant, divide, multiply, scale, total, two_sum
+from reference.elementary import LIMIT, QUICK_ERROR, QUICK_LIMIT, exp, log1p, quick_exp, quick_log1p, quick_multiply
+from reference.twofold import add, constant, divide, multiply, power_of_two, scale, total, two_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from reference.twofold import Numbers, Pair
 
 _U = 2.0**-53
-_EXP = 8
-"""Units of u in NumPy's exp and log1p: 4 ulp, which its own tests allow; see docs/error-bounds.md."""
+FLOAT64_EXP = 8 * _U
+"""Relative error of NumPy's exp and log1p: 4 ulp, which its own tests allow; see docs/error-bounds.md."""
 
 _LOWEST = -np.finfo(np.float64).max
 """Stands for a difference that overflowed."""
@@ -52,8 +52,8 @@ _LOST_BITS = 150
 _FAR, _BEYOND = 2.0**-60, 2.0**-110
 """Shares of |t| below which log S is beyond the last bit of t, and beyond that of a pair."""
 
-_SHALLOW = 37.0
-"""exp(-37) is more than _FAR·37: in no row of smaller |t| is log S that far below."""
+_LEVEL = 600.0
+"""exp(-600) and 106 bits below it are normal numbers: no exponent has to be kept apart to add so much."""
 
 _NONE = -(2**22)
 """An exponent below all that exp returns, for a sum without terms."""
@@ -77,6 +77,12 @@ class Output:
     def __getitem__(self, at: tuple[slice, slice]) -> Output:
         """A view of some rows, or of a piece of them."""
         return Output(self.high[at], self.low[at], self.exponent[at], self.error[at])
+
+    def put(self, number: float, where: NDArray[np.bool_]) -> None:
+        """Put a number there, exactly, on whole rows (``where`` has the axis kept with length one)."""
+        if where.any():
+            for part, value in ((self.high, number), (self.low, 0.0), (self.exponent, 0), (self.error, 0.0)):
+                np.copyto(part, value, where=where)
 
 
 class Sum(NamedTuple):
@@ -156,7 +162,7 @@ class _Float64:
         """Divide, or subtract the logarithm."""
         n = rows.length
         # The mean of |t| over a distribution is its entropy less log S, so at most log n.
-        common = math.log(n) + 2 * _EXP + _growth(n) + 3
+        common = math.log(n) + 2 * FLOAT64_EXP / _U + _growth(n) + 3
         s = whole.others[0]
         if op == "softmax":
             np.divide(out.high, s, out=out.high)
@@ -190,11 +196,18 @@ def _growth(n: int) -> float:
     return n - 1 if n <= 128 else 28 + math.ceil(math.log2(n / 128))
 
 
-class Pairs:
-    """Pair arithmetic with the given exponential and product.
+@dataclass(frozen=True)
+class Errors:
+    """Relative errors of what pair arithmetic is made of; the exponential's also grows with |t|."""
 
-    ``errors`` are the relative errors of the exponential, of it per unit of |t|, and of the product.
-    """
+    exp: float
+    exp_per_t: float
+    product: float
+    log1p: float
+
+
+class Pairs:
+    """Pair arithmetic with the given exponential, product and logarithm."""
 
     block = 2**17
 
@@ -202,20 +215,31 @@ class Pairs:
         self,
         exponential: Callable[[Pair], tuple[Pair, Exponents]],
         product: Callable[[Pair, Pair], Pair],
+        logarithm: Callable[[Pair, Exponents], tuple[Pair, Exponents]],
         reach: float,
-        errors: tuple[float, float, float],
+        errors: Errors,
     ) -> None:
-        self._exp, self._multiply, self.reach = exponential, product, reach
-        self._exp_error, self.error_per_t, self._product_error = errors
+        self._exp, self._multiply, self._log1p, self.reach, self._errors = (
+            exponential,
+            product,
+            logarithm,
+            reach,
+            errors,
+        )
 
     def error(self, op: str, n: int) -> float:
         """Relative error of a lane in a row of n, but for the part that grows with |t|."""
-        added = self._exp_error + (3 * math.ceil(math.log2(max(n, 2))) + 3) * _U**2
+        errors = self._errors
+        added = errors.exp + (3 * math.ceil(math.log2(max(n, 2))) + 3) * _U**2
         if op == "softmax":
             # The mean of |t| over a distribution is its entropy less log S, so at most log n.
-            return added + self.error_per_t * math.log(n) + self._exp_error + self._product_error + 17 * _U**2
-        # Newton's step of the logarithm is wrong by one exponential, against at least log 5/4.
-        return added + self._exp_error / math.log(1.25) + 50 * _U**2
+            return added + errors.exp_per_t * math.log(n) + errors.exp + errors.product + 17 * _U**2
+        return added + errors.log1p + 3 * _U**2
+
+    @property
+    def error_per_t(self) -> float:
+        """What is added to it for each unit of |t|."""
+        return self._errors.exp_per_t
 
     def begin(self, op: str, x: Numbers, axis: int, rows: Rows, out: Output) -> Sum:
         """Keep e or t, and sum."""
@@ -247,8 +271,12 @@ class Pairs:
                 out.error[far & ~masked] = 1.0
         kept = (e, exponent) if op == "softmax" else (t, places)
         (out.high[...], out.low[...]), out.exponent[...] = kept
-        highest = np.where(below, exponent, _NONE).max(axis=axis, keepdims=True)
-        weight = np.where(below, _power_of_two(exponent - highest), 0.0)
+        if rows.depth < _LEVEL:
+            highest = np.zeros(rows.top.shape, np.int64)
+            weight = np.where(below, power_of_two(exponent), 0.0)
+        else:
+            highest = np.where(below, exponent, _NONE).max(axis=axis, keepdims=True)
+            weight = np.where(below, power_of_two(exponent - highest), 0.0)
         winners = x.shape[axis] - np.count_nonzero(below, axis=axis, keepdims=True)
         return Sum(winners, total((e[0] * weight, e[1] * weight), axis), highest, lost)
 
@@ -277,11 +305,11 @@ class Pairs:
             # The mean of |t| over all lanes but the winner is at most log n - log of their sum.
             spread = math.log(rows.length) - np.minimum(np.log(others[0]) + exponent * math.log(2), 0.0)
             out.error[...] += np.where(nothing, 0.0, self.error_per_t * spread)
-        log, exponent = log1p(others, exponent, quick=self.error_per_t > 0)
+        log, exponent = self._log1p(others, exponent)
         won, masked = t[0] == 0, t[0] == -np.inf
         here = scale(log, exponent - (0 if rows.near else 2))
         y = add(t, (-here[0], -here[1]))
-        if not rows.depth < _SHALLOW:
+        if not here[0].min() >= _FAR * rows.depth:
             y = _beyond_the_last_bit(t, here[0], y, out)
         out.high[...], out.low[...] = y
         if exponent.any():
@@ -310,11 +338,6 @@ def _beyond_the_last_bit(t: Pair, log: Numbers, y: Pair, out: Output) -> Pair:
     return y[0], np.where(beyond, _BEYOND / 2 * t[0], y[1])
 
 
-def _power_of_two(exponent: Exponents) -> Numbers:
-    """2.0**exponent for exponents up to 1023; what is below the normal numbers becomes the smallest of them."""
-    return ((np.maximum(exponent, -1022) + 1023) << 52).view(np.float64)
-
-
 def combine(sums: list[Sum]) -> Sum:
     """The sum of a row from those of its pieces."""
     if len(sums) == 1:
@@ -333,13 +356,10 @@ def solve(op: str, x: Numbers, axis: int, speed: Speed, out: Output, each: Each 
     at = pieces(x.shape[axis], axis, speed.block)
     whole = combine(each(lambda piece: speed.begin(op, x[piece], axis, rows, out[piece]), at))
     each(lambda piece: speed.finish(op, rows, whole, out[piece]), at)
-    odd = ~np.isfinite(rows.top)
-    if odd.any():
-        for part, value in ((out.high, np.nan), (out.low, 0.0), (out.error, 0.0)):
-            np.copyto(part, value, where=odd)
+    out.put(np.nan, where=~np.isfinite(rows.top))
     return rows
 
 
 FLOAT64 = _Float64()
-MIDDLE = Pairs(quick_exp, quick_multiply, QUICK_LIMIT, errors=(*QUICK_ERROR, 2.0**-76))
-DOUBLE_DOUBLE = Pairs(exp, multiply, LIMIT, errors=(4 * _U**2, 0.0, 7 * _U**2))
+MIDDLE = Pairs(quick_exp, quick_multiply, quick_log1p, QUICK_LIMIT, Errors(*QUICK_ERROR, 2.0**-76, QUICK_ERROR[0]))
+DOUBLE_DOUBLE = Pairs(exp, multiply, log1p, LIMIT, Errors(4 * _U**2, 0.0, 7 * _U**2, 65 * _U**2))

@@ -81,7 +81,14 @@ def divide(x: Pair, y: Pair) -> Pair:
 
 def scale(x: Pair, exponent: NDArray[Any] | int) -> Pair:
     """x·2**exponent, exact while nothing leaves the range."""
+    if not np.any(exponent):  # the usual case, and quicker found out than computed
+        return x
     return np.ldexp(x[0], exponent), np.ldexp(x[1], exponent)
+
+
+def power_of_two(exponent: NDArray[np.int64]) -> Numbers:
+    """2.0**exponent for exponents up to 1023; what is below the normal numbers becomes the smallest of them."""
+    return ((np.maximum(exponent, -1022) + 1023) << 52).view(np.float64)
 
 
 def total(x: Pair, axis: int) -> Pair:
