@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reference.formats import Format
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
@@ -23,9 +25,16 @@ def floating(x: ArrayLike, name: str) -> Numbers:
     Raises
     ------
     TypeError
-        For numbers that are not floating, or wider than float64.
+        For numbers that are not floating or wider than float64, and for a masked array, whose mask would be lost.
+    ValueError
+        For lists of unequal lengths.
     """
-    x = np.asarray(x)
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name}: a masked array has no meaning here; put -inf where a logit is masked")
+    try:
+        x = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name}: not an array: {error}") from None
     if not np.issubdtype(x.dtype, np.floating):
         raise TypeError(f"{name}: floating numbers are needed, not {x.dtype}")
     if x.dtype.itemsize > 8:
@@ -52,6 +61,19 @@ def place(axis: int, ndim: int) -> int:
     if not -ndim <= axis < ndim:
         raise np.exceptions.AxisError(axis, ndim, "axis")
     return axis % ndim
+
+
+def known(format: object) -> Format:
+    """The format, if it is one.
+
+    Raises
+    ------
+    TypeError
+        For anything else, such as its name.
+    """
+    if not isinstance(format, Format):
+        raise TypeError(f"format: a reference.Format is needed, not {format!r}; reference.FORMATS has them by name")
+    return format
 
 
 def cotangent_for(op: str, x: Numbers, cotangent: ArrayLike | None) -> Numbers | None:

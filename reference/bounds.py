@@ -4,14 +4,14 @@ Derived in ``docs/error-bounds.md``; nothing here is tuned.  With u the unit rou
 precision, v of the output format, η its smallest subnormal, t = x - max x, S = Σexp(t), p = exp(t)/S,
 y = t - log S, T = Σp|t|, and F = |t| + T + 2·k_exp + D(n):
 
-- softmax: |p̂ - p| ≤ (u·(F + 1) + v)·p + η;
+- softmax: |p̂ - p| ≤ (u·(F + 1) + v)·p + ½(1 + k_exp)·η;
 - log_softmax: |ŷ - y| ≤ v·|y| + u·(F + k_log·|log S| + |y|) + η;
 - *loose* readings, for implementations that take exp by way of 2**x, or softmax as exp(t - log S): |t|, T and |y|
   count 2.5 times; for softmax there is a third k_exp and (k_log + 1)·log S, for log_softmax log S counts k_log + 2 times;
-- with A = u·(F + k_exp + k_log·|log S| + |y| + 1) + v·(|y| + 1), the relative error of a p that was saved, or
-  recomputed from a saved ŷ, and Δ = u·(D(n) + 3) + v:
-  softmax_vjp: p·(|g| + Σp|g|)·(A + Δ) + p·ΣA·p|g| + η·(1 + Σ|g| + n·p/2);
-  log_softmax_vjp: |g|·Δ + p·Σ|g|·(A + Δ) + η·(1 + Σ|g|).
+- with A = exp(u·(F + k_exp + k_log·|log S| + |y| + 1) + v·(|y| + 1)) - 1, the relative error of a p that was saved,
+  or recomputed from a saved ŷ, and Δ = u·(D(n) + 3) + v:
+  softmax_vjp: p·(|g| + Σp|g|)·(A + Δ) + p·ΣA·p|g| + η·(1 + ½(1 + k_exp)·Σ|g| + ½n·p);
+  log_softmax_vjp: |g|·Δ + p·Σ|g|·(A + Δ) + η·(1 + ½(1 + k_exp)·Σ|g|).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from reference.arguments import cotangent_for, floating, place, refuse_flushing
+from reference.arguments import cotangent_for, floating, known, place, refuse_flushing
+from reference.forward import FLOAT64_EXP
 from reference.functions import softmax_shifted
 from reference.truth import OPS, truth
 
@@ -48,6 +49,9 @@ FLOAT32_ROUNDOFF = 2.0**-24
 
 SCALED = 2.5
 """Growth of the error in t where exp is 2**(t·log₂e): the shift, that product, and half a unit in the constant."""
+
+TINY = (1 + K_EXP) / 2
+"""Absolute error of p where it is subnormal, in units of η: an exponential, and the rounding of the quotient."""
 
 GRADES = ("exact", "faithful", "stable", "loose")
 
@@ -106,9 +110,9 @@ def bounds(
     Raises
     ------
     ValueError
-        If the grade or the op is unknown.
+        If the grade or the op is unknown, or a cotangent is missing, not wanted or of another shape.
     TypeError
-        For numbers that are not floating, or an axis that is no integer.
+        For numbers that are not floating, an axis that is no integer, or a format that is none.
     numpy.exceptions.AxisError
         For an axis out of range.
     """
@@ -117,7 +121,7 @@ def bounds(
     x, axis = floating(x, "x"), place(axis, np.ndim(x))
     given = cotangent_for(op, x, cotangent)
     n = x.shape[axis] if x.ndim else 1
-    v, eta = format.unit_roundoff, format.smallest_subnormal
+    v, eta = known(format).unit_roundoff, format.smallest_subnormal
     u = min(v, FLOAT32_ROUNDOFF)
     if grade not in GRADES:
         raise ValueError(f"grade: unknown {grade!r}; known: {', '.join(GRADES)}")
@@ -132,7 +136,7 @@ def bounds(
         far = np.isposinf(parts.t)  # p is 0 there, and nothing is in proportion to that
         if op == "softmax":
             worst = np.where(far, 0.0, _worst(grade, u, v, n, parts.softmax))
-            return Bound(worst + v, np.full_like(x, eta))
+            return Bound(worst + v, np.full_like(x, TINY * eta))
         if op == "log_softmax":
             # What is in proportion to |t| ≤ |y| cannot hide a wrong answer and is not capped.
             # |y| = |t| + log S; and a quarter of |t| is finite where |t| itself is not.
@@ -147,16 +151,17 @@ def bounds(
         down = np.maximum(np.frexp(g.max(axis=axis, keepdims=True, initial=0.0))[1] - _ROOM, 0)
         g = np.ldexp(g, -down)
         saved = _worst(grade, u, v, n, lambda d, k: parts.log_sum_exp(d, k) + k * (parts.t + y) + K_EXP + 1)
-        saved = np.where(far, 0.0, saved + v * (y + 1))
+        # In a narrow format v·|y| is not small beside 1.  Of a p that float64 cannot hold nothing is left.
+        saved = np.where(p == 0, 0.0, np.expm1(saved + v * (y + 1)))
         after = _worst(grade, u, v, n, lambda d, _: np.full_like(x, d + 3)) + v
         total = g.sum(axis=axis, keepdims=True)
         if op == "softmax_vjp":
             size = p * (g + (p * g).sum(axis=axis, keepdims=True))
             error = size * (saved + after) + p * (saved * p * g).sum(axis=axis, keepdims=True)
-            small = 1 + total + n / 2 * p
+            small = 1 + TINY * total + n / 2 * p
         else:
             error = g * after + p * total * (saved + after)
-            small = 1 + total
+            small = 1 + TINY * total
         return Bound(np.zeros_like(x), np.ldexp(error + eta * small, down))
 
 
@@ -203,7 +208,8 @@ def _worst(grade: str, u: float, v: float, n: int, size: Callable[[float, float]
 def row_sum_bound(op: str, x: ArrayLike, axis: int = -1, *, format: Format, grade: BoundedGrade = "loose") -> Numbers:
     """The allowed |Σp̂ - 1|, or |Σexp(ŷ) - 1|, of each row (axis kept with length one).
 
-    Each lane may be wrong by its own bound, so the sum by the sum of the bounds.
+    Each lane may be wrong by its own bound, so the sum by the sum of the bounds; and whoever adds exp(ŷ) takes
+    exponentials in float64, whose error is granted too.
     """
     x, axis = floating(x, "x"), place(axis, np.ndim(x))
     bound = bounds(op, x, axis, format=format, grade=grade)
@@ -213,7 +219,8 @@ def row_sum_bound(op: str, x: ArrayLike, axis: int = -1, *, format: Format, grad
             lanes = bound.relative * parts.p + bound.absolute
         else:
             off = bound.relative * np.abs(parts.y) + bound.absolute
-            lanes = np.where(parts.p > 0, np.exp(parts.y + off) - parts.p, 0.0)
+            moved = np.where(parts.p > 0, parts.p * np.expm1(off), 0.0)
+            lanes = moved + FLOAT64_EXP * (parts.p + moved)
         return np.asarray(lanes.sum(axis=axis, keepdims=True) if x.ndim else lanes)
 
 

@@ -1,7 +1,7 @@
 """How do cotangents flow back?  The vjps of softmax and log_softmax in pairs, on a block of rows.
 
 Differences cancel, so the error is bounded in proportion to the terms (docs/error-bounds.md) and then made
-relative to what is left of them: infinite where nothing is.
+relative to what is left of them.  It is above one where that is less than the error, and the sign is not known.
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ from reference.twofold import add, multiply, scale, total
 if TYPE_CHECKING:
     from reference.blocks import Each
     from reference.forward import Output, Pairs
+    from reference.truth import Lanes
     from reference.twofold import Numbers, Pair
 
-_FAINT = 2.0**-960
-"""Share of Σ|g| that is added to what an error is in proportion to; it covers products that underflow."""
+_TOP, _ROOM = 300, 600
+"""The largest cotangent of a row is brought to about 2**300, and p to at most 2**600 where it is multiplied: no product
+overflows when it is split, and what underflows is below 2**-1300 of that cotangent."""
+
+_UNDERFLOW = 2.0**-1070
+"""More than a pair operation loses by underflow."""
 
 
 def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Output, each: Each = one_by_one) -> None:
     """Answer one block of p·(g - Σp·g) or g - p·Σg; see :func:`reference.forward.solve`."""
     rows = solve("softmax", x, axis, speed, out, each)
-    # The splitting of a product overflows near the largest float64, and the bounds underflow near the smallest.
-    top = np.frexp(np.abs(g).max(axis=axis, keepdims=True))[1]
-    shift = np.where(top > 900, 200, np.minimum(top, 0))
-    given, g = g, np.ldexp(g, -shift)
-    g = np.where((g == 0) & (given != 0), 2.0**-1074, g)  # not nothing, or its lane would be taken for a product alone
+    given, largest = g, np.abs(g).max(axis=axis, keepdims=True)
+    shift = np.frexp(largest)[1] - _TOP
+    g = np.ldexp(g, -shift)
+    # Not nothing, or its lane would be taken for a product alone.
+    g = np.where((g == 0) & (given != 0), np.copysign(2.0**-1074, given), g)
     at = pieces(x.shape[axis], axis, speed.block)
-    back = _through_softmax if op == "softmax_vjp" else _through_log_softmax
 
     # What was too far below to be added is below exp(-reach) each, and may meet a large cotangent.
     lost = out.error == 1
@@ -44,27 +48,44 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
     np.clip(out.error, least, least + speed.error_per_t * speed.reach, out=out.error, where=out.high != 0)
 
     def sums(piece: Any) -> _Sums:
-        some, nothing = g[piece], np.zeros_like(g[piece])
-        term = multiply(_value(out[piece]), (some, nothing)) if op == "softmax_vjp" else (some, nothing)
+        term, room = (g[piece], np.zeros_like(g[piece])), 0
+        if op == "softmax_vjp":
+            term, room = multiply(_roomy(out[piece]), term), -_ROOM
         size = np.abs(term[0])
+        far = _below(np.where(lost[piece], np.abs(g[piece]), 0.0).sum(axis=axis, keepdims=True), unseen)
+        error = np.ldexp((size * out[piece].error).sum(axis=axis, keepdims=True), room)
         return _Sums(
-            *total(term, axis),
-            size.sum(axis=axis, keepdims=True) + _FAINT * np.abs(some).sum(axis=axis, keepdims=True),
-            (size * out[piece].error).sum(axis=axis, keepdims=True)
-            + _below(np.where(lost[piece], np.abs(some), 0.0).sum(axis=axis, keepdims=True), unseen),
+            *scale(total(term, axis), room),
+            np.ldexp(size.sum(axis=axis, keepdims=True), room),
+            error + far + _UNDERFLOW * size.shape[axis],
         )
 
     parts = [np.stack(part) for part in zip(*each(sums, at), strict=True)]
     high, low = total((parts[0], parts[1]), 0)
     whole = _Sums(high[0], low[0], parts[2].sum(axis=0), parts[3].sum(axis=0))
-    each(lambda piece: back(g[piece], whole, rounding, out[piece]), at)
-    if op == "log_softmax_vjp":
-        missed = np.where(lost, _below(whole.size, unseen), 0.0) + (shift > 0) * 2.0**-1074
-        out.error[...] += np.where(given == 0, 0.0, _relative(missed, out.high))
-    np.copyto(out.error, 0.0, where=np.isnan(out.high))
+
+    def back(piece: Any) -> None:
+        if op == "softmax_vjp":
+            _through_softmax(g[piece], whole, rounding, out[piece])
+        else:
+            missed = np.where(lost[piece], _below(whole.size, unseen), 0.0)
+            _through_log_softmax(g[piece], whole, rounding, missed, out[piece])
+
+    each(back, at)
     out.exponent[...] += shift
-    if rows.length == 1:  # p is 1, and the difference 0
-        out.error[...] = 0.0
+    out.put(0.0, where=_cancels(op, x, given, axis))
+    out.put(np.nan, where=~np.isfinite(rows.top) | ~np.isfinite(largest))
+
+
+def _cancels(op: str, x: Numbers, g: Numbers, axis: int) -> Lanes:
+    """Rows whose vjp is zero, exactly: equal cotangents, and for log_softmax equal logits too."""
+    open_ = x != -np.inf if op == "softmax_vjp" else np.ones(x.shape, bool)
+
+    def equal(array: Numbers) -> Lanes:
+        highest = np.where(open_, array, -np.inf).max(axis=axis, keepdims=True)
+        return np.asarray(highest == np.where(open_, array, np.inf).min(axis=axis, keepdims=True))
+
+    return equal(g) if op == "softmax_vjp" else equal(g) & equal(x)
 
 
 class _Sums(NamedTuple):
@@ -81,35 +102,43 @@ def _below(size: Numbers, bits: int) -> Numbers:
     return np.where(size == 0, 0.0, np.maximum(np.ldexp(size, -bits), 2.0**-1074))
 
 
-def _value(p: Output) -> Pair:
-    return scale((p.high, p.low), p.exponent)
+def _roomy(p: Output) -> Pair:
+    """p·2**_ROOM."""
+    return scale((p.high, p.low), p.exponent + _ROOM)
 
 
 def _through_softmax(g: Numbers, mean: _Sums, rounding: float, out: Output) -> None:
     left = add((g, np.zeros_like(g)), (-mean.high, -mean.low))
     absolute = out.error * np.abs(left[0]) + mean.error + rounding * (np.abs(g) + mean.size)
     nothing = out.high == 0
-    p_error = out.error.copy()
+    left, error = _relative(absolute, left)
     out.high[...], out.low[...] = multiply((out.high, out.low), left)
-    out.error[...] = _relative(absolute, left[0])
     # Where p is zero: nothing under a mask, all of it where it was lost.
-    np.copyto(out.error, p_error, where=nothing)
+    np.copyto(out.error, error, where=~nothing)
 
 
-def _through_log_softmax(g: Numbers, whole: _Sums, rounding: float, out: Output) -> None:
+def _through_log_softmax(g: Numbers, whole: _Sums, rounding: float, missed: Numbers, out: Output) -> None:
     # A product that stands alone keeps its exponent; one that is subtracted needs none.
     alone, nothing = g == 0, out.high == 0
-    exponent = np.where(alone, out.exponent, 0)
-    p = scale((out.high, out.low), out.exponent - exponent)
-    faint = np.where(alone | nothing, 0.0, 2.0**-1070)
-    product = multiply(p, (whole.high, whole.low))
-    absolute = (out.error * ~nothing) * np.abs(product[0]) + rounding * (np.abs(g) + np.abs(p[0]) * whole.size)
+    exponent, room = np.where(alone, out.exponent, 0), np.where(alone, 0, _ROOM)
+    p = scale((out.high, out.low), out.exponent - exponent + room)
+    product = multiply(p, scale((whole.high, whole.low), -room))
+    absolute = (out.error * ~nothing) * np.abs(product[0])
+    absolute += rounding * (np.abs(g) + np.abs(p[0]) * np.ldexp(whole.size, -room))
+    absolute += np.where(alone, 0.0, missed + _UNDERFLOW)
     lost = np.where(alone & nothing, out.error, 0.0)
-    out.high[...], out.low[...] = add((g, np.zeros_like(g)), (-product[0], -product[1]))
+    left = add((g, np.zeros_like(g)), (-product[0], -product[1]))
+    (out.high[...], out.low[...]), error = _relative(absolute, left)
     out.exponent[...] = exponent
-    np.maximum(_relative(absolute + faint * whole.size, out.high), lost, out=out.error)
+    np.maximum(error, lost, out=out.error)
 
 
-def _relative(absolute: Numbers, left: Numbers) -> Numbers:
-    """An error relative to the truth, which is at least what is left of the terms less the error; or infinite."""
-    return np.where(absolute == 0, 0.0, absolute / np.maximum(np.abs(left) - absolute, 0.0))
+def _relative(absolute: Numbers, left: Pair) -> tuple[Pair, Numbers]:
+    """What is left of the terms, and its error relative to it; where nothing is, the error itself stands for it."""
+    # A number that survives the product with p, and is far from the largest cotangent all the same.
+    stand_in = np.maximum(absolute, 2.0**-1050)
+    gone = (absolute > 0) & (np.abs(left[0]) <= np.maximum(2.0**-70 * absolute, 2.0**-1050))
+    high = np.where(gone, stand_in, left[0])
+    # From one end of the interval to the other, what was left, and a rounding of the product.
+    error = np.where(absolute == 0, 0.0, np.where(gone, 4.0, absolute / np.abs(high)))
+    return (high, np.where(gone, 0.0, left[1])), error

@@ -9,6 +9,8 @@ Special values, by rule:
 - a NaN in a row makes the whole row NaN;
 - a logit of -inf beside a finite one has p = 0 and y = -inf;
 - a row of nothing but -inf, or with a +inf, has no single right answer: it is *undefined*, a policy;
+- so for a vjp: a NaN among the cotangents makes the whole row NaN, and an infinite one makes it *undefined*;
+- of equal cotangents softmax_vjp is +0, under a mask too;
 - an empty axis gives an empty result, and a 0-d array is one row of one element;
 - the log-probability of the only unmasked logit is +0; one that is negative and too small for the format is -0.
 """
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reference import blocks
-from reference.arguments import cotangent_for, floating, place, refuse_flushing
+from reference.arguments import cotangent_for, floating, known, place, refuse_flushing
 from reference.forward import DOUBLE_DOUBLE, FLOAT64, MIDDLE, Output, Pairs, solve
 from reference.gradient import solve_vjp
 from reference.twofold import two_sum
@@ -117,7 +119,8 @@ class Truth:
     exponent
         int32.
     error
-        Bound of the relative error.  Where ``high`` is zero and ``error`` is one, the truth is below every format.
+        Bound of the error, relative to the number itself.  Where ``high`` is zero and ``error`` is one, the truth is
+        below every format it may be asked about; where ``error`` is above one, its sign is not known.
     undefined
         Lanes where no single answer is right.
     escalated
@@ -131,6 +134,7 @@ class Truth:
     undefined: Lanes
     escalated: int = 0
     _question: _Question | None = None
+    _speed: Speed = DOUBLE_DOUBLE
     _widest: Lanes | None = None
     """Rows that are in double-double arithmetic already."""
 
@@ -144,9 +148,14 @@ class Truth:
     def rounded(self, format: Format) -> Numbers:
         """Correctly rounded to the format: to nearest, ties to even, decided by the low part.
 
-        The format is the one that the truth was asked for, or a narrower one.  Where :meth:`decided` is still false
-        afterwards, it is one of the two neighbours, if ``error`` is below a unit in the last place; where the terms of
-        a vjp cancel altogether ``error`` is infinite, and what is left is noise.
+        Where :meth:`decided` is still false afterwards, it is one of the two neighbours, if ``error`` is below a unit
+        in the last place; where the terms of a vjp cancel altogether ``error`` is above one, and what is left is noise.
+
+        Raises
+        ------
+        ValueError
+            For a format that needs a wider truth than the one that was asked for; so does every other method that
+            takes a format.
         """
         self.decided(format)
         with np.errstate(all="ignore"):
@@ -173,7 +182,10 @@ class Truth:
         return np.asarray(np.ldexp(1.0, self._quantum(format)))
 
     def error_ulps(self, got: ArrayLike, format: Format) -> Numbers:
-        """|got - truth| in units of the format's last place at the truth; surely below one where it says so."""
+        """|got - truth| in units of the format's last place at the truth; surely below one where it says so.
+
+        Where it cannot be known on which side of one it is, the doubt is added to it.
+        """
 
         def measure() -> tuple[Numbers, Numbers]:
             high, low, quantum = self._in_quanta(format)
@@ -201,7 +213,9 @@ class Truth:
         """What is measured, given with its doubt, each lane computed widely enough to say on which side of one it is."""
         with np.errstate(all="ignore"):
             size, doubt = measure()
-            return measure()[0] if self._settle(np.abs(size - 1) <= doubt + _ROUNDING) else size
+            if self._settle(np.abs(size - 1) <= doubt + _ROUNDING):
+                size, doubt = measure()
+            return np.where((size <= 1) & (size + doubt > 1), size + doubt, size)
 
     def _share(self, bound: Bound, got: ArrayLike) -> tuple[Numbers, Numbers]:
         """The error as a share of the bound, and how far off that may be."""
@@ -216,6 +230,8 @@ class Truth:
 
     def _quantum(self, format: Format) -> NDArray[np.int64]:
         """The exponent of the last place that the format has at the truth."""
+        if self._question and _speed(self._question.op, known(format)).reach > self._speed.reach:
+            raise ValueError(f"format: this truth was computed for a narrower one; ask truth() for {format.name}")
         fraction, top = np.frexp(self.high)
         # A power of two less something lies in the binade below, whose numbers are twice as dense.
         below = (np.abs(fraction) == 0.5) & (np.signbit(self.low) != np.signbit(self.high)) & (self.low != 0)
@@ -287,7 +303,7 @@ def truth(
     ValueError
         For an unknown op, a missing cotangent or one of another shape.
     TypeError
-        For numbers that are not floating, or an axis that is no integer.
+        For numbers that are not floating, an axis that is no integer, or a format that is none.
     numpy.exceptions.AxisError
         For an axis out of range.
     FlushesSubnormals
@@ -298,13 +314,15 @@ def truth(
     x = floating(x, "x")
     axis = place(axis, x.ndim)
     g = cotangent_for(op, x, cotangent)
-    speed = _speed(op, format)
+    speed = DOUBLE_DOUBLE if format is None else _speed(op, known(format))
     if speed is not DOUBLE_DOUBLE:  # rows may be computed again later, and the caller's arrays are the caller's
         x, g = x.copy(), None if g is None else g.copy()
     question = _Question(op, np.atleast_1d(x), axis, None if g is None else np.atleast_1d(g))
     answer = question.answer(speed)
     with np.errstate(all="ignore"):
         top = np.max(question.x, axis=axis, keepdims=True, initial=-np.inf)
+        if question.cotangent is not None:  # a NaN among either outlasts an infinity
+            top = np.maximum(np.abs(top), np.abs(question.cotangent).max(axis=axis, keepdims=True, initial=0.0))
     shape = x.shape
     return Truth(
         answer.high.reshape(shape),
@@ -314,13 +332,12 @@ def truth(
         np.broadcast_to(np.isinf(top), question.x.shape).reshape(shape),
         # A row of one element is right at any speed, and a 0-d array is one.
         _question=question if shape and speed is not DOUBLE_DOUBLE else None,
+        _speed=speed,
     )
 
 
-def _speed(op: str, format: Format | None) -> Speed:
+def _speed(op: str, format: Format) -> Speed:
     """The cheapest speed whose error is far below the format's rounding; a vjp cancels, and takes the next one."""
-    if format is None:
-        return DOUBLE_DOUBLE
     narrow = format.precision <= 24
     if op.endswith("_vjp"):
         return MIDDLE if narrow else DOUBLE_DOUBLE

@@ -144,3 +144,43 @@ def dropped_tail(x: Any, axis: int, op: str, work: Any) -> Any:
 
 DAMAGED = (no_shift, half_sum, truncated_constant, lost_normaliser, scaled_before_shift, dropped_tail)
 """Outside every bound on some family."""
+
+
+def backward(op: str, p: Any, g: Any, add: Any = None) -> Any:
+    """The vjp along the last axis from probabilities, in their own type; ``add`` sums a row, in pairs by default."""
+    add = add or (lambda terms: terms.sum(-1, keepdims=True, dtype=terms.dtype))
+    return p * (g - add(p * g)) if op == "softmax_vjp" else g - p * add(g)
+
+
+def in_a_loop(terms: Any) -> Any:
+    """One loop over all terms."""
+    return np.cumsum(terms, axis=-1, dtype=terms.dtype)[..., -1:]
+
+
+def without_the_sum(op: str, p: Any, g: Any) -> Any:
+    """The Jacobian taken for a diagonal."""
+    return p * g if op == "softmax_vjp" else g - p
+
+
+def in_half_precision(op: str, p: Any, g: Any) -> Any:
+    """A sum kept in half precision."""
+    return backward(op, p, g, lambda terms: in_a_loop(terms.astype(np.float16)).astype(terms.dtype))
+
+
+def without_the_last(op: str, p: Any, g: Any) -> Any:
+    """The last term is missing from the sum."""
+    return backward(op, p, g, lambda terms: terms[..., :-1].sum(-1, keepdims=True, dtype=terms.dtype))
+
+
+def evenly(op: str, p: Any, g: Any) -> Any:
+    """The mean of the cotangents in place of their mean under p."""
+    return p * (g - g.mean(-1, keepdims=True)) if op == "softmax_vjp" else g - g.mean(-1, keepdims=True)
+
+
+def from_half_precision(op: str, p: Any, g: Any) -> Any:
+    """Probabilities that were saved in half precision."""
+    return backward(op, p.astype(np.float16).astype(p.dtype), g)
+
+
+DAMAGED_BACKWARD = (without_the_sum, in_half_precision, without_the_last, evenly, from_half_precision)
+"""Outside every bound on some family."""

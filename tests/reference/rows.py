@@ -1,0 +1,21 @@
+"""The rows that the suite asks about, for tests of what it judges them by."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.cases import cases, families
+from conformance.values import Tier
+from reference.formats import FORMATS
+
+FAMILIES = sorted(set(families()) - {"dtypes"})  # whose rows of four integers stand beside float32 alone
+
+
+def rows_of(family: str, dtype: str, longest: int) -> list[np.ndarray]:
+    """The rows of a family as matrices, along the asked axis; of a long row's matrix the first alone."""
+    found = []
+    for case in cases(FORMATS[dtype], ("softmax",), families=[family], tier=Tier.STANDARD, seed=0):
+        n = case.values.shape[case.axis] if case.values.ndim and not case.raises else 0
+        if 0 < n <= longest:
+            found.append(np.moveaxis(case.values, case.axis, -1).reshape(-1, n)[:4])
+    return found
