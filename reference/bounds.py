@@ -136,7 +136,7 @@ def bounds(
         far = np.isposinf(parts.t)  # p is 0 there, and nothing is in proportion to that
         if op == "softmax":
             worst = np.where(far, 0.0, _worst(grade, u, v, n, parts.softmax))
-            return Bound(worst + v, np.full_like(x, TINY * eta))
+            return Bound(worst + v, np.full_like(x, TINY * eta))  # float64 has no 1.5 η and takes 2
         if op == "log_softmax":
             # What is in proportion to |t| ≤ |y| cannot hide a wrong answer and is not capped.
             # |y| = |t| + log S; and a quarter of |t| is finite where |t| itself is not.

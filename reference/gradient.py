@@ -13,7 +13,7 @@ import numpy as np
 
 from reference.blocks import one_by_one, pieces
 from reference.forward import DOUBLE_DOUBLE, solve
-from reference.twofold import add, multiply, scale, total
+from reference.twofold import add, multiply, scale, total, two_sum
 
 if TYPE_CHECKING:
     from reference.blocks import Each
@@ -37,6 +37,10 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
     g = np.ldexp(g, -shift)
     # Not nothing, or its lane would be taken for a product alone.
     g = np.where((g == 0) & (given != 0), np.copysign(2.0**-1074, given), g)
+    low = np.zeros_like(g)
+    if op == "softmax_vjp":
+        # A constant more or less in all cotangents changes nothing; without the winner's own, its lane does not cancel.
+        g, low = two_sum(g, -np.take_along_axis(g, x.argmax(axis=axis, keepdims=True), axis))
     at = pieces(x.shape[axis], axis, speed.block)
 
     # What was too far below to be added is below exp(-reach) each, and may meet a large cotangent.
@@ -48,7 +52,7 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
     np.clip(out.error, least, least + speed.error_per_t * speed.reach, out=out.error, where=out.high != 0)
 
     def sums(piece: Any) -> _Sums:
-        term, room = (g[piece], np.zeros_like(g[piece])), 0
+        term, room = (g[piece], low[piece]), 0
         if op == "softmax_vjp":
             term, room = multiply(_roomy(out[piece]), term), -_ROOM
         size = np.abs(term[0])
@@ -61,12 +65,12 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
         )
 
     parts = [np.stack(part) for part in zip(*each(sums, at), strict=True)]
-    high, low = total((parts[0], parts[1]), 0)
-    whole = _Sums(high[0], low[0], parts[2].sum(axis=0), parts[3].sum(axis=0))
+    sum_high, sum_low = total((parts[0], parts[1]), 0)
+    whole = _Sums(sum_high[0], sum_low[0], parts[2].sum(axis=0), parts[3].sum(axis=0))
 
     def back(piece: Any) -> None:
         if op == "softmax_vjp":
-            _through_softmax(g[piece], whole, rounding, out[piece])
+            _through_softmax((g[piece], low[piece]), whole, rounding, out[piece])
         else:
             missed = np.where(lost[piece], _below(whole.size, unseen), 0.0)
             _through_log_softmax(g[piece], whole, rounding, missed, out[piece])
@@ -107,9 +111,9 @@ def _roomy(p: Output) -> Pair:
     return scale((p.high, p.low), p.exponent + _ROOM)
 
 
-def _through_softmax(g: Numbers, mean: _Sums, rounding: float, out: Output) -> None:
-    left = add((g, np.zeros_like(g)), (-mean.high, -mean.low))
-    absolute = out.error * np.abs(left[0]) + mean.error + rounding * (np.abs(g) + mean.size)
+def _through_softmax(g: Pair, mean: _Sums, rounding: float, out: Output) -> None:
+    left = add(g, (-mean.high, -mean.low))
+    absolute = out.error * np.abs(left[0]) + mean.error + rounding * (np.abs(g[0]) + mean.size)
     nothing = out.high == 0
     left, error = _relative(absolute, left)
     out.high[...], out.low[...] = multiply((out.high, out.low), left)

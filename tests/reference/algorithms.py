@@ -44,7 +44,8 @@ def online(x: Any, axis: int, op: str, work: Any) -> Any:
     for start in range(0, x.shape[-1], width):
         block = x[..., start : start + width]
         higher = np.maximum(m, block.max(-1))
-        s = s * np.exp(m - higher) + np.exp(block - higher[..., None]).sum(-1, dtype=work)
+        shift = np.where(np.isneginf(higher), work(0), higher)  # of a block that is masked as a whole
+        s = s * np.exp(m - shift) + np.exp(block - shift[..., None]).sum(-1, dtype=work)
         m = higher
     t = x - m[..., None]
     return np.moveaxis(_finish(t, np.exp(t), s[..., None], op), -1, axis)

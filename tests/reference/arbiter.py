@@ -55,6 +55,8 @@ def balls(op: str, row: list[float], cotangent: list[float] | None = None) -> li
     assert cotangent is not None
     g = [flint.arb(v) for v in cotangent]
     if op == "softmax_vjp":
+        # Less a constant, the winner's own: beside p = 1 - exp(-700) its lane would be all radius.
+        g = [b - g[winner] for b in g]
         mean = sum((a * b for a, b in zip(p, g, strict=True)), zero)
         return [a * (b - mean) for a, b in zip(p, g, strict=True)]
     total = sum(g, zero)

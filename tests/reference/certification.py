@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import re
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,15 +181,17 @@ def main(rows: int, seed: int, write: Path | None) -> None:
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     failures = []
-    with click.progressbar([(op, name) for op in OPS for name in SPEEDS], file=sys.stderr) as bar:
-        for op, name in bar:
-            one = certify_random(op, name, rows, seed)
-            failures += one.failures
-            lines.append(
-                f"| {op} | {name} | {one.rows:,} | {one.lanes:,} | "
-                f"{'cancels' if op.endswith('_vjp') else f'2^{math.log2(one.worst_error):.1f}'} | "
-                f"{one.worst_ratio:.2f} | {one.escalated:,} | {one.undecided:,} |"
-            )
+    asked = [(op, name) for op in OPS for name in SPEEDS]
+    with ProcessPoolExecutor() as pool:
+        found = pool.map(certify_random, *zip(*asked, strict=True), repeat(rows), repeat(seed))
+        with click.progressbar(found, length=len(asked), file=sys.stderr) as bar:
+            for (op, name), one in zip(asked, bar, strict=True):
+                failures += one.failures
+                worst = "cancels" if op.endswith("_vjp") else f"2^{math.log2(one.worst_error):.1f}"
+                lines.append(
+                    f"| {op} | {name} | {one.rows:,} | {one.lanes:,} | {worst} | "
+                    f"{one.worst_ratio:.2f} | {one.escalated:,} | {one.undecided:,} |"
+                )
     table = "\n".join(lines)
     click.echo(table)
     for failure in failures[:20]:

@@ -11,7 +11,7 @@ import pytest
 from arbiter import number
 
 from reference.arguments import FlushesSubnormals
-from reference.bounds import bounds
+from reference.bounds import bounds, row_sum_bound
 from reference.formats import FLOAT8_FORMATS, FORMATS
 from reference.truth import OPS, truth
 
@@ -76,6 +76,8 @@ def test_a_difference_that_overflows_is_no_mask(op: str, dtype: str) -> None:
         (("softmax_vjp", [0.0]), ValueError, "cotangent: softmax_vjp needs one"),
         (("softmax", [0.0], 1), np.exceptions.AxisError, "axis 1 is out of bounds"),
         (("softmax", [0.0], None), TypeError, "axis: an integer is needed, not None"),
+        (("softmax", [[0.0], [0.0, 1.0]]), ValueError, "x: not an array"),
+        (("softmax", np.ma.masked_less([0.0, 1.0], 0.5)), TypeError, "x: a masked array has no meaning here"),
     ],
 )
 def test_bad_input_is_named(arguments: Any, error: type[Exception], message: str) -> None:
@@ -94,6 +96,27 @@ def test_bad_input_is_named(arguments: Any, error: type[Exception], message: str
 def test_a_bad_cotangent_is_named(op: str, g: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         truth(op, [0.0, 1.0], cotangent=g)
+
+
+@pytest.mark.parametrize("ask", [truth, bounds, row_sum_bound])
+def test_a_name_is_no_format(ask: Any) -> None:
+    with pytest.raises(TypeError, match=r"format: a reference\.Format is needed, not 'float32'"):
+        ask("softmax", [0.0, 1.0], format="float32")
+    with pytest.raises(TypeError, match=r"format: a reference\.Format is needed, not 'float32'"):
+        truth("softmax", [0.0, 1.0], format=FLOAT64).rounded("float32")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_a_truth_for_a_narrow_format_is_not_rounded_to_a_wider_one(op: str) -> None:
+    """A lane that is lost in float32 may be a number of float64."""
+    g = [1.0, 2.0] if op.endswith("vjp") else None
+    narrow = truth(op, [0.0, -701.0], format=FORMATS["float32"], cotangent=g)
+
+    for ask in (narrow.rounded, narrow.decided, narrow.ulp, lambda format: narrow.faithful([1.0, 0.0], format)):
+        with pytest.raises(ValueError, match=r"format: this truth .* narrower one; ask truth\(\) for float64"):
+            ask(FLOAT64)
+    assert narrow.decided(FORMATS["float16"]).all()
+    assert truth(op, [0.0, -701.0], cotangent=g).rounded(FLOAT64).all()
 
 
 def test_neither_the_input_nor_errstate_is_touched() -> None:
