@@ -1,17 +1,20 @@
 """How wrong may an honest implementation be?  The bounds of each grade, elementwise.
 
-Derived in ``docs/error-bounds.md``; nothing here is tuned.  With u the unit roundoff of the working
-precision, v of the output format, η its smallest subnormal, t = x - max x, S = Σexp(t), p = exp(t)/S,
-y = t - log S, T = Σp|t|, and F = |t| + T + 2·k_exp + D(n):
+Derived in ``docs/error-bounds.md``; nothing here is tuned, and no product of errors is left out.  With u the unit
+roundoff of the working precision, v of the output format, η its smallest subnormal, t = x - max x, S = Σexp(t),
+p = exp(t)/S, y = t - log S, κ = -log(1 - k_exp·u), M(r) = log Σp·exp(r|t|), which is about r·Σp|t|, and λ = log(1 + v):
 
-- softmax: |p̂ - p| ≤ (u·(F + 1) + v)·p + ½(1 + k_exp)·η;
-- log_softmax: |ŷ - y| ≤ v·|y| + u·(F + k_log·|log S| + |y|) + η;
-- *loose* readings, for implementations that take exp by way of 2**x, or softmax as exp(t - log S): |t|, T and |y|
-  count 2.5 times; for softmax there is a third k_exp and (k_log + 1)·log S, for log_softmax log S counts k_log + 2 times;
-- with A = exp(u·(F + k_exp + k_log·|log S| + |y| + 1) + v·(|y| + 1)) - 1, the relative error of a p that was saved,
-  or recomputed from a saved ŷ, and Δ = u·(D(n) + 3) + v:
-  softmax_vjp: p·(|g| + Σp|g|)·(A + Δ) + p·ΣA·p|g| + η·(1 + ½(1 + k_exp)·Σ|g| + ½n·p);
-  log_softmax_vjp: |g|·Δ + p·Σ|g|·(A + Δ) + η·(1 + ½(1 + k_exp)·Σ|g|).
+- softmax, with F = u|t| + M(u) + 2κ + u(D(n) + 1):
+  |p̂ - p| ≤ (exp(F + λ) - 1)·p + ½(1 + k_exp)·η;
+- log_softmax, with B = M(u) + 2κ + u·D(n), Λ = B + k_log·u·(log S + B), E = (1 + u)(u|t| + Λ) + u|y|:
+  |ŷ - y| ≤ v|y| + (1 + v)·E + η;
+- *loose* readings, for implementations that take exp by way of 2**x, or softmax as exp(t - log S): instead of u stands
+  r = exp(2.5u) - 1 before |t| and |y| and in M; F has κ + (k_log + 1)·u·log S more, and Λ has k_log + 2;
+- the vjps, with α = (1 + v)(E + κ + u) + v(|y| + 1) and A = exp(α) - 1, the relative error of a p that was saved, or
+  recomputed from a saved ŷ, and X = exp(α + u(D(n) + 3) + λ) - 1:
+  softmax_vjp: p·(|g|·(exp(α + 2u + λ) - 1) + X·Σp|g| + (1 + X)·ΣA·p|g|)
+  + η·(1 + X)·(1 + ½(1 + k_exp)·Σ(1 + A)|g| + ½n·p);
+  log_softmax_vjp: |g|·(exp(u + λ) - 1) + p·Σ|g|·X + η·(1 + X)·(1 + ½(1 + k_exp)·Σ|g|).
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ FLOAT32_ROUNDOFF = 2.0**-24
 """A stable implementation of a narrower format works in float32."""
 
 SCALED = 2.5
-"""Growth of the error in t where exp is 2**(t·log₂e): the shift, that product, and half a unit in the constant."""
+"""Roundings of t where exp is 2**(t·log₂e): the shift, that product, and half of one in the constant."""
 
 TINY = (1 + K_EXP) / 2
 """Absolute error of p where it is subnormal, in units of η: an exponential, and the rounding of the quotient."""
@@ -57,6 +60,9 @@ GRADES = ("exact", "faithful", "stable", "loose")
 
 _ROOM = 900
 """Cotangents below 2**900 can be added and multiplied by n without overflow."""
+
+_OWN = 1 + 2.0**-40
+"""The bounds themselves are computed in float64, with fewer than 2**12 roundings one after the other."""
 
 CAP = 0.5
 """No reading of the contract allows half of a probability, or half a unit of its logarithm, to be lost."""
@@ -131,78 +137,111 @@ def bounds(
         with np.errstate(under="ignore"):
             absolute = ulp if grade == "faithful" else np.maximum(ulp / 2, 2.0**-1074)
         return Bound(np.zeros_like(x), absolute)
+    readings = [_Reading(u, blocked(n), plain=True)]
+    if grade == "loose":
+        readings = [_Reading(u, sequential(n), plain=False), _Reading(v, blocked(n), plain=False)]
     with np.errstate(all="ignore"):
         parts = _Parts.of(x, axis)
-        far = np.isposinf(parts.t)  # p is 0 there, and nothing is in proportion to that
         if op == "softmax":
-            worst = np.where(far, 0.0, _worst(grade, u, v, n, parts.softmax))
-            return Bound(worst + v, np.full_like(x, TINY * eta))  # float64 has no 1.5 η and takes 2
+            worst = _worst(grade, readings, lambda reading: np.expm1(reading.softmax(parts)))
+            worst = np.where(np.isposinf(parts.t), 0.0, worst)  # p is 0 there, and nothing is in proportion to that
+            return Bound(_OWN * (worst * (1 + v) + v), np.full_like(x, TINY * eta))  # float64 has no 1.5 η and takes 2
         if op == "log_softmax":
             # What is in proportion to |t| ≤ |y| cannot hide a wrong answer and is not capped.
             # |y| = |t| + log S; and a quarter of |t| is finite where |t| itself is not.
             quarter = 0.25 * x.max(axis=axis, keepdims=True) - 0.25 * x if x.size and x.ndim else np.zeros_like(x)
-            each = u if grade == "stable" else v * SCALED
-            proportional = 8 * each * quarter + each * parts.log_sum
-            fixed = _worst(grade, u, v, n, parts.log_sum_exp)
-            return Bound(np.full_like(x, v), proportional + fixed + eta)
+            each, widest = readings[-1].exponent, readings[-1].u
+            proportional = 4 * ((1 + widest) * each + each) * quarter + each * parts.log_sum
+            fixed = _worst(grade, readings, lambda reading: (1 + reading.u) * reading.log_sum(parts))
+            return Bound(np.full_like(x, _OWN * v), _OWN * ((1 + v) * (proportional + fixed) + eta))
         assert given is not None
         g, p, y = np.abs(given), parts.p, np.abs(parts.y)
         # Sums of the largest numbers overflow; by a power of two they are brought down, and the bound up again.
         down = np.maximum(np.frexp(g.max(axis=axis, keepdims=True, initial=0.0))[1] - _ROOM, 0)
         g = np.ldexp(g, -down)
-        saved = _worst(grade, u, v, n, lambda d, k: parts.log_sum_exp(d, k) + k * (parts.t + y) + K_EXP + 1)
-        # In a narrow format v·|y| is not small beside 1.  Of a p that float64 cannot hold nothing is left.
-        saved = np.where(p == 0, 0.0, np.expm1(saved + v * (y + 1)))
-        after = _worst(grade, u, v, n, lambda d, _: np.full_like(x, d + 3)) + v
         total = g.sum(axis=axis, keepdims=True)
+        saved = (1 + v) * _worst(grade, readings, lambda reading: reading.saved(parts)) + v * (y + 1)
+        saved = np.where(p == 0, 0.0, saved)  # of a p that float64 cannot hold nothing is left
+        after = _worst(grade, readings, lambda reading: np.asarray(reading.u * (reading.growth + 3))) + math.log1p(v)
+        more = np.expm1(saved + after)
         if op == "softmax_vjp":
-            size = p * (g + (p * g).sum(axis=axis, keepdims=True))
-            error = size * (saved + after) + p * (saved * p * g).sum(axis=axis, keepdims=True)
-            small = 1 + TINY * total + n / 2 * p
+            own = np.expm1(saved + 2 * readings[-1].u + math.log1p(v))
+            error = np.expm1(saved)
+            mean, of_mean = ((weight * g).sum(axis=axis, keepdims=True) for weight in (p, p * error))
+            lanes = p * (g * own + more * mean + (1 + more) * of_mean)
+            small = 1 + TINY * (1 + TINY * eta) * ((1 + error) * g).sum(axis=axis, keepdims=True)
+            small = small + n / 2 * (p + TINY * eta)
         else:
-            error = g * after + p * total * (saved + after)
+            lanes = g * math.expm1(math.log1p(readings[-1].u) + math.log1p(v)) + p * total * more
             small = 1 + TINY * total
-        return Bound(np.zeros_like(x), np.ldexp(error + eta * small, down))
+        return Bound(np.zeros_like(x), _OWN * np.ldexp(lanes + eta * (1 + more) * small, down))
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """|t|, p, y, T and log S of each row, in float64, which is enough for a bound."""
+    """|t|, p, y and log S of each row, in float64, which is enough for a bound."""
 
     t: Numbers
     p: Numbers
     y: Numbers
-    mean: Numbers
     log_sum: Numbers
+    axis: int
 
     @staticmethod
     def of(x: Numbers, axis: int) -> _Parts:
         if x.size == 0 or x.ndim == 0:
             one = np.ones_like(x)
-            return _Parts(0 * one, one, 0 * one, 0 * one, 0 * one)
+            return _Parts(0 * one, one, 0 * one, 0 * one, axis)
         t = x - x.max(axis=axis, keepdims=True)
         p = softmax_shifted(x, axis)
         log_sum = np.log(np.exp(t).sum(axis=axis, keepdims=True))
+        return _Parts(np.abs(t), p, t - log_sum, np.abs(log_sum), axis)
+
+    def moved(self, r: float) -> Numbers:
+        """Log Σp·exp(r|t|): how far log S moves where each t is wrong by the share r."""
         # 0·inf: a logit that far away has no share in the mean.
-        mean = np.where(p > 0, p * np.abs(t), 0.0).sum(axis=axis, keepdims=True)
-        return _Parts(np.abs(t), p, t - log_sum, mean, np.abs(log_sum))
-
-    def softmax(self, d: float, k: float) -> Numbers:
-        """Relative error of p in units of u, for a sum that grows by d and an exponent that counts k times."""
-        more = 0.0 if k == 1 else K_EXP + (K_LOG + 1) * self.log_sum
-        return np.asarray(k * (self.t + self.mean) + 2 * K_EXP + d + 1 + more)
-
-    def log_sum_exp(self, d: float, k: float) -> Numbers:
-        """Absolute error of log Σexp(t) in units of u, with one exponential to spare."""
-        logs = K_LOG if k == 1 else K_LOG + 2
-        return np.asarray(k * self.mean + 2 * K_EXP + d + logs * self.log_sum)
+        terms = np.where(self.p > 0, self.p * np.expm1(r * self.t), 0.0)
+        return np.asarray(np.log1p(terms.sum(axis=self.axis, keepdims=True) if terms.ndim else terms))
 
 
-def _worst(grade: str, u: float, v: float, n: int, size: Callable[[float, float], Numbers]) -> Numbers:
-    """Unit roundoff times ``size(D(n), how often the exponent counts)``, by the reading of the grade."""
-    if grade == "stable":
-        return np.asarray(u * size(blocked(n), 1.0))
-    return np.asarray(np.minimum(np.maximum(u * size(sequential(n), SCALED), v * size(blocked(n), SCALED)), CAP))
+@dataclass(frozen=True)
+class _Reading:
+    """One way to read the contract: the unit roundoff, the growth of a sum, and whether exp is taken plainly."""
+
+    u: float
+    growth: float
+    plain: bool
+
+    @property
+    def exponent(self) -> float:
+        """Relative error of t before it is exponentiated."""
+        return self.u if self.plain else math.expm1(SCALED * self.u)
+
+    @property
+    def exp(self) -> float:
+        """κ: an exponential is right but for a factor between exp(-κ) and exp(κ)."""
+        return -math.log1p(-K_EXP * self.u)
+
+    def softmax(self, row: _Parts) -> Numbers:
+        """The logarithm of p̂/p, before p̂ is converted."""
+        error = self.exponent * row.t + row.moved(self.exponent) + 2 * self.exp + self.u * (self.growth + 1)
+        return np.asarray(error if self.plain else error + self.exp + self.u * (K_LOG + 1) * row.log_sum)
+
+    def log_sum(self, row: _Parts) -> Numbers:
+        """The error of log Σexp(t), with one exponential to spare."""
+        before = row.moved(self.exponent) + 2 * self.exp + self.u * self.growth
+        return np.asarray(before + (K_LOG if self.plain else K_LOG + 2) * self.u * (row.log_sum + before))
+
+    def saved(self, row: _Parts) -> Numbers:
+        """The logarithm of p̂/p where p̂ is exp(ŷ), before anything is converted."""
+        of_y = (1 + self.u) * (self.exponent * row.t + self.log_sum(row)) + self.exponent * np.abs(row.y)
+        return np.asarray(of_y + self.exp + self.u)
+
+
+def _worst(grade: str, readings: list[_Reading], size: Callable[[_Reading], Numbers]) -> Numbers:
+    """The largest error over the readings of the grade; *loose* ones are capped."""
+    worst = np.maximum.reduce([size(reading) for reading in readings])
+    return np.asarray(worst if grade == "stable" else np.minimum(worst, CAP))
 
 
 def row_sum_bound(op: str, x: ArrayLike, axis: int = -1, *, format: Format, grade: BoundedGrade = "loose") -> Numbers:
