@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Each = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 
-SHORT = 128
+SHORT = 32
 """Rows up to this length lie side by side in a block, so that the inner loops run over many rows."""
 
 # The C library gives freed memory back to the system, and each temporary array then costs a page fault for each

@@ -43,11 +43,14 @@ FLOAT64_EXP = 8 * _U
 _LOWEST = -np.finfo(np.float64).max
 """Stands for a difference that overflowed."""
 
+_HUGE = 2.0**1023
+"""The difference of two smaller numbers does not overflow."""
+
 _UNDERFLOW = -700.0
 """Below this t the float64 speed answers 0: exp(-700) is below 2**-1009, zero in every narrower format."""
 
 _LOST_BITS = 150
-"""A sum so many bits above what was lost, in rows of up to 2**40 logits, is right to 2**-110."""
+"""A sum so many bits above each term that was lost is right to 2**-110, in rows of up to 2**40 logits."""
 
 _FAR, _BEYOND = 2.0**-60, 2.0**-110
 """Shares of |t| below which log S is beyond the last bit of t, and beyond that of a pair."""
@@ -78,11 +81,15 @@ class Output:
         """A view of some rows, or of a piece of them."""
         return Output(self.high[at], self.low[at], self.exponent[at], self.error[at])
 
-    def put(self, number: float, where: NDArray[np.bool_]) -> None:
-        """Put a number there, exactly, on whole rows (``where`` has the axis kept with length one)."""
+    def put(self, number: float, where: NDArray[np.bool_], error: float = 0.0) -> None:
+        """Put a number there; ``where`` broadcasts, so that it may speak of whole rows."""
         if where.any():
-            for part, value in ((self.high, number), (self.low, 0.0), (self.exponent, 0), (self.error, 0.0)):
+            for part, value in ((self.high, number), (self.low, 0.0), (self.exponent, 0), (self.error, error)):
                 np.copyto(part, value, where=where)
+
+    def hide(self, where: NDArray[np.bool_]) -> None:
+        """Put a winner's log-probability there that is below zero, and above minus every number that may be asked."""
+        self.put(-0.0, where, error=1.0)
 
 
 class Sum(NamedTuple):
@@ -180,15 +187,16 @@ class _Float64:
         logarithm = np.log1p(r)
         np.subtract(out.high, logarithm, out=out.high)
         out.error[...] = _U * (common + np.clip(-np.log(r), 0.0, 750.0))
-        # No lane but the maximum was within reach, or some that count beside those that were not: the winner's
-        # log-probability is 0, or too small for any narrow format.
-        alone = r < np.where(whole.lost, 2.0**-900, 2.0**-1000)
+        # No lane but the maximum was within reach, or none beside which those that were not are nothing.
+        alone = r < np.where(whole.lost, 2.0**-900, 2.0**-1022)
         if alone.any():
-            won = alone & (out.high >= -logarithm)
-            out.error[...] = np.where(won, np.where(whole.lost | (r > 0), 1.0, 0.0), out.error)
-            out.high[...] = np.where(won & whole.lost & (r == 0), -0.0, out.high)
-        if overflowed is not None:
-            out.error[overflowed] = 1.0
+            won = alone & (out.high == -logarithm)
+            out.put(0.0, won & ~whole.lost)
+            out.hide(won & whole.lost)
+        if overflowed is not None and overflowed.any():
+            # From 2**1024 to twice that and a little, halfway.
+            out.put(-1.5 * 2.0**1023, overflowed, error=0.34)
+            out.exponent[overflowed] = 1
 
 
 def _growth(n: int) -> float:
@@ -230,10 +238,12 @@ class Pairs:
     def error(self, op: str, n: int) -> float:
         """Relative error of a lane in a row of n, but for the part that grows with |t|."""
         errors = self._errors
-        added = errors.exp + (3 * math.ceil(math.log2(max(n, 2))) + 3) * _U**2
+        # A tree over each piece and one over the pieces, the winners, and four to spare: for products of errors,
+        # for what was lost, and for the float64 in which all this is added up.
+        added = errors.exp + (3 * (math.ceil(math.log2(max(n, 2))) + 1) + 3 + 4) * _U**2
         if op == "softmax":
             # The mean of |t| over a distribution is its entropy less log S, so at most log n.
-            return added + errors.exp_per_t * math.log(n) + errors.exp + errors.product + 17 * _U**2
+            return added + errors.exp_per_t * math.log(n) + errors.exp + errors.product + 15 * _U**2
         return added + errors.log1p + 3 * _U**2
 
     @property
@@ -248,19 +258,20 @@ class Pairs:
         if rows.near:
             within = t = two_sum(x, -rows.top)
             e, exponent = self._exp(t)
-            below, places = t[0] < 0, 0
+            below, places = t[0] < 0, np.zeros((), int)
         else:
-            # At a quarter of its size no difference of two float64 overflows.
-            masked, places = x == -np.inf, 2
+            masked = x == -np.inf
             top = np.where(np.isfinite(rows.top), rows.top, 0.0)
-            quarter = 0.25 * np.where(np.isfinite(x), x, top)
-            t = two_sum(quarter, -0.25 * top)
+            inside = np.where(np.isfinite(x), x, top)
+            # At a quarter of its size no difference of two float64 overflows; a quarter of the smallest numbers is
+            # not exact, but beside a huge one they are nothing.
+            places = np.where((np.abs(inside) >= _HUGE) | (np.abs(top) >= _HUGE), 2, 0)
+            t = two_sum(np.ldexp(inside, -places), -np.ldexp(top, -places))
             within = scale(t, places)
             far = (within[0] < -self.reach) | masked
             e, exponent = self._exp((np.where(far, -self.reach, within[0]), np.where(far, 0.0, within[1])))
             e = np.where(far, 0.0, e[0]), np.where(far, 0.0, e[1])
-            # A quarter of the smallest numbers is not exact: they are near 0 and no more equal to it.
-            lost = ((far | (4 * quarter != x)) & np.isfinite(x)).any(axis=axis, keepdims=True)
+            lost = (far & np.isfinite(x)).any(axis=axis, keepdims=True)
             t = np.where(masked, -np.inf, t[0]), np.where(masked, 0.0, t[1])
             below = t[0] < 0
         if op == "softmax" and self.error_per_t:
@@ -307,7 +318,7 @@ class Pairs:
             out.error[...] += np.where(nothing, 0.0, self.error_per_t * spread)
         log, exponent = self._log1p(others, exponent)
         won, masked = t[0] == 0, t[0] == -np.inf
-        here = scale(log, exponent - (0 if rows.near else 2))
+        here = scale(log, exponent if rows.near else exponent - out.exponent)
         y = add(t, (-here[0], -here[1]))
         if not here[0].min() >= _FAR * rows.depth:
             y = _beyond_the_last_bit(t, here[0], y, out)
@@ -316,22 +327,19 @@ class Pairs:
             out.high[...] = np.where(won, -log[0], out.high)
             out.low[...] = np.where(won, -log[1], out.low)
             out.exponent[...] = np.where(won, exponent, out.exponent)
-        # What was lost counts beside a sum that is hardly larger.
-        doubtful = whole.lost & (exponent < _LOST_BITS - self.reach / math.log(2))
-        if nothing.any() or doubtful.any():
-            # Alone in its row, or alone within reach.
-            out.error[...] = np.where(won & nothing, 0.0, np.where(won & doubtful, 1.0, out.error))
-            out.high[...] = np.where(won & nothing & whole.lost, -0.0, out.high)
-            out.error[...] = np.where(won & nothing & whole.lost, 1.0, out.error)
+        # Alone in its row, or alone within reach; or what was lost counts beside a sum that is hardly larger.
+        faint = whole.lost & (nothing | (exponent < _LOST_BITS - self.reach / math.log(2)))
+        out.put(0.0, won & nothing & ~whole.lost)
+        out.hide(won & faint)
         if not rows.near:
-            out.high[masked], out.low[masked], out.error[masked] = -np.inf, 0.0, 0.0
+            out.put(-np.inf, masked)
 
 
 def _beyond_the_last_bit(t: Pair, log: Numbers, y: Pair, out: Output) -> Pair:
     """Y = t - log where log is far below the last bit of t; such a tie of t is broken, and ``out.error`` says so."""
     # The difference of two single numbers, one so far below the other, is exact but for the error of the log ...
     size = np.abs(t[0])
-    exact = (t[1] == 0) & (log < _FAR * size)
+    exact = (t[1] == 0) & (out.exponent == 0) & (log < _FAR * size)
     # ... and where even a pair has no room for it, all that is left to say is that y lies beyond t.
     beyond = exact & (log < _BEYOND * size)
     out.error[...] = np.where(exact, np.where(beyond, _BEYOND / 2, log / size * 2.0**-50), out.error)
@@ -362,4 +370,4 @@ def solve(op: str, x: Numbers, axis: int, speed: Speed, out: Output, each: Each 
 
 FLOAT64 = _Float64()
 MIDDLE = Pairs(quick_exp, quick_multiply, quick_log1p, QUICK_LIMIT, Errors(*QUICK_ERROR, 2.0**-76, QUICK_ERROR[0]))
-DOUBLE_DOUBLE = Pairs(exp, multiply, log1p, LIMIT, Errors(4 * _U**2, 0.0, 7 * _U**2, 65 * _U**2))
+DOUBLE_DOUBLE = Pairs(exp, multiply, log1p, LIMIT, Errors(4 * _U**2, 0.0, 7 * _U**2, 75 * _U**2))

@@ -131,8 +131,30 @@ def test_no_row_is_found_where_a_speed_breaks_its_word(row: np.ndarray, name: st
 )
 def test_what_lies_beyond_reach_is_counted_as_an_error(format: Any, reach: int) -> None:
     """Found by the certification: the winner's log-probability is the sum of lanes at both sides of the reach."""
-    for inside, outside in ((1, 1), (8, 8), (20, 1), (60, 40), (200, 1)):
+    rng = np.random.default_rng(0)
+    for inside, outside in ((1, 1), (8, 8), (20, 1), (60, 40), (200, 1), (1e-3, 1e-3)):
         row = np.array([[0.0, inside - reach, -reach - outside, -reach - outside]])
+        # Found by the certification's millionth row: together they are more than the one within reach.
+        several = np.r_[0.0, inside - reach, -reach - rng.uniform(0, outside, 6)][None]
 
-        assert not certify("log_softmax", row, format).failures
-        assert not certify("softmax", row, format).failures
+        for x in (row, several):
+            assert not certify("log_softmax", x, format).failures
+            assert not certify("softmax", x, format).failures
+
+
+@pytest.mark.parametrize(("name", "format"), SPEEDS.items())
+def test_a_winner_alone_is_right_beside_rows_of_any_other_kind(name: str, format: Any) -> None:
+    """Rows are computed in blocks, and what holds of one must not be done to the others."""
+    largest = (format or FLOAT64).max
+    rows = np.array(
+        [
+            [3.0, -np.inf, -np.inf], [0.0, -500.0, -1500.0], [0.0, -20_000.0, -np.inf], [0.0, 0.0, -900.0],
+            [largest, -largest, 0.0], [-largest, -largest, -np.inf],
+        ]
+    )  # fmt: skip
+    for op in ("softmax", "log_softmax"):
+        assert not certify(op, rows, format).failures, name
+    said = truth("log_softmax", rows, format=format)
+    assert [0.0, 0.0] == [said.high[0, 0], said.error[0, 0]]
+    assert not np.signbit(said.high[0, 0])
+    assert np.signbit(said.high[2, 0])
