@@ -24,6 +24,7 @@ import numpy as np
 
 from reference import blocks
 from reference.arguments import cotangent_for, floating, known, place, refuse_flushing
+from reference.comparison import LEAST, Allowed, Comparison
 from reference.forward import DOUBLE_DOUBLE, FLOAT64, MIDDLE, Output, Pairs, solve
 from reference.gradient import solve_vjp
 from reference.twofold import two_sum
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     Lanes = NDArray[np.bool_]
 
 OPS = ("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp")
-
-_ROUNDING = 2.0**-50
-"""Relative error of the float64 steps that compare an answer with the truth."""
 
 
 @dataclass(frozen=True)
@@ -178,28 +176,39 @@ class Truth:
         return self._decided(format) if self._settle(~lanes) else lanes
 
     def ulp(self, format: Format) -> Numbers:
-        """The unit in the last place that the format has at the truth."""
-        return np.asarray(np.ldexp(1.0, self._quantum(format)))
+        """The unit in the last place that the format has at the truth.
+
+        Where it is not known on which side of a power of two the truth is, that of the binade below.
+        """
+        refuse_flushing()
+        with np.errstate(all="ignore"):
+            self._settle(self._quantum(format, -1) != self._quantum(format, 1))
+            return np.asarray(np.ldexp(1.0, self._quantum(format, -1)))
 
     def error_ulps(self, got: ArrayLike, format: Format) -> Numbers:
-        """|got - truth| in units of the format's last place at the truth; surely below one where it says so.
+        """|got - truth| in units of the format's last place at the truth; below one only where it surely is.
 
-        Where it cannot be known on which side of one it is, the doubt is added to it.
+        An infinity or a NaN that is right has error zero, one that is wrong an infinite one; where the truth is
+        undefined, so is the error, and it is NaN.  The unit is that of :meth:`ulp`.
         """
 
-        def measure() -> tuple[Numbers, Numbers]:
-            high, low, quantum = self._in_quanta(format)
-            off = np.ldexp(np.asarray(got, dtype=np.float64), -quantum)
-            return np.abs((off - high) - low), np.abs(high) * self.error
+        def units() -> Allowed:
+            return Allowed(self._quantum(format, -1), 0.0, 1.0, self._quantum(format, 1))
 
-        return self._sure(measure)
+        return self._share(got, units)
 
     def error_over(self, bound: Bound, got: ArrayLike) -> Numbers:
-        """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; surely at most one where it says so.
+        """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; at most one only where it surely is.
 
-        An exact answer has share 0.
+        What is not finite is treated as :meth:`error_ulps` does.
         """
-        return self._sure(lambda: self._share(bound, got))
+
+        def at_its_size() -> Allowed:
+            top = np.where(self.high == 0, LEAST, np.frexp(self.high)[1].astype(np.int64) + self.exponent)
+            top = np.maximum(top, np.where(bound.absolute == 0, LEAST, np.frexp(bound.absolute)[1]))
+            return Allowed(top, bound.relative, np.ldexp(bound.absolute, -top))
+
+        return self._share(got, at_its_size)
 
     def faithful(self, got: ArrayLike, format: Format) -> Lanes:
         """Lanes of ``got`` less than one unit in the last place away."""
@@ -209,33 +218,34 @@ class Truth:
         """Lanes of ``got`` whose error is at most the bound."""
         return np.asarray(self.error_over(bound, got) <= 1)
 
-    def _sure(self, measure: Callable[[], tuple[Numbers, Numbers]]) -> Numbers:
-        """What is measured, given with its doubt, each lane computed widely enough to say on which side of one it is."""
-        with np.errstate(all="ignore"):
-            size, doubt = measure()
-            if self._settle(np.abs(size - 1) <= doubt + _ROUNDING):
-                size, doubt = measure()
-            return np.where((size <= 1) & (size + doubt > 1), size + doubt, size)
-
-    def _share(self, bound: Bound, got: ArrayLike) -> tuple[Numbers, Numbers]:
-        """The error as a share of the bound, and how far off that may be."""
+    def _share(self, got: ArrayLike, allowed: Callable[[], Allowed]) -> Numbers:
+        """The error as a share of what is allowed, each lane known widely enough to say on which side of one it is."""
         refuse_flushing()
-        top = np.frexp(self.high)[1].astype(np.int64) + self.exponent
-        # Scaling up saves subnormals; 2**900 times an absolute bound still is no infinity.
-        up = np.minimum(-top, 900)
-        high, low = np.ldexp(self.high, self.exponent + up), np.ldexp(self.low, self.exponent + up)
-        size = np.abs((np.ldexp(np.asarray(got, dtype=np.float64), up) - high) - low)
-        allowed = bound.relative * np.abs(high) + np.ldexp(bound.absolute, up)
-        return np.where(size == 0, 0.0, size / allowed), np.abs(high) * self.error / allowed
+        got = np.asarray(got, dtype=np.float64)
 
-    def _quantum(self, format: Format) -> NDArray[np.int64]:
-        """The exponent of the last place that the format has at the truth."""
+        def compare() -> Comparison:
+            return Comparison.of(got, (self.high, self.low), self.exponent, self.error, allowed())
+
+        with np.errstate(all="ignore"):
+            compared = compare()
+            if self._settle(compared.close):
+                compared = compare()
+            odd = ~(np.isfinite(got) & np.isfinite(self.high))
+            right = (got == self.high) | (np.isnan(got) & np.isnan(self.high))
+            share = np.where(odd, np.where(right, 0.0, np.inf), compared.settled())
+            return np.where(self.undefined, np.nan, share)
+
+    def _quantum(self, format: Format, side: int = 0) -> NDArray[np.int64]:
+        """The exponent of the format's last place at the truth; at one end of what the truth may be for a side of ±1."""
         if self._question and _speed(self._question.op, known(format)).reach > self._speed.reach:
             raise ValueError(f"format: this truth was computed for a narrower one; ask truth() for {format.name}")
         fraction, top = np.frexp(self.high)
+        low = np.ldexp(self.low, -top) * np.sign(fraction)
+        fraction = np.abs(fraction)
+        low = low + side * fraction * np.where(self.error < 1, self.error, 0.0)
         # A power of two less something lies in the binade below, whose numbers are twice as dense.
-        below = (np.abs(fraction) == 0.5) & (np.signbit(self.low) != np.signbit(self.high)) & (self.low != 0)
-        top = top.astype(np.int64) - 1 - below + self.exponent
+        step = ((fraction - 1) + low >= 0).astype(np.int64) - ((fraction - 0.5) + low < 0)
+        top = top.astype(np.int64) - 1 + step + self.exponent
         return np.clip(np.where(self.high == 0, format.emin, top), format.emin, format.emax) - format.precision + 1
 
     def _in_quanta(self, format: Format) -> tuple[Numbers, Numbers, NDArray[np.int64]]:
@@ -255,7 +265,8 @@ class Truth:
             off = np.where(np.abs(np.frexp(self.high)[0]) == 0.5, np.minimum(off, 0.25), off)
             off = np.where(self.error < 1, off, 0.0)
             exact = ((self.high == 0) & (self.error <= 1)) | ~np.isfinite(self.high) | (self.error == 0)
-            return np.asarray((off >= np.abs(high) * self.error) & (off > 0) | exact)
+            beyond = np.abs(high) * (1 - self.error) > 2.0**format.precision  # the next binade is no number
+            return np.asarray((off >= np.abs(high) * self.error) & (off > 0) | exact | beyond)
 
     def _settle(self, undecided: Lanes) -> bool:
         """Compute the rows of undecided lanes again in double-double arithmetic, each once; whether there were any."""

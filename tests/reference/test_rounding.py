@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mpmath as mp
 import numpy as np
 import pytest
-from arbiter import exact
+from arbiter import balls, exact
+from certification import random_rows
 
 from reference.bounds import Bound
 from reference.formats import FLOAT8_FORMATS, FORMATS
@@ -58,6 +60,93 @@ def test_a_verdict_on_the_boundary_is_computed_again_and_counted() -> None:
     within = said.within(Bound(np.asarray(0.0), np.asarray(ulp)), [[0.5 + ulp, 0.5 + 2 * ulp], [0.0, 0.0]])
     assert [True, False] == within[0].tolist()
     assert 1 == said.escalated
+
+
+def test_a_smallest_logit_decides_on_which_side_of_a_tie_the_loser_is() -> None:
+    """Found by review: y is -2049 + 2**-1074 less exp(-2049), and float16 has -2048 and -2050."""
+    float16 = FORMATS["float16"]
+
+    for row in ([-5e-324, -2049.0, -math.inf], [-5e-324, -2049.0], [-5e-324, -2049.0, -FLOAT64.max]):
+        said = truth("log_softmax", row)
+        assert not said.decided(float16)[1] or said.rounded(float16)[1] == -2048
+
+
+@pytest.mark.parametrize("format", [FLOAT64, FORMATS["float32"], None], ids=str)
+def test_a_number_beyond_the_format_is_decided(format: Any) -> None:
+    largest = FLOAT64.max
+    said = truth("log_softmax", [[largest, -largest], [0.0, -1e300], [0.0, -(2.0**128)]], format=format)
+
+    for narrow in (FORMATS["float32"], FLOAT8_FORMATS["float8_e5m2"]):
+        assert said.decided(narrow).all()
+        assert [-math.inf] * 3 == said.rounded(narrow)[:, 1].tolist()
+    assert not said.escalated
+
+
+def test_infinity_and_nan_are_within_every_bound_where_they_are_right_and_within_none_where_they_are_not() -> None:
+    nan, inf = math.nan, math.inf
+    x = [[0.0, -inf], [0.0, nan], [0.0, inf], [0.0, 0.0]]
+    for op, masked in (("softmax", 0.0), ("log_softmax", -inf)):
+        said = truth(op, x, format=FLOAT64)
+        half = 0.5 if op == "softmax" else -math.log(2)
+        bound = Bound(np.zeros((4, 2)), np.full((4, 2), 1e-9))
+        right = [[0.0 + (op == "softmax"), masked], [nan, nan], [nan, nan], [half, half]]
+        wrong = [[inf, -masked or 1.0], [0.0, inf], [nan, 0.0], [nan, -inf]]
+
+        for verdict in (lambda got: said.within(bound, got), lambda got: said.faithful(got, FLOAT64)):  # noqa: B023
+            assert [True, True, False, True] == verdict(right).all(axis=1).tolist()
+            assert not verdict(wrong).any()
+        assert np.isnan(said.error_over(bound, right)[2]).all()
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_a_verdict_is_exact_at_the_very_boundary(within: bool) -> None:
+    """Found by review: half a unit and 2**-57.5 was within half a unit."""
+    with mp.workprec(300):
+        for x in ([0.0, 1.0, 3.0], [0.25, -7.0, 2.5]):
+            said = truth("softmax", x)
+            for i, due in enumerate(exact("softmax", x)):
+                for got in (float(due) * 2, float(due) / 3, float(due) + 2.0**-35):
+                    off = abs(mp.mpf(got) - due)
+                    # The two float64 beside the error, of which the smaller is not enough.
+                    below = float(off) if mp.mpf(float(off)) <= off else np.nextafter(float(off), 0)
+                    bound = np.nextafter(below, 1) if within else below
+                    assert within == said.within(Bound(np.zeros(3), np.full(3, bound)), np.full(3, got))[i]
+                    in_proportion = Bound(np.full(3, float((bound - off / 2) / due)), np.full(3, float(off / 2)))
+                    enough = mp.mpf(in_proportion.relative[i]) * due + mp.mpf(in_proportion.absolute[i]) >= off
+                    assert enough == said.within(in_proportion, np.full(3, got))[i]
+
+
+def test_an_answer_exactly_as_far_off_as_is_allowed_is_within_and_not_faithful() -> None:
+    said = truth("softmax", [0.0, 0.0], format=FLOAT64)
+
+    assert said.within(Bound(np.zeros(2), np.full(2, 0.25)), [0.75, 0.25]).all()
+    assert said.within(Bound(np.full(2, 0.25), np.full(2, 0.125)), [0.75, 0.25]).all()
+    assert [True, False] == said.faithful([0.5 + 2.0**-54, 0.5 + 2.0**-53], FLOAT64).tolist()
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+def test_faithful_is_what_ball_arithmetic_says(op: str, dtype: str) -> None:
+    """Of the two neighbours of the rounded truth, and of the numbers beside a whole unit from the truth."""
+    format = FORMATS[dtype]
+    rng = np.random.default_rng(0)
+    for x in random_rows(format, 200, rng):
+        said = truth(op, x, format=format)
+        near = said.rounded(format)
+        ulp = said.ulp(format)
+        for got in (near, near + ulp, near - ulp, said.nearest + ulp, said.nearest - ulp):
+            faithful = said.faithful(got, format)
+            for i, row in enumerate(x.tolist()):
+                if math.isinf(max(row)):
+                    continue
+                for j, due in enumerate(balls(op, row)):
+                    if not math.isfinite(got[i, j]) or row[j] == -math.inf:
+                        continue
+                    excess = abs(due - got[i, j]) - ulp[i, j]
+                    if faithful[i, j]:
+                        assert not excess >= 0
+                    else:  # or not known to be
+                        assert excess + abs(due) * said.error[i, j] >= 0 or excess.contains(0)
 
 
 def test_float64_roundings_are_decided_by_escalation() -> None:

@@ -1,0 +1,93 @@
+"""On which side of its bound is an answer?  In float64 for all lanes, and exactly where that is too near to say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from reference.twofold import two_product
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from reference.twofold import Numbers, Pair
+
+_ROUNDING = 2.0**-50
+"""Relative error of the float64 steps that compare an answer with the truth: five roundings."""
+
+_NEGLIGIBLE = 2.0**-700
+"""Beside one, and so that every product with it and its low part is exact."""
+
+LEAST = -(2**30)
+"""The exponent of nothing."""
+
+
+class Allowed(NamedTuple):
+    """An error of relative·|truth| + absolute·2**exponent; all that is compared is divided by 2**exponent first.
+
+    ``most`` is the exponent that it may have as far as the truth is known, where that is not all the same.
+    """
+
+    exponent: NDArray[np.int64]
+    relative: ArrayLike
+    absolute: ArrayLike
+    most: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Answers beside a truth that is wrong by at most ``doubt``; all arrays of one shape, divided by one power of two.
+
+    Attributes
+    ----------
+    share
+        |got - truth| / (relative·|truth| + absolute), to float64.
+    close
+        Where it is not known from that on which side of one it is.
+    """
+
+    got: Numbers
+    high: Numbers
+    low: Numbers
+    relative: Numbers
+    absolute: Numbers
+    doubt: Numbers
+    share: Numbers
+    close: NDArray[np.bool_]
+
+    @staticmethod
+    def of(got: Numbers, truth: Pair, exponent: NDArray[np.int32], error: Numbers, allowed: Allowed) -> Comparison:
+        """Compare in float64; ``error`` is that of the truth, relative."""
+        high, low = (np.ldexp(part, exponent - allowed.exponent) for part in truth)
+        got = np.ldexp(got, -allowed.exponent)
+        relative, absolute = (np.broadcast_to(part, high.shape) for part in (allowed.relative, allowed.absolute))
+        size = np.abs(high)
+        doubt = (1 + 2.0**-40) * (1 + relative) * error * size
+        # What is beside one as good as nothing is not followed into its last bits.
+        doubt = np.where((size < _NEGLIGIBLE) & ((size > 0) | (error > 0)), np.maximum(doubt, _NEGLIGIBLE), doubt)
+        off, room = np.abs((got - high) - low), relative * size + absolute
+        share = np.where(off == 0, 0.0, off / room)
+        far = doubt / room + _ROUNDING
+        least = share if allowed.most is None else np.ldexp(share, allowed.exponent - allowed.most)
+        close = (least - far <= 1) & (share + far >= 1)
+        return Comparison(got, high, low, relative, absolute, doubt, share, close)
+
+    def settled(self) -> Numbers:
+        """The share, at most one only where that is sure, and one itself only where error and allowance are equal."""
+        lanes = self.close
+        got, high, low, relative, absolute, doubt = (
+            part[lanes] for part in (self.got, self.high, self.low, self.relative, self.absolute, self.doubt)
+        )
+        off, size = np.copysign(1.0, (got - high) - low), np.copysign(1.0, high)
+        terms = [off * got, -off * high, -off * low, -absolute]
+        terms += [-size * term for part in (high, low) for term in two_product(relative, part)]
+        # |got - truth| - allowed; fsum gives it the sign that it has.
+        excess = np.fromiter(map(math.fsum, zip(*terms, strict=True)), float, count=len(got))
+        below, same = excess < -doubt, (excess == 0) & (doubt == 0)
+        share, found = self.share.copy(), self.share[lanes]
+        under, over = np.minimum(found, np.nextafter(1.0, 0.0)), np.maximum(found, np.nextafter(1.0, 2.0))
+        share[lanes] = np.where(below, under, np.where(same, 1.0, over))
+        return share
