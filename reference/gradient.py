@@ -33,12 +33,14 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
     """Answer one block of p·(g - Σp·g) or g - p·Σg; see :func:`reference.forward.solve`."""
     rows = solve("softmax", x, axis, speed, out, each)
     given, largest = g, np.abs(g).max(axis=axis, keepdims=True)
-    shift = np.frexp(largest)[1] - _TOP
+    if op == "softmax_vjp":  # nothing flows through a masked lane, and its cotangent must not hide the others
+        g = np.where(x == -np.inf, 0.0, g)
+    shift = np.frexp(np.abs(g).max(axis=axis, keepdims=True))[1] - _TOP
     g = np.ldexp(g, -shift)
-    # Not nothing, or its lane would be taken for a product alone.
-    g = np.where((g == 0) & (given != 0), np.copysign(2.0**-1074, given), g)
     low = np.zeros_like(g)
-    if op == "softmax_vjp":
+    if op == "log_softmax_vjp":  # not nothing, or its lane would be taken for a product alone
+        g = np.where((g == 0) & (given != 0), np.copysign(2.0**-1074, given), g)
+    else:
         # A constant more or less in all cotangents changes nothing; without the winner's own, its lane does not cancel.
         g, low = two_sum(g, -np.take_along_axis(g, x.argmax(axis=axis, keepdims=True), axis))
     at = pieces(x.shape[axis], axis, speed.block)
@@ -143,6 +145,7 @@ def _relative(absolute: Numbers, left: Pair) -> tuple[Pair, Numbers]:
     stand_in = np.maximum(absolute, 2.0**-1050)
     gone = (absolute > 0) & (np.abs(left[0]) <= np.maximum(2.0**-70 * absolute, 2.0**-1050))
     high = np.where(gone, stand_in, left[0])
-    # From one end of the interval to the other, what was left, and a rounding of the product.
-    error = np.where(absolute == 0, 0.0, np.where(gone, 4.0, absolute / np.abs(high)))
+    # From one end of the interval to the other, what was left, and a rounding of the product; and for the float64 in
+    # which errors are added, and that of errors of errors.
+    error = np.where(absolute == 0, 0.0, np.where(gone, 4.0, (1 + 2.0**-40) * absolute / np.abs(high)))
     return (high, np.where(gone, 0.0, left[1])), error
