@@ -2,14 +2,15 @@
 
 Derived in ``docs/error-bounds.md``; nothing here is tuned, and no product of errors is left out.  With u the unit
 roundoff of the working precision, v of the output format, η its smallest subnormal, t = x - max x, S = Σexp(t),
-p = exp(t)/S, y = t - log S, κ = -log(1 - k_exp·u), M(r) = log Σp·exp(r|t|), which is about r·Σp|t|, and λ = log(1 + v):
+p = exp(t)/S, y = t - log S, κ = -log(1 - k_exp·u), λ = log(1 + v), and M(r) = log Σp·exp(r|t|) - log(1 - k_exp·η'·s/S)
+for s subnormal exponentials, η' being the smallest subnormal of the working precision; M(r) is about r·Σp|t|:
 
-- softmax, with F = u|t| + M(u) + 2κ + u(D(n) + 1):
-  |p̂ - p| ≤ (exp(F + λ) - 1)·p + ½(1 + k_exp)·η;
-- log_softmax, with B = M(u) + 2κ + u·D(n), Λ = B + k_log·u·(log S + B), E = (1 + u)(u|t| + Λ) + u|y|:
+- softmax, with B = M(u) + 2κ + u·D(n) and F = u|t| + B + u:
+  |p̂ - p| ≤ R·p + ½(1 + k_exp·(1 + R))·η with R = exp(F + λ) - 1;
+- log_softmax, with Λ = B + k_log·u·(log S + B) and E = (1 + u)(u|t| + Λ) + u|y|:
   |ŷ - y| ≤ v|y| + (1 + v)·E + η;
 - *loose* readings, for implementations that take exp by way of 2**x, or softmax as exp(t - log S): instead of u stands
-  r = exp(2.5u) - 1 before |t| and |y| and in M; F has κ + (k_log + 1)·u·log S more, and Λ has k_log + 2;
+  r = exp(2.5u) - 1 before |t| and |y| and in M; F has κ + (k_log + 1)·u·(log S + B) more, and Λ has k_log + 2;
 - the vjps, with α = (1 + v)(E + κ + u) + v(|y| + 1) and A = exp(α) - 1, the relative error of a p that was saved, or
   recomputed from a saved ŷ, and X = exp(α + u(D(n) + 3) + λ) - 1:
   softmax_vjp: p·(|g|·(exp(α + 2u + λ) - 1) + X·Σp|g| + (1 + X)·ΣA·p|g|)
@@ -47,7 +48,7 @@ K_EXP = 2.0
 K_LOG = 2.0
 """Allowed error of log, in units of u relative."""
 
-FLOAT32_ROUNDOFF = 2.0**-24
+FLOAT32_ROUNDOFF, FLOAT32_SUBNORMAL = 2.0**-24, 2.0**-149
 """A stable implementation of a narrower format works in float32."""
 
 SCALED = 2.5
@@ -137,15 +138,16 @@ def bounds(
         with np.errstate(under="ignore"):
             absolute = ulp if grade == "faithful" else np.maximum(ulp / 2, 2.0**-1074)
         return Bound(np.zeros_like(x), absolute)
-    readings = [_Reading(u, blocked(n), plain=True)]
+    working = min(eta, FLOAT32_SUBNORMAL)
+    readings = [_Reading(u, working, blocked(n), plain=True)]
     if grade == "loose":
-        readings = [_Reading(u, sequential(n), plain=False), _Reading(v, blocked(n), plain=False)]
+        readings = [_Reading(u, working, sequential(n), plain=False), _Reading(v, eta, blocked(n), plain=False)]
     with np.errstate(all="ignore"):
         parts = _Parts.of(x, axis)
         if op == "softmax":
             worst = _worst(grade, readings, lambda reading: np.expm1(reading.softmax(parts)))
-            worst = np.where(np.isposinf(parts.t), 0.0, worst)  # p is 0 there, and nothing is in proportion to that
-            return Bound(_OWN * (worst * (1 + v) + v), np.full_like(x, TINY * eta))  # float64 has no 1.5 η and takes 2
+            relative = _OWN * (np.where(parts.p == 0, 0.0, worst) * (1 + v) + v)  # nothing is in proportion to nothing
+            return Bound(relative, eta * (TINY + K_EXP / 2 * relative))  # float64 has no 1.5 η and takes 2
         if op == "log_softmax":
             # What is in proportion to |t| ≤ |y| cannot hide a wrong answer and is not capped.
             # |y| = |t| + log S; and a quarter of |t| is finite where |t| itself is not.
@@ -174,7 +176,8 @@ def bounds(
         else:
             lanes = g * math.expm1(math.log1p(readings[-1].u) + math.log1p(v)) + p * total * more
             small = 1 + TINY * total
-        return Bound(np.zeros_like(x), _OWN * np.ldexp(lanes + eta * (1 + more) * small, down))
+        # Upwards also where the bound itself is subnormal.
+        return Bound(np.zeros_like(x), np.nextafter(_OWN * np.ldexp(lanes + eta * (1 + more) * small, down), np.inf))
 
 
 @dataclass(frozen=True)
@@ -197,18 +200,27 @@ class _Parts:
         log_sum = np.log(np.exp(t).sum(axis=axis, keepdims=True))
         return _Parts(np.abs(t), p, t - log_sum, np.abs(log_sum), axis)
 
+    def sum(self, lanes: Numbers) -> Numbers:
+        """Along the rows, the axis kept."""
+        return np.asarray(lanes.sum(axis=self.axis, keepdims=True) if lanes.ndim else lanes)
+
     def moved(self, r: float) -> Numbers:
         """Log Σp·exp(r|t|): how far log S moves where each t is wrong by the share r."""
         # 0·inf: a logit that far away has no share in the mean.
-        terms = np.where(self.p > 0, self.p * np.expm1(r * self.t), 0.0)
-        return np.asarray(np.log1p(terms.sum(axis=self.axis, keepdims=True) if terms.ndim else terms))
+        return np.log1p(self.sum(np.where(self.p > 0, self.p * np.expm1(r * self.t), 0.0)))
+
+    def blurred(self, normal: float, error: float) -> Numbers:
+        """How far log S moves where each exponential below ``normal`` is wrong by ``error``, but by no more than log 2."""
+        below = np.where(np.isfinite(self.t) & (np.exp(-self.t) < normal), 1.0, 0.0)
+        return -np.log1p(-np.minimum(error * self.sum(below) * np.exp(-self.log_sum), 0.5))
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """One way to read the contract: the unit roundoff, the growth of a sum, and whether exp is taken plainly."""
+    """One way to read the contract: unit roundoff, smallest number, growth of a sum, and whether exp is taken plainly."""
 
     u: float
+    eta: float
     growth: float
     plain: bool
 
@@ -222,15 +234,21 @@ class _Reading:
         """κ: an exponential is right but for a factor between exp(-κ) and exp(κ)."""
         return -math.log1p(-K_EXP * self.u)
 
+    def sum(self, row: _Parts) -> Numbers:
+        """The logarithm of Ŝ/S, with one exponential to spare."""
+        moved = row.moved(self.exponent) + row.blurred(self.eta / self.u, K_EXP * self.eta)
+        return np.asarray(moved + 2 * self.exp + self.u * self.growth)
+
     def softmax(self, row: _Parts) -> Numbers:
         """The logarithm of p̂/p, before p̂ is converted."""
-        error = self.exponent * row.t + row.moved(self.exponent) + 2 * self.exp + self.u * (self.growth + 1)
-        return np.asarray(error if self.plain else error + self.exp + self.u * (K_LOG + 1) * row.log_sum)
+        error = self.exponent * row.t + self.sum(row) + self.u
+        more = self.exp + (K_LOG + 1) * self.u * (row.log_sum + self.sum(row))
+        return np.asarray(error if self.plain else error + more)
 
     def log_sum(self, row: _Parts) -> Numbers:
-        """The error of log Σexp(t), with one exponential to spare."""
-        before = row.moved(self.exponent) + 2 * self.exp + self.u * self.growth
-        return np.asarray(before + (K_LOG if self.plain else K_LOG + 2) * self.u * (row.log_sum + before))
+        """The error of log Σexp(t)."""
+        logs = K_LOG if self.plain else K_LOG + 2
+        return np.asarray(self.sum(row) + logs * self.u * (row.log_sum + self.sum(row)))
 
     def saved(self, row: _Parts) -> Numbers:
         """The logarithm of p̂/p where p̂ is exp(ŷ), before anything is converted."""

@@ -29,22 +29,36 @@ K = 2
 
 @dataclass(frozen=True)
 class Machine:
-    """Arithmetic with unit roundoff u, whose results are as far off as they may be in a chosen direction."""
+    """Arithmetic whose results are as far off as they may be in a chosen direction.
+
+    u is its unit roundoff, eta its smallest number, and growth the roundings that a term of a sum passes through.
+    """
 
     u: Any
+    eta: Any
     growth: int
     habit: str = "plain"
 
+    @property
+    def normal(self) -> Any:
+        return self.eta / (2 * self.u)
+
     def rounded(self, value: Any, up: int) -> Any:
         """Away from zero, or towards it."""
+        if 0 < abs(value) < self.normal:
+            return value + mp.sign(value) * up * self.eta / 2
         return value * (1 + up * self.u / (1 + self.u))
+
+    def exponential(self, t: Any, up: int) -> Any:
+        value = mp.exp(t)
+        return value * (1 + up * K * self.u) if value >= self.normal else max(0, value + up * K * self.eta / 2)
 
     def exp(self, t: Any, up: int) -> Any:
         """Of a rounded difference t ≤ 0."""
         t = self.rounded(t, -up)
         if self.habit == "base 2":  # t·log₂e, with half a unit in the constant
             t = self.rounded(t * (1 - up * self.u / 2), -up)
-        return mp.exp(t) * (1 + up * K * self.u)
+        return self.exponential(t, up)
 
     def sum(self, terms: list[Any], up: int) -> Any:
         """Of positive terms, each of which passes through every rounding; D(n) of them."""
@@ -69,7 +83,7 @@ class Machine:
 
     def softmax(self, t: list[Any], i: int, up: int) -> Any:
         if self.habit == "exp of log":
-            return mp.exp(self.log_softmax(t, i, up, -up)) * (1 + up * K * self.u)
+            return self.exponential(self.log_softmax(t, i, up, -up), up)
         s = self.sum([self.exp(v, up if j == i else -up) for j, v in enumerate(t)], -up)
         return self.rounded(self.exp(t[i], up) / s, up)
 
@@ -80,18 +94,19 @@ def blocked(n: int) -> int:
 
 def machines(format: Format, grade: str, n: int) -> list[Machine]:
     """Who may call himself that."""
-    v = mp.mpf(format.unit_roundoff)
-    u = min(v, mp.mpf(2) ** -24)
+    u, eta = mp.mpf(format.unit_roundoff), mp.mpf(format.smallest_subnormal)
+    working = min(u, mp.mpf(2) ** -24), min(eta, mp.mpf(2) ** -149)
     if grade == "stable":
-        return [Machine(u, blocked(n))]
-    return [Machine(v, blocked(n), habit) for habit in ("plain", "base 2", "exp of log")] + [
-        Machine(u, max(n - 1, blocked(n)), habit) for habit in ("base 2", "exp of log")
+        return [Machine(*working, blocked(n))]
+    return [Machine(u, eta, blocked(n), habit) for habit in ("plain", "base 2", "exp of log")] + [
+        Machine(*working, max(n - 1, blocked(n)), habit) for habit in ("base 2", "exp of log")
     ]
 
 
-def converted(value: Any, format: Format, up: int) -> Any:
-    v = mp.mpf(format.unit_roundoff)
-    return value * (1 + up * v / (1 + v))
+def converted(value: Any, machine: Machine, format: Format, up: int) -> Any:
+    """To the format of the answer, where that is not the machine's own."""
+    to = Machine(mp.mpf(format.unit_roundoff), mp.mpf(format.smallest_subnormal), 0)
+    return value if to.u == machine.u else to.rounded(value, up)
 
 
 def rows(format: Format, grade: str) -> Iterator[list[float]]:
@@ -105,6 +120,11 @@ def rows(format: Format, grade: str) -> Iterator[list[float]]:
         row[rng.integers(n)] = 0.0
         yield row.tolist()
     yield [0.0, format.quantise(-deepest).item()]
+    # Exponentials that are subnormal, or nothing.
+    log_normal = np.log(format.smallest_normal)
+    if grade == "stable" or -log_normal < 2 * deepest:
+        yield [0.0, *format.quantise(np.linspace(0.7, 1.3, 5) * log_normal).tolist()]
+        yield [0.0, *format.quantise(np.full(40, log_normal - 1)).tolist()]
 
 
 def share(op: str, format: Format, grade: Any, row: list[float], g: list[float] | None, answers: Any) -> float:
@@ -135,11 +155,12 @@ def test_no_answer_of_the_model_is_beyond_its_bound(op: str, dtype: str, grade: 
             for machine in machines(format, grade, len(row)):
                 if op == "softmax":
                     answers = [
-                        [converted(machine.softmax(t, i, up), format, up) for up in (1, -1)] for i in range(len(t))
+                        [converted(machine.softmax(t, i, up), machine, format, up) for up in (1, -1)]
+                        for i in range(len(t))
                     ]
                 else:
                     answers = [
-                        [converted(machine.log_softmax(t, i, up, -up), format, -up) for up in (1, -1)]
+                        [converted(machine.log_softmax(t, i, up, -up), machine, format, -up) for up in (1, -1)]
                         for i in range(len(t))
                     ]
                 worst = max(worst, share(op, format, grade, row, None, answers))
@@ -151,9 +172,9 @@ def test_no_answer_of_the_model_is_beyond_its_bound(op: str, dtype: str, grade: 
 def saved(machine: Machine, format: Format, t: list[Any], ups: list[int], log_up: int, form: str) -> list[Any]:
     """p of a backward pass, wrong lane by lane in the directions told: it was saved, or log p was."""
     if form == "p":
-        return [converted(machine.softmax(t, i, up), format, up) for i, up in enumerate(ups)]
-    ys = [converted(machine.log_softmax(t, i, up, log_up), format, -up) for i, up in enumerate(ups)]
-    return [converted(mp.exp(y) * (1 + up * K * machine.u), format, up) for y, up in zip(ys, ups, strict=True)]
+        return [converted(machine.softmax(t, i, up), machine, format, up) for i, up in enumerate(ups)]
+    ys = [converted(machine.log_softmax(t, i, up, log_up), machine, format, -up) for i, up in enumerate(ups)]
+    return [converted(machine.exponential(y, up), machine, format, up) for y, up in zip(ys, ups, strict=True)]
 
 
 def backward(op: str, machine: Machine, format: Format, p: list[Any], g: list[Any], i: int, up: int) -> Any:
@@ -169,7 +190,7 @@ def backward(op: str, machine: Machine, format: Format, p: list[Any], g: list[An
     value = (
         push(push(g[i] - total, up) * p[i], up) if op == "softmax_vjp" else push(g[i] - push(total * p[i], down), up)
     )
-    return converted(value, format, up * sign[value >= 0])
+    return converted(value, machine, format, up * sign[value >= 0])
 
 
 @pytest.mark.parametrize("op", ["softmax_vjp", "log_softmax_vjp"])

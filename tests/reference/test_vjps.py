@@ -192,7 +192,13 @@ def test_a_cotangent_beyond_reach_is_no_exact_zero(op: str, name: str) -> None:
         for g in ([0.0, 6.4e-232, 0.0], [1e-200, 1e300, 0.0], [0.0, 0.0, 1e280], [1e-300, 1.0, 1e-300]):
             certify(op, np.array([x]), SPEEDS[name], np.array([g[: len(x)]]), found)
     for x in ([0.0, -np.inf, -3.0], [0.0, -1.0, -900.0]):
-        for g in ([1e300, 1e-300, 5e-324], [1e-300, 1e300, 3e-300], [1e308, -1e308, 3e-324], [5e-324, 1e-323, 0.0], [1e-310, -1e-310, 1e-316]):
+        for g in (
+            [1e300, 1e-300, 5e-324],
+            [1e-300, 1e300, 3e-300],
+            [1e308, -1e308, 3e-324],
+            [5e-324, 1e-323, 0.0],
+            [1e-310, -1e-310, 1e-316],
+        ):
             certify(op, np.array([x]), SPEEDS[name], np.array([g]), found)
 
     assert found.lanes
