@@ -51,6 +51,17 @@ def online(x: Any, axis: int, op: str, work: Any) -> Any:
     return np.moveaxis(_finish(t, np.exp(t), s[..., None], op), -1, axis)
 
 
+def pairwise(x: Any, axis: int, op: str, work: Any) -> Any:
+    """A tree whose leaves are single terms, far ones first."""
+    t = _shift(x, axis, work)
+    e = np.exp(t)
+    terms = np.moveaxis(e, axis, 0)
+    while len(terms) > 1:
+        half = len(terms) // 2
+        terms = np.concatenate([terms[:half] + terms[len(terms) - half :], terms[half : len(terms) - half]])
+    return _finish(t, e, np.moveaxis(terms, 0, axis), op)
+
+
 def sequential(x: Any, axis: int, op: str, work: Any) -> Any:
     """One loop over all terms."""
     t = _shift(x, axis, work)
@@ -89,7 +100,7 @@ def own_precision(x: Any, axis: int, op: str, work: Any) -> Any:
     return two_pass(x, axis, op, np.float16)
 
 
-STABLE = (two_pass, reciprocal, online, log1p_based)
+STABLE = (two_pass, reciprocal, pairwise, online, log1p_based)
 """Inside the stable bound."""
 
 LOOSE = (sequential, exp2_based, exp_of_log)

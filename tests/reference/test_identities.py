@@ -19,7 +19,12 @@ FLOAT64 = FORMATS["float64"]
 FORWARD = pytest.mark.parametrize("op", ["softmax", "log_softmax"])
 
 
+VJPS = pytest.mark.parametrize("op", ["softmax_vjp", "log_softmax_vjp"])
+
 rows = hnp.arrays(np.float64, st.integers(1, 12), elements=st.floats(-1e4, 1e4, allow_nan=False, allow_subnormal=True))
+questions = rows.flatmap(
+    lambda row: st.tuples(st.just(row), hnp.arrays(np.float64, row.shape, elements=st.floats(-1e4, 1e4)))
+)
 
 
 @given(rows, st.integers(-1000, 1000))
@@ -58,3 +63,46 @@ def test_probabilities_sum_to_one(row: np.ndarray) -> None:
     with mp.workprec(400):
         total = mp.fsum(number(said, i) for i in range(len(row)))
         assert abs(total - 1) <= mp.mpf(float(said.error.max()))
+
+
+@VJPS
+@given(questions)
+def test_what_flows_back_sums_to_zero(op: str, question: tuple[np.ndarray, np.ndarray]) -> None:
+    """No logit more or less in all lanes changes anything."""
+    row, g = question
+    said = truth(op, row, cotangent=g)
+
+    with mp.workprec(20_000):
+        found = [number(said, i) for i in range(len(row))]
+        allowed = mp.fsum(abs(v) * mp.mpf(float(e)) for v, e in zip(found, said.error, strict=True))
+        assert abs(mp.fsum(found)) <= allowed + mp.mpf(2) ** -1074 * len(row)
+
+
+@VJPS
+@given(questions, st.integers(-300, 300))
+def test_what_flows_back_is_in_proportion_to_what_comes(
+    op: str, question: tuple[np.ndarray, np.ndarray], power: int
+) -> None:
+    row, g = question
+    g = np.round(g)  # no power of two here makes an integer subnormal
+
+    once, more = truth(op, row, cotangent=g), truth(op, row, cotangent=np.ldexp(g, power))
+
+    assert (once.high.tolist(), once.low.tolist()) == (more.high.tolist(), more.low.tolist())
+    assert (once.exponent + power)[once.high != 0].tolist() == more.exponent[more.high != 0].tolist()
+
+
+@given(questions, st.integers(-1000, 1000))
+def test_a_constant_in_all_cotangents_flows_nowhere_through_softmax(
+    question: tuple[np.ndarray, np.ndarray], constant: int
+) -> None:
+    row, g = question
+    g = np.round(g)  # sums of integers are exact
+
+    a, b = truth("softmax_vjp", row, cotangent=g), truth("softmax_vjp", row, cotangent=g + constant)
+
+    with mp.workprec(400):
+        for i in range(len(row)):
+            off = abs(number(a, i) - number(b, i))
+            allowed = sum(abs(number(said, i)) * mp.mpf(float(said.error[i])) for said in (a, b))
+            assert off <= allowed + mp.mpf(2) ** -1074

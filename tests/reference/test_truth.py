@@ -126,6 +126,24 @@ def test_no_row_is_found_where_a_speed_breaks_its_word(row: np.ndarray, name: st
     assert not found.failures
 
 
+@given(
+    rows.flatmap(
+        lambda row: st.tuples(st.just(row), hnp.arrays(np.float64, row.shape, elements=st.floats(-1e300, 1e300)))
+    ),
+    st.sampled_from(sorted(SPEEDS)),
+    st.sampled_from(["softmax_vjp", "log_softmax_vjp"]),
+)
+def test_no_cotangent_is_found_where_a_speed_breaks_its_word(
+    question: tuple[np.ndarray, np.ndarray], name: str, op: str
+) -> None:
+    row, g = question
+    format = SPEEDS[name]
+    found = certify(op, (format or FLOAT64).quantise(row)[None], format, g[None])
+    target(found.worst_ratio)
+
+    assert not found.failures
+
+
 @pytest.mark.parametrize(
     ("format", "reach"), [(FORMATS["bfloat16"], 700), (FLOAT64, 1100), (None, 2**14)], ids=["narrow", "middle", "wide"]
 )
