@@ -65,7 +65,7 @@ class Comparison:
         got = np.ldexp(got, -allowed.exponent)
         relative, absolute = (np.broadcast_to(part, high.shape) for part in (allowed.relative, allowed.absolute))
         size = np.abs(high)
-        doubt = (1 + 2.0**-40) * (1 + relative) * error * size
+        doubt = (1 + relative) * error * size
         # What is beside one as good as nothing is not followed into its last bits.
         doubt = np.where((size < _NEGLIGIBLE) & ((size > 0) | (error > 0)), np.maximum(doubt, _NEGLIGIBLE), doubt)
         off, room = np.abs((got - high) - low), relative * size + absolute
@@ -86,7 +86,8 @@ class Comparison:
         terms += [-size * term for part in (high, low) for term in two_product(relative, part)]
         # |got - truth| - allowed; fsum gives it the sign that it has.
         excess = np.fromiter(map(math.fsum, zip(*terms, strict=True)), float, count=len(got))
-        below, same = excess < -doubt, (excess == 0) & (doubt == 0)
+        # Touching the bound is no doubt: the truth's error is always smaller than its own.
+        below, same = (excess < 0) & (excess <= -doubt), (excess == 0) & (doubt == 0)
         share, found = self.share.copy(), self.share[lanes]
         under, over = np.minimum(found, np.nextafter(1.0, 0.0)), np.maximum(found, np.nextafter(1.0, 2.0))
         share[lanes] = np.where(below, under, np.where(same, 1.0, over))

@@ -55,6 +55,9 @@ _LOST_BITS = 150
 _FAR, _BEYOND = 2.0**-60, 2.0**-110
 """Shares of |t| below which log S is beyond the last bit of t, and beyond that of a pair."""
 
+_LITTLE = 2.0**-40
+"""The cube of such a share is below 2**-120."""
+
 _LEVEL = 600.0
 """exp(-600) and 106 bits below it are normal numbers: no exponent has to be kept apart to add so much."""
 
@@ -293,17 +296,17 @@ class Pairs:
 
     def finish(self, op: str, rows: Rows, whole: Sum, out: Output) -> None:
         """Divide, or subtract the logarithm."""
-        kept = out.high, out.low
-        if op == "softmax":
-            below = scale(whole.others, np.maximum(whole.exponent, -1000))
-            s = add((whole.winners.astype(np.float64), np.zeros_like(below[0])), below)
-            out.high[...], out.low[...] = self._multiply(kept, divide(constant(1.0), s))
-            # Equal logits, a power of two of them: every step was exact.
-            even = (whole.others[0] == 0) & ~whole.lost & (np.frexp(s[0])[0] == 0.5)
-            if even.any():
-                out.error[...] = np.where(even, 0.0, out.error)
-        else:
+        if op == "log_softmax":
             self._subtract_log(rows, whole, out)
+            return
+        kept, winners = (out.high, out.low), whole.winners.astype(np.float64)
+        below = scale(whole.others, np.maximum(whole.exponent, -1000))
+        dominated = (np.frexp(winners)[0] == 0.5) & (below[0] < _LITTLE * winners)
+        won = dominated & (out.high == 1) & (out.low == 0) & (out.exponent == 0) if dominated.any() else None
+        s = add((winners, np.zeros_like(below[0])), below)
+        out.high[...], out.low[...] = self._multiply(kept, divide(constant(1.0), s))
+        if won is not None:
+            _just_below(winners, below, whole.lost, won, out)
 
     def _subtract_log(self, rows: Rows, whole: Sum, out: Output) -> None:
         t = out.high, out.low
@@ -333,6 +336,18 @@ class Pairs:
         out.hide(won & faint)
         if not rows.near:
             out.put(-np.inf, masked)
+
+
+def _just_below(winners: Numbers, below: Pair, lost: NDArray[np.bool_], won: NDArray[np.bool_], out: Output) -> None:
+    """P = 1/(k + R) = (1 - R/k + …)/k of k winners, a power of two, beside so little else; 1/k may be a tie."""
+    share = below[0] / winners
+    high, low = add(constant(1.0), (-share, share * share - below[1] / winners))
+    error = np.minimum(2 * _U**2, share * 2.0**-50)
+    # Where even a pair has no room for it, all that is left to say is that p lies below 1/k.
+    beyond = (share < _BEYOND) & ((share > 0) | lost)
+    low, error = np.where(beyond, -_BEYOND / 2, low), np.where(beyond, _BEYOND / 2, error)
+    for part, value in ((out.high, high / winners), (out.low, low / winners), (out.error, error)):
+        np.copyto(part, value, where=won)
 
 
 def _beyond_the_last_bit(t: Pair, log: Numbers, y: Pair, out: Output) -> Pair:

@@ -9,7 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from arbiter import balls, exact
-from certification import random_rows
+from certification import SPEEDS, Certificate, certify, random_rows
 
 from reference.bounds import Bound
 from reference.formats import FLOAT8_FORMATS, FORMATS
@@ -30,13 +30,40 @@ def test_a_tie_of_an_exact_quotient_goes_to_even() -> None:
     assert 1 == said.escalated
 
 
-def test_what_no_arithmetic_here_can_decide_is_said() -> None:
-    """The same tie, lowered by exp(-5000): below the last bit of a pair."""
+@pytest.mark.parametrize("gap", [5000.0, 20_000.0, 1e300])
+def test_a_tie_is_lowered_by_what_is_far_below_the_last_bit(gap: float) -> None:
+    """The same tie, less exp(-gap); and half of a pair, whose last place is that of the numbers below one half."""
     format = FLOAT8_FORMATS["float8_e4m3fn"]
 
-    said = truth("softmax", np.append(np.zeros(1024), -5000.0), format=format)
+    said = truth("softmax", np.append(np.zeros(1024), -gap), format=format)
 
-    assert not said.decided(format)[:-1].any()
+    assert said.decided(format).all()
+    assert not said.rounded(format).any()
+    half = truth("softmax", [0.0, 0.0, -gap])
+    assert [2.0**-54, 2.0**-54] == half.ulp(FLOAT64)[:2].tolist()
+    assert [True, False] == half.faithful([0.5 - 2.0**-54, 0.5 + 2.0**-53, 0.0], FLOAT64)[:2].tolist()
+
+
+@pytest.mark.parametrize("k", [1, 2, 64])
+@pytest.mark.parametrize("name", SPEEDS)
+def test_a_winner_that_dominates_is_known_to_more_than_its_last_bit(k: int, name: str) -> None:
+    found = Certificate()
+    for gap in np.r_[np.linspace(20, 45, 26), np.linspace(60, 90, 31), 690.0, 1110.0]:
+        certify("softmax", np.r_[np.zeros(k), -gap, -gap - 1][None], SPEEDS[name], into=found)
+        certify("softmax", np.r_[np.full(k, 3.0), -np.inf, 3 - gap][None], SPEEDS[name], into=found)
+
+    assert not found.failures
+    assert not found.undecided
+
+
+def test_what_no_arithmetic_here_can_decide_is_said() -> None:
+    """Two logits one unit apart: p is within 2**-150 of the middle between two float64."""
+    x = [1.0, 1.0 + 2.0**-52]
+
+    said = truth("softmax", x, format=FLOAT64)
+
+    assert not said.decided(FLOAT64).all()
+    assert 1 == said.escalated
 
 
 def test_a_logarithm_far_below_the_last_bit_still_breaks_a_tie() -> None:
