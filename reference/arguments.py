@@ -29,7 +29,7 @@ def floating(x: ArrayLike, name: str) -> Numbers:
     ValueError
         For lists of unequal lengths.
     """
-    if isinstance(x, np.ma.MaskedArray):
+    if any(isinstance(part, np.ma.MaskedArray) for part in (x, *(x if isinstance(x, list | tuple) else ()))):
         raise TypeError(f"{name}: a masked array has no meaning here; put -inf where a logit is masked")
     try:
         x = np.asarray(x)

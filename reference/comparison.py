@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _ROUNDING = 2.0**-50
 """Relative error of the float64 steps that compare an answer with the truth: five roundings."""
 
-_NEGLIGIBLE = 2.0**-700
-"""Beside one, and so that every product with it and its low part is exact."""
+_NEGLIGIBLE = 2.0**-900
+"""Beside one; of what is smaller nothing is used but its sign."""
 
 LEAST = -(2**30)
 """The exponent of nothing."""
@@ -62,12 +62,17 @@ class Comparison:
     def of(got: Numbers, truth: Pair, exponent: NDArray[np.int32], error: Numbers, allowed: Allowed) -> Comparison:
         """Compare in float64; ``error`` is that of the truth, relative."""
         high, low = (np.ldexp(part, exponent - allowed.exponent) for part in truth)
-        got = np.ldexp(got, -allowed.exponent)
         relative, absolute = (np.broadcast_to(part, high.shape) for part in (allowed.relative, allowed.absolute))
-        size = np.abs(high)
-        doubt = (1 + relative) * error * size
-        # What is beside one as good as nothing is not followed into its last bits.
-        doubt = np.where((size < _NEGLIGIBLE) & ((size > 0) | (error > 0)), np.maximum(doubt, _NEGLIGIBLE), doubt)
+        doubt = error * np.abs(high)
+        # A truth that is as good as nothing beside one lies between zero and twice this, if its sign is known.
+        tiny = (np.abs(high) < _NEGLIGIBLE) & ((truth[0] != 0) | (error > 0))
+        high, low = np.where(tiny, np.copysign(_NEGLIGIBLE, truth[0]), high), np.where(tiny, 0.0, low)
+        doubt = np.where(tiny, np.where(error > 1, 3.0, 1.0) * _NEGLIGIBLE, doubt)
+        # So does such an answer.
+        scaled = np.ldexp(got, -allowed.exponent)
+        tiny = (np.abs(scaled) < _NEGLIGIBLE) & (got != 0)
+        got, doubt = np.where(tiny, np.copysign(_NEGLIGIBLE, got), scaled), doubt + np.where(tiny, _NEGLIGIBLE, 0.0)
+        size, doubt = np.abs(high), (1 + relative) * doubt
         off, room = np.abs((got - high) - low), relative * size + absolute
         share = np.where(off == 0, 0.0, off / room)
         far = doubt / room + _ROUNDING

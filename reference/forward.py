@@ -46,8 +46,9 @@ _LOWEST = -np.finfo(np.float64).max
 _HUGE = 2.0**1023
 """The difference of two smaller numbers does not overflow."""
 
-_UNDERFLOW = -700.0
-"""Below this t the float64 speed answers 0: exp(-700) is below 2**-1009, zero in every narrower format."""
+_UNDERFLOW = -680.0
+"""Below this t the float64 speed answers 0: exp(-680) is below 2**-981, zero in every narrower format, and 2**40 times a
+smallest normal number: no quotient is subnormal."""
 
 _LOST_BITS = 150
 """A sum so many bits above each term that was lost is right to 2**-110, in rows of up to 2**40 logits."""
@@ -67,7 +68,7 @@ _NONE = -(2**22)
 
 @dataclass(frozen=True)
 class Output:
-    """(high + low)·2**exponent, true to the relative error ``error``; views of one block, or whole arrays."""
+    """(high + low)·2**exponent, true to ``error``, relative to the high part; views of one block, or whole arrays."""
 
     high: Numbers
     low: Numbers
@@ -84,7 +85,7 @@ class Output:
         """A view of some rows, or of a piece of them."""
         return Output(self.high[at], self.low[at], self.exponent[at], self.error[at])
 
-    def put(self, number: float, where: NDArray[np.bool_], error: float = 0.0) -> None:
+    def put(self, number: float | Numbers, where: NDArray[np.bool_], error: float = 0.0) -> None:
         """Put a number there; ``where`` broadcasts, so that it may speak of whole rows."""
         if where.any():
             for part, value in ((self.high, number), (self.low, 0.0), (self.exponent, 0), (self.error, error)):
@@ -191,7 +192,7 @@ class _Float64:
         np.subtract(out.high, logarithm, out=out.high)
         out.error[...] = _U * (common + np.clip(-np.log(r), 0.0, 750.0))
         # No lane but the maximum was within reach, or none beside which those that were not are nothing.
-        alone = r < np.where(whole.lost, 2.0**-900, 2.0**-1022)
+        alone = r < np.where(whole.lost, 2.0**-820, 2.0**-1022)
         if alone.any():
             won = alone & (out.high == -logarithm)
             out.put(0.0, won & ~whole.lost)

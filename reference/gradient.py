@@ -79,6 +79,8 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
 
     each(back, at)
     out.exponent[...] += shift
+    if op == "log_softmax_vjp":  # nothing is taken from a masked lane
+        out.put(given, where=x == -np.inf)
     out.put(0.0, where=_cancels(op, x, given, axis))
     out.put(np.nan, where=~np.isfinite(rows.top) | ~np.isfinite(largest))
 
@@ -118,9 +120,11 @@ def _through_softmax(g: Pair, mean: _Sums, rounding: float, out: Output) -> None
     absolute = out.error * np.abs(left[0]) + mean.error + rounding * (np.abs(g[0]) + mean.size)
     nothing = out.high == 0
     left, error = _relative(absolute, left)
-    out.high[...], out.low[...] = multiply((out.high, out.low), left)
+    high, out.low[...] = multiply((out.high, out.low), left)
     # Where p is zero: nothing under a mask, all of it where it was lost.
-    np.copyto(out.error, error, where=~nothing)
+    lost = nothing & (out.error > 0)
+    out.high[...] = np.where(lost, np.copysign(0.0, left[0]), high)
+    out.error[...] = np.where(nothing, np.where(lost & (error > 1), error, out.error), error)
 
 
 def _through_log_softmax(g: Numbers, whole: _Sums, rounding: float, missed: Numbers, out: Output) -> None:
@@ -132,11 +136,14 @@ def _through_log_softmax(g: Numbers, whole: _Sums, rounding: float, missed: Numb
     absolute = (out.error * ~nothing) * np.abs(product[0])
     absolute += rounding * (np.abs(g) + np.abs(p[0]) * np.ldexp(whole.size, -room))
     absolute += np.where(alone, 0.0, missed + _UNDERFLOW)
-    lost = np.where(alone & nothing, out.error, 0.0)
+    lost = alone & nothing & (out.error > 0)
     left = add((g, np.zeros_like(g)), (-product[0], -product[1]))
     (out.high[...], out.low[...]), error = _relative(absolute, left)
+    # A lost p times the sum, whose sign is that of what is left if it is larger than its error.
+    sure = np.abs(whole.high) > rounding * whole.size
+    np.copyto(out.high, np.copysign(0.0, -whole.high), where=lost)
     out.exponent[...] = exponent
-    np.maximum(error, lost, out=out.error)
+    out.error[...] = np.where(lost, np.where(sure, 1.0, 4.0), error)
 
 
 def _relative(absolute: Numbers, left: Pair) -> tuple[Pair, Numbers]:

@@ -108,7 +108,7 @@ class _Question:
 
 @dataclass(eq=False)
 class Truth:
-    """(high + low)·2**exponent is true to the relative error ``error``; all arrays have the shape of the question.
+    """(high + low)·2**exponent is true to ``error``·|high|·2**exponent; all arrays have the shape of the question.
 
     Attributes
     ----------
@@ -117,8 +117,9 @@ class Truth:
     exponent
         int32.
     error
-        Bound of the error, relative to the number itself.  Where ``high`` is zero and ``error`` is one, the truth is
-        below every format it may be asked about; where ``error`` is above one, its sign is not known.
+        Bound of the error, relative to the high part.  Where ``high`` is zero and ``error`` is one, the truth is no zero,
+        has the sign of that zero, and is below every format it may be asked about; where ``error`` is above one, its
+        sign is not known.
     undefined
         Lanes where no single answer is right.
     escalated
@@ -189,18 +190,28 @@ class Truth:
         """|got - truth| in units of the format's last place at the truth; below one only where it surely is.
 
         An infinity or a NaN that is right has error zero, one that is wrong an infinite one; where the truth is
-        undefined, so is the error, and it is NaN.  The unit is that of :meth:`ulp`.
+        undefined, so is the error, and it is NaN.  The unit is that of :meth:`ulp`; an answer that overflowed is one unit
+        beyond the largest number, and so is a truth that is larger.
         """
+        got = np.asarray(got, dtype=np.float64)
 
         def units() -> Allowed:
             return Allowed(self._quantum(format, -1), 0.0, 1.0, self._quantum(format, 1))
 
-        return self._share(got, units)
+        share = self._share(got, units)
+        with np.errstate(all="ignore"):
+            high, _, _ = self._in_quanta(format)
+            beyond = np.abs(high) * (1 - self.error) > np.ldexp(format.max, format.precision - 1 - format.emax)
+            same = np.isnan(got) | (np.signbit(got) == np.signbit(high))
+            overflowed = same & ~np.isfinite(got) & (np.isnan(got) != format.has_inf) & np.isfinite(high) & beyond
+            off = np.ldexp(format.max, format.precision - 1 - format.emax) + 1 - np.abs(high)
+            return np.where(overflowed, np.clip(off, 0.0, np.nextafter(1.0, 0.0)), share)
 
     def error_over(self, bound: Bound, got: ArrayLike) -> Numbers:
         """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; at most one only where it surely is.
 
-        What is not finite is treated as :meth:`error_ulps` does.
+        What is not finite is treated as :meth:`error_ulps` does, but that an infinity is infinitely far from a number,
+        whatever the format: an overflow is for :meth:`rounded` or :meth:`faithful` to judge.
         """
 
         def at_its_size() -> Allowed:
@@ -261,8 +272,10 @@ class Truth:
             # rest ± ½ is exact, and the low part, however small, says on which side of the middle the truth is.
             # Touching the middle is no doubt: an error is always smaller than its bound.
             off = np.minimum(np.abs((rest - 0.5) + low), np.abs((rest + 0.5) + low))
-            # Below a power of two the middle is half as far, and an error of one says nothing of the sign.
-            off = np.where(np.abs(np.frexp(self.high)[0]) == 0.5, np.minimum(off, 0.25), off)
+            # Below a power of two the middle is half as far.
+            above = (np.abs(high) - 2.0 ** (format.precision - 1)) + np.copysign(low, low * high)
+            off = np.minimum(off, np.abs(above + 0.25))
+            # An error of one says nothing of the sign.
             off = np.where(self.error < 1, off, 0.0)
             exact = ((self.high == 0) & (self.error <= 1)) | ~np.isfinite(self.high) | (self.error == 0)
             beyond = np.abs(high) * (1 - self.error) > 2.0**format.precision  # the next binade is no number
@@ -273,7 +286,8 @@ class Truth:
         question = self._question
         if question is None or not undecided.any():
             return False
-        chosen = np.asarray(np.moveaxis(undecided, question.axis, -1).any(axis=-1))
+        shape = question.x.shape  # that of a 0-d array has one axis more
+        chosen = np.asarray(np.moveaxis(undecided.reshape(shape), question.axis, -1).any(axis=-1))
         if self._widest is not None:
             chosen &= ~self._widest
         if not chosen.any():
@@ -287,7 +301,7 @@ class Truth:
             (self.exponent, wide.exponent),
             (self.error, wide.error),
         ):
-            np.moveaxis(part, question.axis, -1)[chosen] = better
+            np.moveaxis(part.reshape(shape), question.axis, -1)[chosen] = better
         return True
 
 
@@ -341,8 +355,7 @@ def truth(
         answer.exponent.reshape(shape),
         answer.error.reshape(shape),
         np.broadcast_to(np.isinf(top), question.x.shape).reshape(shape),
-        # A row of one element is right at any speed, and a 0-d array is one.
-        _question=question if shape and speed is not DOUBLE_DOUBLE else None,
+        _question=question if speed is not DOUBLE_DOUBLE else None,
         _speed=speed,
     )
 

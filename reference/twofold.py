@@ -72,7 +72,7 @@ def multiply(x: Pair, y: Pair) -> Pair:
 
 
 def divide(x: Pair, y: Pair) -> Pair:
-    """X / y, relative error below 15u² + 56u³ (JMP, DWDivDW2)."""
+    """X / y, relative error below 15u²: 14u² to first order, counted in docs/error-bounds.md."""
     q = x[0] / y[0]
     p, e = two_product(q, y[0])
     p, e = fast_two_sum(p, e + q * y[1])

@@ -12,7 +12,7 @@ from arbiter import balls, exact
 from certification import SPEEDS, Certificate, certify, random_rows
 
 from reference.bounds import Bound
-from reference.formats import FLOAT8_FORMATS, FORMATS
+from reference.formats import EVERY_FORMAT, FLOAT8_FORMATS, FORMATS
 from reference.truth import Truth, truth
 
 FLOAT64 = FORMATS["float64"]
@@ -205,6 +205,81 @@ def test_below_a_power_of_two_the_middle_is_half_as_far(error: float, decided: b
     said = Truth(one, zero, np.zeros(1, np.int32), np.full(1, error), np.zeros(1, bool))
 
     assert [decided] == said.decided(FORMATS["float16"]).tolist()
+
+
+@pytest.mark.parametrize(("error", "decided"), [(2.0**-13.1, True), (2.0**-12.9, True), (2.0**-11.9, False)])
+def test_above_a_power_of_two_the_middle_below_it_counts_too(error: float, decided: bool) -> None:
+    """Found by review: of 1 + 2**-20 only the middles half a unit away were looked at."""
+    one, zero = np.full(1, 1 + 2.0**-20), np.zeros(1)
+
+    said = Truth(one, zero, np.zeros(1, np.int32), np.full(1, error), np.zeros(1, bool))
+
+    assert [decided] == said.decided(FORMATS["float16"]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("op", "row", "dtype"),
+    [
+        ("softmax", [0.0, -600.0], "float32"), ("softmax", [0.0, -1400.0], "float64"), ("softmax", [0.0, -3e5], "float64"),
+        ("softmax", [0.0, -520.0], "float16"), ("log_softmax", [-600.0, 0.0], "float32"),
+        ("log_softmax", [-1e300, 0.0], "float64"),
+    ],
+)  # fmt: skip
+def test_the_smallest_number_is_faithful_to_a_truth_far_below_it_of_the_same_sign(
+    op: str, row: Any, dtype: str
+) -> None:
+    format = FORMATS[dtype]
+    eta = format.smallest_subnormal * (1 if op == "softmax" else -1)
+    said, bound = truth(op, row, format=format), Bound(np.zeros(2), np.full(2, abs(eta)))
+
+    for got, right in ((eta, True), (-eta, False), (0.0, True), (2 * eta, False)):
+        assert right == said.faithful([0.0, got], format)[1]
+        assert right == said.within(bound, [0.0, got])[1]
+
+
+@pytest.mark.parametrize(
+    ("row", "dtype", "got"), [([0.0, -72.0], "float8_e4m3fn", -80.0), ([0.0, -200.0], "float32", -200 - 2.0**-16)]
+)
+def test_a_number_a_unit_beyond_a_tie_that_is_broken_is_faithful(row: Any, dtype: str, got: float) -> None:
+    """Found by review: y lies beyond the tie, so that the next number is less than a unit away."""
+    format = EVERY_FORMAT[dtype]
+    said = truth("log_softmax", row, format=format)
+
+    assert said.faithful([-0.0, got], format)[1]
+    assert not said.faithful([-0.0, -72 + 8.0 if got == -80 else -200 + 2.0**-16], format)[1]
+
+
+def test_the_smallest_number_on_the_wrong_side_of_one_is_not_within_one() -> None:
+    said, bound = truth("softmax", [0.0], format=FLOAT64), Bound(np.zeros(1), np.ones(1))
+
+    assert [True, False, True] == [said.within(bound, [got])[0] for got in (5e-324, -5e-324, 0.0)]
+
+
+@pytest.mark.parametrize("name", SPEEDS)
+def test_an_array_without_an_axis_is_judged_like_a_row_of_one(name: str) -> None:
+    format = SPEEDS[name] or FLOAT64
+    for op in ("softmax", "log_softmax"):
+        alone, row = truth(op, 0.0, format=SPEEDS[name]), truth(op, [0.0], format=SPEEDS[name])
+        for got in (1.0, 1 - format.unit_roundoff, 1 + 3 * format.unit_roundoff, 0.5):
+            assert alone.faithful(got, format) == row.faithful([got], format)[0]
+            half = Bound(np.asarray(0.0), np.asarray(0.5))
+            assert alone.within(half, got) == row.within(half, [got])[0]
+        assert alone.ulp(format) == row.ulp(format)[0]
+        assert alone.rounded(format) == row.rounded(format)[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "dtype"),
+    [([6e4, -6e4], "float16"), ([FLOAT64.max, -FLOAT64.max], "float64"), ([0.0, -447.9], "float8_e4m3fn")],
+)
+def test_an_overflow_is_faithful_where_the_truth_is_beyond_the_largest_number(row: Any, dtype: str) -> None:
+    format = EVERY_FORMAT[dtype]
+    for asked in (format, None):
+        said = truth("log_softmax", row, format=asked)
+        overflows = not np.isfinite(said.rounded(format)[1])
+        assert overflows == (dtype != "float8_e4m3fn")
+        assert overflows == said.faithful([0.0, -format.overflow], format)[1]
+        assert not said.faithful([0.0, math.inf], format)[1]
 
 
 @pytest.mark.parametrize("dtype", FORMATS)

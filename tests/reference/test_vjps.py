@@ -217,6 +217,24 @@ def test_a_cotangent_under_a_mask_hides_no_other(name: str) -> None:
     assert (truth("softmax_vjp", x, format=SPEEDS[name], cotangent=g).error < 1e-20).all()
 
 
+@pytest.mark.parametrize("name", SPEEDS)
+def test_a_zero_has_the_sign_of_what_it_stands_for(name: str) -> None:
+    """Found by review: beyond reach it was +0, before it -0."""
+    for gap in (600.0, 1000.0, 1200.0, 20_000.0):
+        for g in ([1.0, 0.25, 0.0], [1.0, 0.25, 2.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]):
+            for op in ("softmax_vjp", "log_softmax_vjp"):
+                found = Certificate()
+                certify(op, np.array([[0.0, -1.0, -gap]]), SPEEDS[name], np.array([g]), found)
+                assert not found.failures
+
+
+@pytest.mark.parametrize("name", SPEEDS)
+def test_what_flows_to_a_masked_logit_is_its_own_cotangent(name: str) -> None:
+    said = truth("log_softmax_vjp", [0.0, -math.inf, -1.0], format=SPEEDS[name], cotangent=[3.0, 0.1, 1e300])
+
+    assert [0.1, 0.0, 0.0] == [said.nearest[1], said.low[1], said.error[1]]
+
+
 @pytest.mark.parametrize(("dtype", "n"), [("float64", 1024), ("float32", 1024), ("float32", 64)])
 @pytest.mark.parametrize("grade", ["stable", "loose"])
 def test_products_of_a_vjp_may_underflow(dtype: str, n: int, grade: Any) -> None:
