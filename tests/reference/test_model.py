@@ -85,11 +85,13 @@ class Machine:
         if self.habit == "exp of log":
             return self.exponential(self.log_softmax(t, i, up, -up), up)
         s = self.sum([self.exp(v, up if j == i else -up) for j, v in enumerate(t)], -up)
+        if self.habit == "reciprocal":
+            return self.rounded(self.exp(t[i], up) * self.rounded(1 / s, up), up)
         return self.rounded(self.exp(t[i], up) / s, up)
 
 
 def blocked(n: int) -> int:
-    return 2 * (n - 1).bit_length() + 8
+    return 2 * (n - 1).bit_length() + 10
 
 
 def machines(format: Format, grade: str, n: int) -> list[Machine]:
@@ -97,7 +99,7 @@ def machines(format: Format, grade: str, n: int) -> list[Machine]:
     u, eta = mp.mpf(format.unit_roundoff), mp.mpf(format.smallest_subnormal)
     working = min(u, mp.mpf(2) ** -24), min(eta, mp.mpf(2) ** -149)
     if grade == "stable":
-        return [Machine(*working, blocked(n))]
+        return [Machine(*working, blocked(n), habit) for habit in ("plain", "reciprocal")]
     return [Machine(u, eta, blocked(n), habit) for habit in ("plain", "base 2", "exp of log")] + [
         Machine(*working, max(n - 1, blocked(n)), habit) for habit in ("base 2", "exp of log")
     ]
@@ -120,6 +122,8 @@ def rows(format: Format, grade: str) -> Iterator[list[float]]:
         row[rng.integers(n)] = 0.0
         yield row.tolist()
     yield [0.0, format.quantise(-deepest).item()]
+    if grade == "stable":
+        yield [0.0, 0.0, -200.0, -800.0]
     # Exponentials that are subnormal, or nothing.
     log_normal = np.log(format.smallest_normal)
     if grade == "stable" or -log_normal < 2 * deepest:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conformance.values import Severity
-from reference.bounds import CAP
+from reference.model import CAP
 
 if TYPE_CHECKING:
     from conformance.judgement.answer import Answer, Lanes
