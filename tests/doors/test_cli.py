@@ -106,7 +106,12 @@ def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path) -> None:
     if name is None:
         pytest.skip("no framework is installed")
     command = [sys.executable, "-m", "conformance", "run", "--target", name, "--out", str(tmp_path)]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    # A shell's background job is started with the signal ignored, and so would be what it starts.
+    given = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    finally:
+        signal.signal(signal.SIGINT, given)
     time.sleep(8)
     run.send_signal(signal.SIGINT)
 
