@@ -19,7 +19,7 @@ _ROUNDING = 2.0**-50
 """Relative error of the float64 steps that compare an answer with the truth: five roundings."""
 
 _NEGLIGIBLE = 2.0**-900
-"""Beside one; of what is smaller nothing is used but its sign."""
+"""Beside one, if no relative bound is larger than 2**100; of what is smaller nothing is used but its sign."""
 
 LEAST = -(2**30)
 """The exponent of nothing."""
@@ -59,15 +59,24 @@ class Comparison:
     close: NDArray[np.bool_]
 
     @staticmethod
-    def of(got: Numbers, truth: Pair, exponent: NDArray[np.int32], error: Numbers, allowed: Allowed) -> Comparison:
-        """Compare in float64; ``error`` is that of the truth, relative."""
+    def of(
+        got: Numbers,
+        truth: Pair,
+        exponent: NDArray[np.int32],
+        error: Numbers,
+        hidden: NDArray[np.int64],
+        allowed: Allowed,
+    ) -> Comparison:
+        """Compare in float64; ``error`` is that of the truth, and 2**hidden more than what a zero may stand for."""
         high, low = (np.ldexp(part, exponent - allowed.exponent) for part in truth)
         relative, absolute = (np.broadcast_to(part, high.shape) for part in (allowed.relative, allowed.absolute))
         doubt = error * np.abs(high)
-        # A truth that is as good as nothing beside one lies between zero and twice this, if its sign is known.
+        # A truth that is as good as nothing beside one, or is said to be zero with an error, lies between zero and twice
+        # this, if its sign is known.
         tiny = (np.abs(high) < _NEGLIGIBLE) & ((truth[0] != 0) | (error > 0))
-        high, low = np.where(tiny, np.copysign(_NEGLIGIBLE, truth[0]), high), np.where(tiny, 0.0, low)
-        doubt = np.where(tiny, np.where(error > 1, 3.0, 1.0) * _NEGLIGIBLE, doubt)
+        half = np.where(truth[0] == 0, np.maximum(np.ldexp(0.5, hidden - allowed.exponent), _NEGLIGIBLE), _NEGLIGIBLE)
+        high, low = np.where(tiny, np.copysign(half, truth[0]), high), np.where(tiny, 0.0, low)
+        doubt = np.where(tiny, np.where(error > 1, 3.0, 1.0) * half, doubt)
         # So does such an answer.
         scaled = np.ldexp(got, -allowed.exponent)
         tiny = (np.abs(scaled) < _NEGLIGIBLE) & (got != 0)

@@ -54,15 +54,16 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
     np.clip(out.error, least, least + speed.error_per_t * speed.reach, out=out.error, where=out.high != 0)
 
     def sums(piece: Any) -> _Sums:
-        term, room = (g[piece], low[piece]), 0
-        if op == "softmax_vjp":
-            term, room = multiply(_roomy(out[piece]), term), -_ROOM
+        term = g[piece], low[piece]
+        if op == "log_softmax_vjp":
+            return _Sums(*total(term, axis), np.abs(term[0]).sum(axis=axis, keepdims=True), np.zeros(()))
+        far = _below(np.where(lost[piece], np.abs(term[0]), 0.0).sum(axis=axis, keepdims=True), unseen)
+        term = multiply(_roomy(out[piece]), term)
         size = np.abs(term[0])
-        far = _below(np.where(lost[piece], np.abs(g[piece]), 0.0).sum(axis=axis, keepdims=True), unseen)
-        error = np.ldexp((size * out[piece].error).sum(axis=axis, keepdims=True), room)
+        error = np.ldexp((size * out[piece].error).sum(axis=axis, keepdims=True), -_ROOM)
         return _Sums(
-            *scale(total(term, axis), room),
-            np.ldexp(size.sum(axis=axis, keepdims=True), room),
+            *scale(total(term, axis), -_ROOM),
+            np.ldexp(size.sum(axis=axis, keepdims=True), -_ROOM),
             error + far + _UNDERFLOW * size.shape[axis],
         )
 
@@ -86,18 +87,18 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
 
 
 def _cancels(op: str, x: Numbers, g: Numbers, axis: int) -> Lanes:
-    """Rows whose vjp is zero, exactly: equal cotangents, and for log_softmax equal logits too."""
+    """Rows whose vjp is zero, exactly: equal cotangents, and for log_softmax equal logits too, or cotangents of zero."""
     open_ = x != -np.inf if op == "softmax_vjp" else np.ones(x.shape, bool)
 
     def equal(array: Numbers) -> Lanes:
         highest = np.where(open_, array, -np.inf).max(axis=axis, keepdims=True)
         return np.asarray(highest == np.where(open_, array, np.inf).min(axis=axis, keepdims=True))
 
-    return equal(g) if op == "softmax_vjp" else equal(g) & equal(x)
+    return equal(g) if op == "softmax_vjp" else equal(g) & (equal(x) | ~g.any(axis=axis, keepdims=True))
 
 
 class _Sums(NamedTuple):
-    """Over each row, axis kept: Σp·g or Σg as a pair, the sum of its absolute terms, and of their errors."""
+    """Over each row, axis kept: Σp·g or Σg as a pair, the sum of its absolute terms, and of the errors that p brings in."""
 
     high: Numbers
     low: Numbers
@@ -117,14 +118,14 @@ def _roomy(p: Output) -> Pair:
 
 def _through_softmax(g: Pair, mean: _Sums, rounding: float, out: Output) -> None:
     left = add(g, (-mean.high, -mean.low))
-    absolute = out.error * np.abs(left[0]) + mean.error + rounding * (np.abs(g[0]) + mean.size)
-    nothing = out.high == 0
+    nothing, lost = out.high == 0, out.error == 1
+    own = np.where(nothing, 0.0, out.error)
+    absolute = own * np.abs(left[0]) + mean.error + rounding * (np.abs(g[0]) + mean.size)
     left, error = _relative(absolute, left)
     high, out.low[...] = multiply((out.high, out.low), left)
-    # Where p is zero: nothing under a mask, all of it where it was lost.
-    lost = nothing & (out.error > 0)
+    # Where p is zero: nothing under a mask; of what was lost the sign, if that of what is left is known.
     out.high[...] = np.where(lost, np.copysign(0.0, left[0]), high)
-    out.error[...] = np.where(nothing, np.where(lost & (error > 1), error, out.error), error)
+    out.error[...] = np.where(nothing, np.where(lost, np.maximum(error, 1.0), 0.0), error)
 
 
 def _through_log_softmax(g: Numbers, whole: _Sums, rounding: float, missed: Numbers, out: Output) -> None:

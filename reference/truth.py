@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from reference.bounds import Bound
     from reference.formats import Format
     from reference.forward import Speed
-    from reference.twofold import Numbers
+    from reference.twofold import Numbers, Pair
 
     Lanes = NDArray[np.bool_]
 
@@ -179,7 +179,8 @@ class Truth:
     def ulp(self, format: Format) -> Numbers:
         """The unit in the last place that the format has at the truth.
 
-        Where it is not known on which side of a power of two the truth is, that of the binade below.
+        Where it is not known on which side of a power of two the truth is, that of the binade below; where not even its
+        sign is known, that of the number which stands for it.
         """
         refuse_flushing()
         with np.errstate(all="ignore"):
@@ -199,13 +200,23 @@ class Truth:
             return Allowed(self._quantum(format, -1), 0.0, 1.0, self._quantum(format, 1))
 
         share = self._share(got, units)
+        odd = ~np.isfinite(got) & np.isfinite(self.high)
+        if not odd.any():
+            return share
         with np.errstate(all="ignore"):
-            high, _, _ = self._in_quanta(format)
-            beyond = np.abs(high) * (1 - self.error) > np.ldexp(format.max, format.precision - 1 - format.emax)
-            same = np.isnan(got) | (np.signbit(got) == np.signbit(high))
-            overflowed = same & ~np.isfinite(got) & (np.isnan(got) != format.has_inf) & np.isfinite(high) & beyond
-            off = np.ldexp(format.max, format.precision - 1 - format.emax) + 1 - np.abs(high)
-            return np.where(overflowed, np.clip(off, 0.0, np.nextafter(1.0, 0.0)), share)
+            excess, doubt = self._beyond_the_largest(format)
+            if self._settle(odd & (np.abs(excess) < doubt)):
+                excess, doubt = self._beyond_the_largest(format)
+            same = np.isnan(got) | (np.signbit(got) == np.signbit(self.high))
+            overflowed = odd & same & (np.isnan(got) != format.has_inf) & (excess >= doubt) & (excess > 0)
+            return np.where(overflowed, np.clip(1 - excess, 0.0, np.nextafter(1.0, 0.0)), share)
+
+    def _beyond_the_largest(self, format: Format) -> Pair:
+        """By how much the truth is larger than the largest number, in its last places, and how far off that may be."""
+        place = format.emax - format.precision + 1
+        high, low = np.ldexp(self.high, self.exponent - place), np.ldexp(self.low, self.exponent - place)
+        size = np.abs(high)
+        return (size - np.ldexp(format.max, -place)) + np.copysign(low, low * high), size * self.error
 
     def error_over(self, bound: Bound, got: ArrayLike) -> Numbers:
         """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; at most one only where it surely is.
@@ -233,9 +244,13 @@ class Truth:
         """The error as a share of what is allowed, each lane known widely enough to say on which side of one it is."""
         refuse_flushing()
         got = np.asarray(got, dtype=np.float64)
+        if np.broadcast_shapes(got.shape, self.high.shape) != self.high.shape:
+            raise ValueError(f"got: its shape {got.shape} is not that of the question, {self.high.shape}")
+        got = np.broadcast_to(got, self.high.shape)
 
         def compare() -> Comparison:
-            return Comparison.of(got, (self.high, self.low), self.exponent, self.error, allowed())
+            truth = (self.high, self.low), self.exponent, self.error
+            return Comparison.of(got, *truth, self._hidden(), allowed())
 
         with np.errstate(all="ignore"):
             compared = compare()
@@ -245,6 +260,17 @@ class Truth:
             right = (got == self.high) | (np.isnan(got) & np.isnan(self.high))
             share = np.where(odd, np.where(right, 0.0, np.inf), compared.settled())
             return np.where(self.undefined, np.nan, share)
+
+    def _hidden(self) -> NDArray[np.int64]:
+        """The exponent of a power of two that is larger than what a zero with an error of one stands for."""
+        vjp = self._question is not None and self._question.op.endswith("_vjp")
+        # Below exp(-reach) is each lane, a winner's log-probability at most 2**161 times that, and a cotangent, or the sum
+        # of 2**40 of them, below 2**1064.
+        reach = np.full(self.high.shape, self._speed.reach)
+        if self._widest is not None and self._question is not None:
+            rows = np.broadcast_to(np.expand_dims(self._widest, self._question.axis), self._question.x.shape)
+            reach[rows.reshape(reach.shape)] = DOUBLE_DOUBLE.reach
+        return np.asarray((1100 if vjp else 161) - np.floor(reach / np.log(2)).astype(np.int64))
 
     def _quantum(self, format: Format, side: int = 0) -> NDArray[np.int64]:
         """The exponent of the format's last place at the truth; at one end of what the truth may be for a side of ±1."""
@@ -267,14 +293,14 @@ class Truth:
 
     def _decided(self, format: Format) -> Lanes:
         with np.errstate(all="ignore"):
-            high, low, _ = self._in_quanta(format)
+            high, low, quantum = self._in_quanta(format)
             rest = high - np.rint(high)
             # rest ± ½ is exact, and the low part, however small, says on which side of the middle the truth is.
             # Touching the middle is no doubt: an error is always smaller than its bound.
             off = np.minimum(np.abs((rest - 0.5) + low), np.abs((rest + 0.5) + low))
-            # Below a power of two the middle is half as far.
+            # Below a power of two the middle is half as far, if there is a binade below.
             above = (np.abs(high) - 2.0 ** (format.precision - 1)) + np.copysign(low, low * high)
-            off = np.minimum(off, np.abs(above + 0.25))
+            off = np.where(quantum > format.emin - format.precision + 1, np.minimum(off, np.abs(above + 0.25)), off)
             # An error of one says nothing of the sign.
             off = np.where(self.error < 1, off, 0.0)
             exact = ((self.high == 0) & (self.error <= 1)) | ~np.isfinite(self.high) | (self.error == 0)

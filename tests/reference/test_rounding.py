@@ -282,6 +282,50 @@ def test_an_overflow_is_faithful_where_the_truth_is_beyond_the_largest_number(ro
         assert not said.faithful([0.0, math.inf], format)[1]
 
 
+@pytest.mark.parametrize("dtype", EVERY_FORMAT)
+def test_an_overflow_is_faithful_to_no_number_within_the_range(dtype: str) -> None:
+    """Found by review: every truth in the last unit of its binade had counted as beyond the largest number."""
+    format = EVERY_FORMAT[dtype]
+    p = format.precision
+    for row in ([2.2, 0.0], [0.0, -(p + 1) * math.log(2)], [0.0, -4.0], [0.0, 0.0]):
+        for op in ("softmax", "log_softmax"):
+            for asked in (format, None):
+                said = truth(op, row, format=asked)
+                for wrong in (math.inf, -math.inf, math.nan):
+                    assert not said.faithful([wrong] * 2, format).any()
+
+
+def test_an_overflow_is_judged_by_the_low_part_too() -> None:
+    """Found by review: the cheapest speed did not know on which side of the largest number the truth is."""
+    format, largest = FORMATS["float32"], FORMATS["float32"].max
+    for asked in (format, None):
+        for row in ([2.0**78, -largest], [0.0, 0.0, -largest]):
+            said = truth("log_softmax", row, format=asked)
+            assert said.faithful([0.0, 0.0, -math.inf][-len(row) :], format)[-1]
+        below = format.quantise(largest * (1 - 2.0**-23)).item()
+        assert not truth("log_softmax", [0.0, -below], format=asked).faithful([0.0, -math.inf], format)[1]
+
+
+@pytest.mark.parametrize(("op", "lane", "got"), [("softmax", 1, [1.0, 0.0]), ("log_softmax", 0, [-0.0, -690.0])])
+def test_what_is_below_every_format_is_looked_up_for_a_bound_that_is_smaller(op: str, lane: int, got: Any) -> None:
+    """Found by review: p = 2e-300 was within 1e-310 of zero, as it is no number of float32."""
+    small, large = np.full(2, 1e-310), np.full(2, 2.0**-900)
+    said = truth(op, [0.0, -690.0], format=FORMATS["float32"])
+
+    assert said.within(Bound(np.zeros(2), large), got)[lane]
+    assert not said.within(Bound(np.zeros(2), small), got)[lane]
+    assert 1 == said.escalated
+
+
+def test_an_answer_of_another_shape_is_refused() -> None:
+    said, bound = truth("softmax", [0.0, 1.0], format=FLOAT64), Bound(np.zeros(2), np.ones(2))
+
+    for verdict in (lambda got: said.within(bound, got), lambda got: said.faithful(got, FLOAT64)):
+        with pytest.raises(ValueError, match=r"got: its shape \(2, 2\) is not that of the question, \(2,\)"):
+            verdict([[0.3, 0.7], [0.5, 0.5]])
+    assert [False, False] == said.faithful(0.5, FLOAT64).tolist()
+
+
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_results_below_the_range_round_right(dtype: str) -> None:
     """Gaps that put p at the smallest subnormal, half of it, and a little around."""

@@ -226,6 +226,18 @@ def test_a_zero_has_the_sign_of_what_it_stands_for(name: str) -> None:
                 found = Certificate()
                 certify(op, np.array([[0.0, -1.0, -gap]]), SPEEDS[name], np.array([g]), found)
                 assert not found.failures
+                said = truth(op, [0.0, -1.0, -gap], format=SPEEDS[name], cotangent=g)
+                # Lanes that nothing but a lost one flows to have no sign that is known.
+                assert said.decided(SPEEDS[name] or FORMATS["float64"])[2]
+
+
+@pytest.mark.parametrize("name", SPEEDS)
+def test_cotangents_of_zero_flow_nowhere(name: str) -> None:
+    for op in ("softmax_vjp", "log_softmax_vjp"):
+        said = truth(op, [0.0, -20_000.0, 1.0, -1e300], format=SPEEDS[name], cotangent=[0.0, -0.0, 0.0, 0.0])
+
+        assert [0.0] * 4 == said.error.tolist()
+        assert not np.signbit(said.high).any()
 
 
 @pytest.mark.parametrize("name", SPEEDS)
