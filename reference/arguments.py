@@ -29,7 +29,7 @@ def floating(x: ArrayLike, name: str) -> Numbers:
     ValueError
         For lists of unequal lengths.
     """
-    if any(isinstance(part, np.ma.MaskedArray) for part in (x, *(x if isinstance(x, list | tuple) else ()))):
+    if _masked(x):
         raise TypeError(f"{name}: a masked array has no meaning here; put -inf where a logit is masked")
     try:
         x = np.asarray(x)
@@ -41,6 +41,10 @@ def floating(x: ArrayLike, name: str) -> Numbers:
         raise TypeError(f"{name}: {x.dtype} holds more than float64, in which the logits are taken")
     with np.errstate(invalid="ignore"):  # a signalling NaN
         return x.astype(np.float64, copy=False)
+
+
+def _masked(x: object) -> bool:
+    return isinstance(x, np.ma.MaskedArray) or (isinstance(x, list | tuple) and any(map(_masked, x)))
 
 
 def place(axis: int, ndim: int) -> int:

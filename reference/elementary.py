@@ -11,7 +11,7 @@ Table and constants are computed by :mod:`decimal` when first needed, and not pa
 from __future__ import annotations
 
 import math
-from decimal import Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -73,8 +73,7 @@ def _parts(value: Decimal, *last_places: int) -> tuple[float, ...]:
 
 @cache
 def _constants() -> _Constants:
-    with localcontext() as context:
-        context.prec = 80
+    with localcontext(Context(prec=80, rounding=ROUND_HALF_EVEN, traps=[])):  # whatever the caller's is
         step = Decimal(2).ln() / _STEPS
         root = step.exp()
         powers = [Decimal(1)]

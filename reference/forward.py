@@ -25,7 +25,7 @@ import numpy as np
 
 from reference.blocks import one_by_one, pieces
 from reference.elementary import LIMIT, QUICK_ERROR, QUICK_LIMIT, exp, log1p, quick_exp, quick_log1p, quick_multiply
-from reference.twofold import add, constant, divide, multiply, power_of_two, scale, total, two_sum
+from reference.twofold import add, constant, divide, fast_two_sum, multiply, power_of_two, scale, total, two_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -353,13 +353,21 @@ def _just_below(winners: Numbers, below: Pair, lost: NDArray[np.bool_], won: NDA
 
 def _beyond_the_last_bit(t: Pair, log: Numbers, y: Pair, out: Output) -> Pair:
     """Y = t - log where log is far below the last bit of t; such a tie of t is broken, and ``out.error`` says so."""
-    # The difference of two single numbers, one so far below the other, is exact but for the error of the log ...
+    # t is exact, and so is its low part less the log, but for the error of the log and one rounding ...
     size = np.abs(t[0])
-    exact = (t[1] == 0) & (out.exponent == 0) & (log < _FAR * size)
+    exact = (out.exponent == 0) & (log < _FAR * size)
+    least = log < _BEYOND * size
+    little = _BEYOND / 2 * size
+    low, rest = two_sum(t[1], -np.where(least, little, log))
+    doubt = np.where(least, np.where(t[1] == 0, 1.0, 2.0) * little, log * 2.0**-50)
+    error = (1.25 * np.abs(rest) + doubt) / size
     # ... and where even a pair has no room for it, all that is left to say is that y lies beyond t.
-    beyond = exact & (log < _BEYOND * size)
-    out.error[...] = np.where(exact, np.where(beyond, _BEYOND / 2, log / size * 2.0**-50), out.error)
-    return y[0], np.where(beyond, _BEYOND / 2 * t[0], y[1])
+    stuck = low == t[1]
+    low = np.where(stuck, np.nextafter(t[1], -np.inf), low)
+    error = np.where(stuck, (t[1] - low) / size * (1 + 2.0**-51), error)
+    out.error[...] = np.where(exact, error, out.error)
+    high, low = fast_two_sum(t[0], low)
+    return np.where(exact, high, y[0]), np.where(exact, low, y[1])
 
 
 def combine(sums: list[Sum]) -> Sum:

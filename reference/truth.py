@@ -194,12 +194,14 @@ class Truth:
         undefined, so is the error, and it is NaN.  The unit is that of :meth:`ulp`; an answer that overflowed is one unit
         beyond the largest number, and so is a truth that is larger.
         """
-        got = np.asarray(got, dtype=np.float64)
+        got = floating(got, "got")
 
         def units() -> Allowed:
             return Allowed(self._quantum(format, -1), 0.0, 1.0, self._quantum(format, 1))
 
         share = self._share(got, units)
+        if not format.has_inf:
+            share = np.where(np.isinf(self.high) & ~self.undefined, np.where(np.isnan(got), 0.0, np.inf), share)
         odd = ~np.isfinite(got) & np.isfinite(self.high)
         if not odd.any():
             return share
@@ -226,7 +228,8 @@ class Truth:
         """
 
         def at_its_size() -> Allowed:
-            top = np.where(self.high == 0, LEAST, np.frexp(self.high)[1].astype(np.int64) + self.exponent)
+            nothing = np.where(self.error > 0, self._hidden(), LEAST)
+            top = np.where(self.high == 0, nothing, np.frexp(self.high)[1].astype(np.int64) + self.exponent)
             top = np.maximum(top, np.where(bound.absolute == 0, LEAST, np.frexp(bound.absolute)[1]))
             return Allowed(top, bound.relative, np.ldexp(bound.absolute, -top))
 
@@ -243,7 +246,7 @@ class Truth:
     def _share(self, got: ArrayLike, allowed: Callable[[], Allowed]) -> Numbers:
         """The error as a share of what is allowed, each lane known widely enough to say on which side of one it is."""
         refuse_flushing()
-        got = np.asarray(got, dtype=np.float64)
+        got = floating(got, "got")
         if np.broadcast_shapes(got.shape, self.high.shape) != self.high.shape:
             raise ValueError(f"got: its shape {got.shape} is not that of the question, {self.high.shape}")
         got = np.broadcast_to(got, self.high.shape)
@@ -263,14 +266,14 @@ class Truth:
 
     def _hidden(self) -> NDArray[np.int64]:
         """The exponent of a power of two that is larger than what a zero with an error of one stands for."""
-        vjp = self._question is not None and self._question.op.endswith("_vjp")
+        forward = self._question is not None and not self._question.op.endswith("_vjp")
         # Below exp(-reach) is each lane, a winner's log-probability at most 2**161 times that, and a cotangent, or the sum
         # of 2**40 of them, below 2**1064.
         reach = np.full(self.high.shape, self._speed.reach)
         if self._widest is not None and self._question is not None:
             rows = np.broadcast_to(np.expand_dims(self._widest, self._question.axis), self._question.x.shape)
             reach[rows.reshape(reach.shape)] = DOUBLE_DOUBLE.reach
-        return np.asarray((1100 if vjp else 161) - np.floor(reach / np.log(2)).astype(np.int64))
+        return np.asarray((161 if forward else 1100) - np.floor(reach / np.log(2)).astype(np.int64))
 
     def _quantum(self, format: Format, side: int = 0) -> NDArray[np.int64]:
         """The exponent of the format's last place at the truth; at one end of what the truth may be for a side of ±1."""
@@ -305,7 +308,8 @@ class Truth:
             off = np.where(self.error < 1, off, 0.0)
             exact = ((self.high == 0) & (self.error <= 1)) | ~np.isfinite(self.high) | (self.error == 0)
             beyond = np.abs(high) * (1 - self.error) > 2.0**format.precision  # the next binade is no number
-            return np.asarray((off >= np.abs(high) * self.error) & (off > 0) | exact | beyond)
+            reach = np.abs(high) * self.error * (1 - 2.0**-49)  # every bound has so much to spare; see the page
+            return np.asarray((off >= reach) & (off > 0) | exact | beyond)
 
     def _settle(self, undecided: Lanes) -> bool:
         """Compute the rows of undecided lanes again in double-double arithmetic, each once; whether there were any."""
@@ -388,7 +392,8 @@ def truth(
 
 def _speed(op: str, format: Format) -> Speed:
     """The cheapest speed whose error is far below the format's rounding; a vjp cancels, and takes the next one."""
-    narrow = format.precision <= 24
+    # No cheaper speed knows what is below 2**-486: see Truth._hidden.
+    narrow = format.precision <= 24 and format.emin - format.precision > -486
     if op.endswith("_vjp"):
         return MIDDLE if narrow else DOUBLE_DOUBLE
     return FLOAT64 if narrow else MIDDLE

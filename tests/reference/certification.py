@@ -1,6 +1,6 @@
 """Is the truth true?  Random rows of every kind against Arb's ball arithmetic.
 
-    python tests/reference/certification.py --rows 1000000 --write docs/reference.md
+    python tests/reference/certification.py --rows 300000 --write docs/reference.md
 
 compares every lane, at every speed: the error is within the bound that the truth carries, the bound is not
 slack, and the rounding to the format is the right one of two neighbours.  The tests call the same functions.
@@ -102,9 +102,9 @@ def _compare(found: Certificate, where: str, said: tuple[Any, Any], due: Any, er
     else:
         size = float(difference.abs_upper() / abs(high))
         ratio = size / error
-        # Below, the bound is the whole distance to the logit; above, it is of a number beyond float64.  Both are far
+        # Below, all that is left is the last bit of a pair, or less; above, it is of a number beyond float64.  Both are far
         # from any verdict, and say nothing of slack.
-        if 2.0**-108 < error < 0.25:
+        if 2.0**-105 < error < 0.25:
             found.worst_error, found.worst_ratio = max(found.worst_error, size), max(found.worst_ratio, ratio)
         if not ratio <= 1:
             found.failures.append(f"{where}: {ratio:.3g} times the bound")
@@ -129,7 +129,7 @@ def random_rows(format: Format, rows: int, rng: np.random.Generator) -> Iterator
         k = min(rows, 64 if n < 100 else 4)
         shape = (k, n)
         row = (k, 1)
-        scale = 2.0 ** rng.uniform(-30, 9, row)
+        scale = 2.0 ** rng.uniform(-30, 12, row)
         match int(rng.integers(8)):
             case 0:
                 x = rng.standard_normal(shape) * scale

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import mpmath as mp
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from reference.elementary import LIMIT, QUICK_ERROR, QUICK_LIMIT, exp, log1p, quick_exp, quick_log1p
+from reference.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,3 +103,15 @@ def test_exp_is_right_to_its_error(exponential: Callable[..., Any], limit: float
                 due = mp.exp(mp.mpf(t[0][i]) + mp.mpf(t[1][i]))
                 got = (mp.mpf(high[i]) + mp.mpf(low[i])) * mp.mpf(2) ** int(exponent[i])
                 assert abs(got - due) <= (allowed + per_t * abs(float(t[0][i]))) * due
+
+
+def test_the_constants_do_not_depend_on_the_callers_decimal_context() -> None:
+    """Found by review: a trap for floats or inexact results was sprung by the first truth of a process."""
+    code = (
+        "import decimal; decimal.setcontext(decimal.Context(prec=5, rounding=decimal.ROUND_UP, traps={}))\n"
+        "from reference import truth; print(truth('softmax', [0.0, -1.0]).low.tolist())"
+    )
+    for traps in ("[]", "[decimal.FloatOperation, decimal.Inexact]"):
+        command = [sys.executable, "-c", code.format(traps)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        assert f"{truth('softmax', [0.0, -1.0]).low.tolist()}\n" == done.stdout

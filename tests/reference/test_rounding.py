@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -12,7 +13,7 @@ from arbiter import balls, exact
 from certification import SPEEDS, Certificate, certify, random_rows
 
 from reference.bounds import Bound
-from reference.formats import EVERY_FORMAT, FLOAT8_FORMATS, FORMATS
+from reference.formats import EVERY_FORMAT, FLOAT8_FORMATS, FORMATS, Format
 from reference.truth import Truth, truth
 
 FLOAT64 = FORMATS["float64"]
@@ -75,6 +76,27 @@ def test_a_logarithm_far_below_the_last_bit_still_breaks_a_tie() -> None:
     assert [0.0, -1004.0] == said.rounded(bfloat16).tolist()
     assert said.decided(bfloat16).all()
     assert 1 == said.escalated
+
+
+@pytest.mark.parametrize("format", [FLOAT64, None], ids=str)
+def test_a_difference_that_is_no_number_is_kept_whole(format: Any) -> None:
+    """Found by review: of wide rows one lane in eight is half a unit beside a float64, less something, and was undecided."""
+    rng = np.random.default_rng(0)
+    x = np.c_[rng.uniform(50, 100, 4000), rng.uniform(-1000, -100, (4000, 3)), np.full(4000, -1e4)]
+    x[0, 1], x[1, :2] = -np.inf, [37.7, -39.6]
+    little = Fraction(1, 2**100)  # log S is smaller, and larger than nothing
+
+    said = truth("log_softmax", x, format=format)
+
+    assert said.decided(FLOAT64).all()
+    assert not said.escalated
+    due = [[float(Fraction(b) - Fraction(row[0]) - little) for b in row[2:]] for row in x.tolist()]
+    assert (np.array(due) == said.rounded(FLOAT64)[:, 2:]).all()
+    found = Certificate()
+    certify("log_softmax", x[:300], format, into=found)
+    for gap in np.linspace(20, 90, 36):
+        certify("log_softmax", x[:3, :2] - [[0.0, gap - 80]] * 3, format, into=found)
+    assert not found.failures
 
 
 def test_a_verdict_on_the_boundary_is_computed_again_and_counted() -> None:
@@ -315,6 +337,41 @@ def test_what_is_below_every_format_is_looked_up_for_a_bound_that_is_smaller(op:
     assert said.within(Bound(np.zeros(2), large), got)[lane]
     assert not said.within(Bound(np.zeros(2), small), got)[lane]
     assert 1 == said.escalated
+
+
+def test_what_is_below_every_format_is_within_its_own_size() -> None:
+    """Found by review: beside a bound without an absolute part the share was NaN."""
+    p, y = truth("softmax", [0.0, -800.0], format=FORMATS["float32"]), truth("log_softmax", [0.0, -800.0])
+    bound = Bound(np.array([1.0, 2.0]), np.zeros(2))
+
+    assert p.within(bound, [1.0, 0.0]).all()
+    assert 0.5 == p.error_over(bound, [1.0, 0.0])[1]
+    assert math.inf > y.error_over(Bound(np.array(0.5), np.zeros(2)), [0.0, -800.0])[0] > 1
+    assert not truth("softmax", [0.0, -20_000.0]).within(Bound(np.array(0.5), np.zeros(2)), [1.0, 0.0])[1]
+
+
+def test_a_narrow_format_of_wide_range_gets_a_speed_that_reaches_as_far() -> None:
+    wide = Format("float19", 11, -1022, 1023, "float64")
+
+    for op, lane, due in (("softmax", 1, math.exp(-700)), ("log_softmax", 0, -math.exp(-700))):
+        said = truth(op, [0.0, -700.0], format=wide)
+        assert wide.quantise(due) == said.rounded(wide)[lane]
+
+
+def test_minus_infinity_is_a_nan_where_there_is_no_infinity() -> None:
+    format = FLOAT8_FORMATS["float8_e4m3fn"]
+    said = truth("log_softmax", [0.0, -math.inf], format=format)
+
+    assert said.faithful(said.rounded(format), format).all()
+    assert not said.faithful([0.0, -math.inf], format)[1]
+
+
+def test_an_answer_that_is_no_array_of_floats_is_refused() -> None:
+    said = truth("softmax", [0.0, 1.0], format=FLOAT64)
+
+    for got in (["0.3", "0.7"], [None, None], [0, 1], np.ma.array([0.3, 0.7], mask=[0, 1])):
+        with pytest.raises(TypeError, match="got: "):
+            said.faithful(got, FLOAT64)
 
 
 def test_an_answer_of_another_shape_is_refused() -> None:

@@ -78,6 +78,7 @@ def test_a_difference_that_overflows_is_no_mask(op: str, dtype: str) -> None:
         (("softmax", [0.0], None), TypeError, "axis: an integer is needed, not None"),
         (("softmax", [[0.0], [0.0, 1.0]]), ValueError, "x: not an array"),
         (("softmax", [np.ma.masked_less([0.0, 1.0], 0.5)]), TypeError, "x: a masked array has no meaning here"),
+        (("softmax", [[np.ma.masked_less([0.0, 1.0], 0.5)]]), TypeError, "x: a masked array has no meaning here"),
         (("softmax", np.ma.masked_less([0.0, 1.0], 0.5)), TypeError, "x: a masked array has no meaning here"),
     ],
 )
