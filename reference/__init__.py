@@ -1,6 +1,7 @@
 """What is true?  Formats, readable formulas, the certified truth, and the bounds an honest answer keeps."""
 
-from reference.bounds import Bound, bounds, flush_allowed, row_sum_bound
+from reference.bounds import bounds, flush_allowed, row_sum_bound
+from reference.comparison import Bound
 from reference.formats import FORMATS, Format
 from reference.truth import Truth, truth
 

@@ -2,11 +2,11 @@
 
 Derived in ``docs/error-bounds.md``; nothing here is tuned, and no product of errors is left out.  With u and η' the unit
 roundoff and the smallest subnormal of the working precision, v and η those of the output format, t = x - max x,
-S = Σexp(t), p = exp(t)/S, y = t - log S, κ = -log(1 - k_exp·u), λ = log(1 + v), τ = ½(1 + k_exp), and M(r) =
-log Σp·exp(r|t|) - log(1 - k_exp·η'·s/S) for s subnormal exponentials, which is about r·Σp|t|:
+S = Σexp(t), p = exp(t)/S, y = t - log S, κ = -log(1 - k_exp·u), λ = log(1 + v), and M(r) = log Σp·exp(r|t|)
+- log(1 - k_exp·η'·s/S) for s subnormal exponentials, which is about r·Σp|t|:
 
-- softmax, with B = M(u) + 2κ + u·D(n) and F = u|t| + B + 2u:
-  |p̂ - p| ≤ (exp(F + λ) - 1)·p + ½(1 + k_exp·exp(B + 2u + λ))·η;
+- softmax, with B = M(u) + 2κ + u·D(n), F = u|t| + B + 2u and τ = ½(1 + k_exp·exp(B + 2u + λ)):
+  |p̂ - p| ≤ (exp(F + λ) - 1)·p + τη;
 - log_softmax, with Λ = B + k_log·u·(log S + B) and E = (1 + u)(u|t| + Λ) + u|y|:
   |ŷ - y| ≤ v|y| + (1 + v)·E + η;
 - *loose* readings, for implementations that take exp by way of 2**x, or softmax as exp(t - log S): instead of u stands
@@ -21,12 +21,12 @@ log Σp·exp(r|t|) - log(1 - k_exp·η'·s/S) for s subnormal exponentials, whic
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from reference.arguments import cotangent_for, floating, known, place, refuse_flushing
+from reference.comparison import Bound
 from reference.formats import FORMATS
 from reference.forward import FLOAT64_EXP
 from reference.model import K_EXP, Rows, readings, worst
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
     BoundedGrade = Literal["exact", "faithful", "stable", "loose"]
 
-TAU = (1 + K_EXP) / 2
-"""Absolute error of p where it is subnormal, in units of η: an exponential, and the rounding of the quotient."""
-
 GRADES = ("exact", "faithful", "stable", "loose")
 
 _ROOM = 900
@@ -53,14 +50,6 @@ _ROOM = 900
 
 _OWN = 1 + 2.0**-40
 """The bounds themselves are computed in float64, with fewer than 2**12 roundings one after the other."""
-
-
-@dataclass(frozen=True)
-class Bound:
-    """|got - true| ≤ relative·|true| + absolute, elementwise; both of the shape of the question."""
-
-    relative: Numbers
-    absolute: Numbers
 
 
 def bounds(
@@ -144,10 +133,15 @@ def _along(x: Numbers, axis: int) -> Numbers:
 
 def _softmax(rows: Rows, of: Sequence[Reading], format: Format) -> Bound:
     v, eta = format.unit_roundoff, format.smallest_subnormal
-    # Nothing is in proportion to nothing; what is absolute in exp(t) is divided by the sum all the same.
+    # Nothing is in proportion to nothing.
     off = np.where(rows.p == 0, 0.0, worst(of, lambda one: np.expm1(one.of_p(rows))))
+    return Bound(_OWN * (off * (1 + v) + v), _units(_OWN * _of_subnormal_p(rows, of, v), eta))
+
+
+def _of_subnormal_p(rows: Rows, of: Sequence[Reading], v: float) -> Numbers:
+    """τ: what is absolute in exp(t), divided by the sum, and one rounding, in units of η."""
     off_sum = worst(of, lambda one: np.expm1(one.of_sum(rows) + 2 * one.u))
-    return Bound(_OWN * (off * (1 + v) + v), _units(_OWN * (1 + K_EXP * (1 + off_sum) * (1 + v)) / 2, eta))
+    return np.asarray((1 + K_EXP * (1 + off_sum) * (1 + v)) / 2)
 
 
 def _log_softmax(x: Numbers, of: Sequence[Reading], format: Format) -> Bound:
@@ -171,16 +165,16 @@ def _vjp(op: str, rows: Rows, cotangent: Numbers, of: Sequence[Reading], format:
     saved = (1 + v) * worst(of, lambda one: one.of_saved_p(rows)) + v * (rows.y + 1)
     saved = np.where(p == 0, 0.0, saved)  # of a p that float64 cannot hold nothing is left
     after = worst(of, lambda one: np.asarray(one.u * (one.growth + 3))) + math.log1p(v)
-    both = np.expm1(saved + after)
+    both, tau = np.expm1(saved + after), _of_subnormal_p(rows, of, v)
     if op == "softmax_vjp":
         own = np.expm1(saved + 2 * of[-1].u + math.log1p(v))
         mean, of_mean = ((weight * g).sum(axis=-1, keepdims=True) for weight in (p, p * np.expm1(saved)))
         lanes = p * (g * own + both * mean + (1 + both) * of_mean)
-        small = 1 + TAU * (g + mean + of_mean + TAU * eta * total + n / 2 * eta)
-        small = small + np.exp(saved) * p * (TAU * total + n / 2)
+        small = 1 + tau * (g + mean + of_mean + tau * eta * total + n / 2 * eta)
+        small = small + np.exp(saved) * p * (tau * total + n / 2)
     else:
         lanes = g * (of[-1].u + v + of[-1].u * v) + p * total * both
-        small = 1 + TAU * total
+        small = 1 + tau * total
     # The products in lanes may underflow themselves.
     absolute = np.nextafter(_OWN * (lanes + _units(np.exp(after) * small, eta)), np.inf)
     return Bound(np.asarray(0.0), np.ldexp(absolute, down))

@@ -13,7 +13,8 @@ from reference.twofold import two_product
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from reference.twofold import Numbers, Pair
+    from reference.lanes import Lanes
+    from reference.twofold import Numbers
 
 _ROUNDING = 2.0**-50
 """Relative error of the float64 steps that compare an answer with the truth: five roundings."""
@@ -23,6 +24,14 @@ _NEGLIGIBLE = 2.0**-900
 
 LEAST = -(2**30)
 """The exponent of nothing."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """|got - true| ≤ relative·|true| + absolute, elementwise; both of the shape of the question."""
+
+    relative: Numbers
+    absolute: Numbers
 
 
 class Allowed(NamedTuple):
@@ -59,24 +68,17 @@ class Comparison:
     close: NDArray[np.bool_]
 
     @staticmethod
-    def of(
-        got: Numbers,
-        truth: Pair,
-        exponent: NDArray[np.int32],
-        error: Numbers,
-        hidden: NDArray[np.int64],
-        allowed: Allowed,
-    ) -> Comparison:
-        """Compare in float64; ``error`` is that of the truth, and 2**hidden more than what a zero may stand for."""
-        high, low = (np.ldexp(part, exponent - allowed.exponent) for part in truth)
+    def of(got: Numbers, truth: Lanes, hidden: NDArray[np.int64], allowed: Allowed) -> Comparison:
+        """Compare in float64; 2**hidden is more than what a zero may stand for."""
+        high, low = (np.ldexp(part, truth.exponent - allowed.exponent) for part in (truth.high, truth.low))
         relative, absolute = (np.broadcast_to(part, high.shape) for part in (allowed.relative, allowed.absolute))
-        doubt = error * np.abs(high)
+        doubt = truth.error * np.abs(high)
         # A truth that is as good as nothing beside one, or is said to be zero with an error, lies between zero and twice
         # this, if its sign is known.
-        tiny = (np.abs(high) < _NEGLIGIBLE) & ((truth[0] != 0) | (error > 0))
-        half = np.where(truth[0] == 0, np.maximum(np.ldexp(0.5, hidden - allowed.exponent), _NEGLIGIBLE), _NEGLIGIBLE)
-        high, low = np.where(tiny, np.copysign(half, truth[0]), high), np.where(tiny, 0.0, low)
-        doubt = np.where(tiny, np.where(error > 1, 3.0, 1.0) * half, doubt)
+        tiny = (np.abs(high) < _NEGLIGIBLE) & ((truth.high != 0) | (truth.error > 0))
+        half = np.where(truth.high == 0, np.maximum(np.ldexp(0.5, hidden - allowed.exponent), _NEGLIGIBLE), _NEGLIGIBLE)
+        high, low = np.where(tiny, np.copysign(half, truth.high), high), np.where(tiny, 0.0, low)
+        doubt = np.where(tiny, np.where(truth.error > 1, 3.0, 1.0) * half, doubt)
         # So does such an answer.
         scaled = np.ldexp(got, -allowed.exponent)
         tiny = (np.abs(scaled) < _NEGLIGIBLE) & (got != 0)

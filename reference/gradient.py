@@ -18,7 +18,7 @@ from reference.twofold import add, multiply, scale, total, two_sum
 if TYPE_CHECKING:
     from reference.blocks import Each
     from reference.forward import Output, Pairs
-    from reference.truth import Lanes
+    from reference.truth import Mask
     from reference.twofold import Numbers, Pair
 
 _TOP, _ROOM = 300, 600
@@ -33,17 +33,22 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
     """Answer one block of p·(g - Σp·g) or g - p·Σg; see :func:`reference.forward.solve`."""
     rows = solve("softmax", x, axis, speed, out, each)
     given, largest = g, np.abs(g).max(axis=axis, keepdims=True)
-    if op == "softmax_vjp":  # nothing flows through a masked lane, and its cotangent must not hide the others
-        g = np.where(x == -np.inf, 0.0, g)
-    shift = np.frexp(np.abs(g).max(axis=axis, keepdims=True))[1] - _TOP
-    g = np.ldexp(g, -shift)
-    low = np.zeros_like(g)
-    if op == "log_softmax_vjp":  # not nothing, or its lane would be taken for a product alone
-        g = np.where((g == 0) & (given != 0), np.copysign(2.0**-1074, given), g)
-    else:
-        # A constant more or less in all cotangents changes nothing; without the winner's own, its lane does not cancel.
-        g, low = two_sum(g, -np.take_along_axis(g, x.argmax(axis=axis, keepdims=True), axis))
+    # Nothing flows through a masked lane of softmax, and its cotangent must not hide the others.
+    counted = np.abs(np.where(x == -np.inf, 0.0, g)).max(axis=axis, keepdims=True) if op == "softmax_vjp" else largest
+    shift = np.frexp(counted)[1] - _TOP
+    winners = np.ldexp(np.take_along_axis(g, x.argmax(axis=axis, keepdims=True), axis), -shift)
+    g, low = np.empty_like(given), np.zeros_like(given)
     at = pieces(x.shape[axis], axis, speed.block)
+
+    def prepare(piece: Any) -> None:
+        here = np.ldexp(given[piece], -shift)
+        if op == "softmax_vjp":
+            # A constant more or less in all cotangents changes nothing; without the winner's own, its lane does not cancel.
+            g[piece], low[piece] = two_sum(np.where(x[piece] == -np.inf, 0.0, here), -winners)
+        else:  # not nothing, or its lane would be taken for a product alone
+            g[piece] = np.where((here == 0) & (given[piece] != 0), np.copysign(2.0**-1074, given[piece]), here)
+
+    each(prepare, at)
 
     # What was too far below to be added is below exp(-reach) each, and may meet a large cotangent.
     lost = out.error == 1
@@ -86,11 +91,11 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
     out.put(np.nan, where=~np.isfinite(rows.top) | ~np.isfinite(largest))
 
 
-def _cancels(op: str, x: Numbers, g: Numbers, axis: int) -> Lanes:
+def _cancels(op: str, x: Numbers, g: Numbers, axis: int) -> Mask:
     """Rows whose vjp is zero, exactly: equal cotangents, and for log_softmax equal logits too, or cotangents of zero."""
     open_ = x != -np.inf if op == "softmax_vjp" else np.ones(x.shape, bool)
 
-    def equal(array: Numbers) -> Lanes:
+    def equal(array: Numbers) -> Mask:
         highest = np.where(open_, array, -np.inf).max(axis=axis, keepdims=True)
         return np.asarray(highest == np.where(open_, array, np.inf).min(axis=axis, keepdims=True))
 

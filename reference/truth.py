@@ -17,6 +17,7 @@ Special values, by rule:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,22 +25,22 @@ import numpy as np
 
 from reference import blocks
 from reference.arguments import cotangent_for, floating, known, place, refuse_flushing
-from reference.comparison import LEAST, Allowed, Comparison
+from reference.comparison import LEAST, Allowed, Bound, Comparison
 from reference.forward import DOUBLE_DOUBLE, FLOAT64, MIDDLE, Output, Pairs, solve
 from reference.gradient import solve_vjp
-from reference.twofold import two_sum
+from reference.lanes import Lanes, blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
 
-    from reference.bounds import Bound
     from reference.formats import Format
     from reference.forward import Speed
-    from reference.twofold import Numbers, Pair
+    from reference.lanes import At
+    from reference.twofold import Numbers
 
-    Lanes = NDArray[np.bool_]
+    Mask = NDArray[np.bool_]
 
 OPS = ("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp")
 
@@ -53,7 +54,7 @@ class _Question:
     axis: int
     cotangent: Numbers | None
 
-    def rows(self, chosen: Lanes) -> _Question:
+    def rows(self, chosen: Mask) -> _Question:
         """The chosen rows, side by side along a last axis."""
 
         def only(array: Numbers) -> Numbers:
@@ -130,11 +131,11 @@ class Truth:
     low: Numbers
     exponent: NDArray[np.int32]
     error: Numbers
-    undefined: Lanes
+    undefined: Mask
     escalated: int = 0
     _question: _Question | None = None
     _speed: Speed = DOUBLE_DOUBLE
-    _widest: Lanes | None = None
+    _widest: Mask | None = None
     """Rows that are in double-double arithmetic already."""
 
     @property
@@ -157,24 +158,17 @@ class Truth:
             takes a format.
         """
         self.decided(format)
-        with np.errstate(all="ignore"):
-            high, low, quantum = self._in_quanta(format)
-            whole = np.rint(high)
-            # Rounded once by the high part; the low part may say that it was a step too few.
-            rest, tail = two_sum(high - whole, low)
-            half = np.abs(rest) == 0.5
-            beyond = (np.abs(rest) > 0.5) | (half & (np.sign(tail) == np.sign(rest)))
-            tie = half & (tail == 0) & (np.fmod(whole, 2) != 0)
-            step = np.where(beyond | tie, np.sign(rest), 0.0)
-            value = np.ldexp(whole + step, quantum)
-            value = np.where(np.abs(value) > format.max, format.overflow, value)
-        beyond = np.where(np.isinf(self.high), format.overflow, self.high)
-        return np.copysign(np.where(np.isfinite(self.high), value, beyond), self.high)
+        return self._each(lambda lanes, _: lanes.rounded(format))
 
-    def decided(self, format: Format) -> Lanes:
+    def decided(self, format: Format) -> Mask:
         """Where the error bound does not reach across the middle between two numbers of the format."""
-        lanes = self._decided(format)
-        return self._decided(format) if self._settle(~lanes) else lanes
+        self._refuse_wider(format)
+
+        def decided(lanes: Lanes, _: At) -> Mask:
+            return lanes.decided(format)
+
+        found = self._each(decided)
+        return self._each(decided) if self._settle(~found) else found
 
     def ulp(self, format: Format) -> Numbers:
         """The unit in the last place that the format has at the truth.
@@ -182,10 +176,9 @@ class Truth:
         Where it is not known on which side of a power of two the truth is, that of the binade below; where not even its
         sign is known, that of the number which stands for it.
         """
-        refuse_flushing()
-        with np.errstate(all="ignore"):
-            self._settle(self._quantum(format, -1) != self._quantum(format, 1))
-            return np.asarray(np.ldexp(1.0, self._quantum(format, -1)))
+        self._refuse_wider(format)
+        self._settle(self._each(lambda lanes, _: lanes.quantum(format, -1) != lanes.quantum(format, 1)))
+        return self._each(lambda lanes, _: np.ldexp(1.0, lanes.quantum(format, -1)))
 
     def error_ulps(self, got: ArrayLike, format: Format) -> Numbers:
         """|got - truth| in units of the format's last place at the truth; below one only where it surely is.
@@ -193,125 +186,146 @@ class Truth:
         An infinity or a NaN that is right has error zero, one that is wrong an infinite one; where the truth is
         undefined, so is the error, and it is NaN.  The unit is that of :meth:`ulp`; an answer that overflowed is one unit
         beyond the largest number, and so is a truth that is larger.
+
+        Raises
+        ------
+        TypeError
+            For answers that are not floating numbers, as every method that takes answers does.
+        ValueError
+            For answers of another shape.
         """
-        got = floating(got, "got")
+        self._refuse_wider(format)
+        got = self._answers(got)
 
-        def units() -> Allowed:
-            return Allowed(self._quantum(format, -1), 0.0, 1.0, self._quantum(format, 1))
+        def unit(lanes: Lanes, _: At) -> Allowed:
+            return Allowed(lanes.quantum(format, -1), 0.0, 1.0, lanes.quantum(format, 1))
 
-        share = self._share(got, units)
+        share = self._share(got, unit)
         if not format.has_inf:
             share = np.where(np.isinf(self.high) & ~self.undefined, np.where(np.isnan(got), 0.0, np.inf), share)
         odd = ~np.isfinite(got) & np.isfinite(self.high)
         if not odd.any():
             return share
-        with np.errstate(all="ignore"):
-            excess, doubt = self._beyond_the_largest(format)
-            if self._settle(odd & (np.abs(excess) < doubt)):
-                excess, doubt = self._beyond_the_largest(format)
-            same = np.isnan(got) | (np.signbit(got) == np.signbit(self.high))
-            overflowed = odd & same & (np.isnan(got) != format.has_inf) & (excess >= doubt) & (excess > 0)
-            return np.where(overflowed, np.clip(1 - excess, 0.0, np.nextafter(1.0, 0.0)), share)
 
-    def _beyond_the_largest(self, format: Format) -> Pair:
-        """By how much the truth is larger than the largest number, in its last places, and how far off that may be."""
-        place = format.emax - format.precision + 1
-        high, low = np.ldexp(self.high, self.exponent - place), np.ldexp(self.low, self.exponent - place)
-        size = np.abs(high)
-        return (size - np.ldexp(format.max, -place)) + np.copysign(low, low * high), size * self.error
+        def in_doubt(lanes: Lanes, at: At) -> Mask:
+            excess, doubt = lanes.beyond_the_largest(format)
+            return np.asarray(odd[at] & (np.abs(excess) < doubt))
+
+        def overflowed(lanes: Lanes, at: At) -> Numbers:
+            excess, doubt = lanes.beyond_the_largest(format)
+            same = np.isnan(got[at]) | (np.signbit(got[at]) == np.signbit(lanes.high))
+            right = odd[at] & same & (np.isnan(got[at]) != format.has_inf) & (excess >= doubt) & (excess > 0)
+            return np.where(right, np.clip(1 - excess, 0.0, np.nextafter(1.0, 0.0)), share[at])
+
+        self._settle(self._each(in_doubt))
+        return self._each(overflowed)
 
     def error_over(self, bound: Bound, got: ArrayLike) -> Numbers:
         """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; at most one only where it surely is.
 
         What is not finite is treated as :meth:`error_ulps` does, but that an infinity is infinitely far from a number,
         whatever the format: an overflow is for :meth:`rounded` or :meth:`faithful` to judge.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what is no bound, or one of another shape.
         """
+        if not isinstance(bound, Bound):
+            raise TypeError(f"bound: a reference.Bound is needed, not {bound!r}")
+        relative, absolute = (
+            self._of_this_shape(floating(part, "bound"), "bound") for part in (bound.relative, bound.absolute)
+        )
+        hidden = self._hidden()
 
-        def at_its_size() -> Allowed:
-            nothing = np.where(self.error > 0, self._hidden(), LEAST)
-            top = np.where(self.high == 0, nothing, np.frexp(self.high)[1].astype(np.int64) + self.exponent)
-            top = np.maximum(top, np.where(bound.absolute == 0, LEAST, np.frexp(bound.absolute)[1]))
-            return Allowed(top, bound.relative, np.ldexp(bound.absolute, -top))
+        def at_its_size(lanes: Lanes, at: At) -> Allowed:
+            nothing = np.where(lanes.error > 0, hidden[at], LEAST)
+            top = np.where(lanes.high == 0, nothing, np.frexp(lanes.high)[1].astype(np.int64) + lanes.exponent)
+            top = np.maximum(top, np.where(absolute[at] == 0, LEAST, np.frexp(absolute[at])[1]))
+            return Allowed(top, relative[at], np.ldexp(absolute[at], -top))
 
-        return self._share(got, at_its_size)
+        return self._share(self._answers(got), at_its_size)
 
-    def faithful(self, got: ArrayLike, format: Format) -> Lanes:
+    def faithful(self, got: ArrayLike, format: Format) -> Mask:
         """Lanes of ``got`` less than one unit in the last place away."""
         return np.asarray(self.error_ulps(got, format) < 1)
 
-    def within(self, bound: Bound, got: ArrayLike) -> Lanes:
+    def within(self, bound: Bound, got: ArrayLike) -> Mask:
         """Lanes of ``got`` whose error is at most the bound."""
         return np.asarray(self.error_over(bound, got) <= 1)
 
-    def _share(self, got: ArrayLike, allowed: Callable[[], Allowed]) -> Numbers:
-        """The error as a share of what is allowed, each lane known widely enough to say on which side of one it is."""
+    def _answers(self, got: ArrayLike) -> Numbers:
+        return self._of_this_shape(floating(got, "got"), "got")
+
+    def _of_this_shape(self, array: Numbers, name: str) -> Numbers:
+        try:
+            return np.broadcast_to(array, self.high.shape)
+        except ValueError:
+            raise ValueError(
+                f"{name}: its shape {array.shape} is not that of the question, {self.high.shape}"
+            ) from None
+
+    def _refuse_wider(self, format: Format) -> None:
+        if self._question and _speed(self._question.op, known(format)).reach > self._speed.reach:
+            raise ValueError(f"format: this truth was computed for a narrower one; ask truth() for {format.name}")
+
+    def _each(self, function: Callable[[Lanes, At], NDArray[Any]]) -> NDArray[Any]:
+        """What a function says of the lanes, asked of a block at a time."""
         refuse_flushing()
-        got = floating(got, "got")
-        if np.broadcast_shapes(got.shape, self.high.shape) != self.high.shape:
-            raise ValueError(f"got: its shape {got.shape} is not that of the question, {self.high.shape}")
-        got = np.broadcast_to(got, self.high.shape)
-
-        def compare() -> Comparison:
-            truth = (self.high, self.low), self.exponent, self.error
-            return Comparison.of(got, *truth, self._hidden(), allowed())
-
+        found = None
         with np.errstate(all="ignore"):
-            compared = compare()
-            if self._settle(compared.close):
-                compared = compare()
-            odd = ~(np.isfinite(got) & np.isfinite(self.high))
+            for at in blocks_of(self.high.shape):
+                said = function(self._lanes(at), at)
+                if found is None:
+                    found = np.empty(self.high.shape, said.dtype)
+                found[at] = said
+        assert found is not None
+        return found
+
+    def _lanes(self, at: At) -> Lanes:
+        return Lanes(self.high[at], self.low[at], self.exponent[at], self.error[at])
+
+    def _share(self, got: Numbers, allowed: Callable[[Lanes, At], Allowed]) -> Numbers:
+        """The error as a share of what is allowed, each lane known widely enough to say on which side of one it is."""
+
+        def compare(lanes: Lanes, at: At) -> Comparison:
+            return Comparison.of(got[at], lanes, self._hidden()[at], allowed(lanes, at))
+
+        close = np.zeros(self.high.shape, np.bool_)
+
+        def first(lanes: Lanes, at: At) -> Numbers:
+            compared = compare(lanes, at)
+            close[at] = compared.close
+            return compared.share
+
+        share = self._each(first)
+        if close.any():
+            widened = self._settle(close)
+            share = self._each(
+                lambda lanes, at: compare(lanes, at).settled() if widened or close[at].any() else share[at]
+            )
+        odd = ~(np.isfinite(got) & np.isfinite(self.high))
+        if odd.any():
             right = (got == self.high) | (np.isnan(got) & np.isnan(self.high))
-            share = np.where(odd, np.where(right, 0.0, np.inf), compared.settled())
-            return np.where(self.undefined, np.nan, share)
+            share = np.where(odd, np.where(right, 0.0, np.inf), share)
+        return np.where(self.undefined, np.nan, share) if self.undefined.any() else share
 
     def _hidden(self) -> NDArray[np.int64]:
         """The exponent of a power of two that is larger than what a zero with an error of one stands for."""
         forward = self._question is not None and not self._question.op.endswith("_vjp")
+
         # Below exp(-reach) is each lane, a winner's log-probability at most 2**161 times that, and a cotangent, or the sum
         # of 2**40 of them, below 2**1064.
-        reach = np.full(self.high.shape, self._speed.reach)
-        if self._widest is not None and self._question is not None:
-            rows = np.broadcast_to(np.expand_dims(self._widest, self._question.axis), self._question.x.shape)
-            reach[rows.reshape(reach.shape)] = DOUBLE_DOUBLE.reach
-        return np.asarray((161 if forward else 1100) - np.floor(reach / np.log(2)).astype(np.int64))
+        def below(reach: float) -> int:
+            return (161 if forward else 1100) - math.floor(reach / math.log(2))
 
-    def _quantum(self, format: Format, side: int = 0) -> NDArray[np.int64]:
-        """The exponent of the format's last place at the truth; at one end of what the truth may be for a side of ±1."""
-        if self._question and _speed(self._question.op, known(format)).reach > self._speed.reach:
-            raise ValueError(f"format: this truth was computed for a narrower one; ask truth() for {format.name}")
-        fraction, top = np.frexp(self.high)
-        low = np.ldexp(self.low, -top) * np.sign(fraction)
-        fraction = np.abs(fraction)
-        low = low + side * fraction * np.where(self.error < 1, self.error, 0.0)
-        # A power of two less something lies in the binade below, whose numbers are twice as dense.
-        step = ((fraction - 1) + low >= 0).astype(np.int64) - ((fraction - 0.5) + low < 0)
-        top = top.astype(np.int64) - 1 + step + self.exponent
-        return np.clip(np.where(self.high == 0, format.emin, top), format.emin, format.emax) - format.precision + 1
+        if self._widest is None or self._question is None:
+            return np.broadcast_to(np.int64(below(self._speed.reach)), self.high.shape)
+        rows = np.where(self._widest, below(DOUBLE_DOUBLE.reach), below(self._speed.reach))
+        lanes = np.broadcast_to(np.expand_dims(rows, self._question.axis), self._question.x.shape)
+        return lanes.reshape(self.high.shape)
 
-    def _in_quanta(self, format: Format) -> tuple[Numbers, Numbers, NDArray[np.int64]]:
-        refuse_flushing()
-        quantum = self._quantum(format)
-        shift = self.exponent - quantum
-        return np.ldexp(self.high, shift), np.ldexp(self.low, shift), quantum
-
-    def _decided(self, format: Format) -> Lanes:
-        with np.errstate(all="ignore"):
-            high, low, quantum = self._in_quanta(format)
-            rest = high - np.rint(high)
-            # rest ± ½ is exact, and the low part, however small, says on which side of the middle the truth is.
-            # Touching the middle is no doubt: an error is always smaller than its bound.
-            off = np.minimum(np.abs((rest - 0.5) + low), np.abs((rest + 0.5) + low))
-            # Below a power of two the middle is half as far, if there is a binade below.
-            above = (np.abs(high) - 2.0 ** (format.precision - 1)) + np.copysign(low, low * high)
-            off = np.where(quantum > format.emin - format.precision + 1, np.minimum(off, np.abs(above + 0.25)), off)
-            # An error of one says nothing of the sign.
-            off = np.where(self.error < 1, off, 0.0)
-            exact = ((self.high == 0) & (self.error <= 1)) | ~np.isfinite(self.high) | (self.error == 0)
-            beyond = np.abs(high) * (1 - self.error) > 2.0**format.precision  # the next binade is no number
-            reach = np.abs(high) * self.error * (1 - 2.0**-49)  # every bound has so much to spare; see the page
-            return np.asarray((off >= reach) & (off > 0) | exact | beyond)
-
-    def _settle(self, undecided: Lanes) -> bool:
+    def _settle(self, undecided: Mask) -> bool:
         """Compute the rows of undecided lanes again in double-double arithmetic, each once; whether there were any."""
         question = self._question
         if question is None or not undecided.any():

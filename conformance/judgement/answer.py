@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from conformance.values import Batch
-    from reference.bounds import Bound
+    from reference.comparison import Bound
     from reference.formats import Format
     from reference.truth import Truth
 

@@ -11,13 +11,15 @@ import pytest
 
 from conformance.cases import cases
 from conformance.values import Tier
-from reference.bounds import Bound, bounds, flush_allowed, row_sum_bound
+from reference.bounds import bounds, flush_allowed, row_sum_bound
 from reference.formats import EVERY_FORMAT, FORMATS
 from reference.model import blocked, sequential
 from reference.truth import Truth, truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reference.comparison import Bound
 
 OPS = ("softmax", "log_softmax")
 EVERY = pytest.mark.parametrize(("op", "dtype"), [(op, dtype) for op in OPS for dtype in FORMATS])

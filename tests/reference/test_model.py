@@ -16,7 +16,7 @@ import pytest
 
 from reference.bounds import bounds
 from reference.formats import EVERY_FORMAT, FORMATS
-from reference.truth import OPS, truth
+from reference.truth import truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -203,12 +203,14 @@ def test_no_vjp_of_the_model_is_beyond_its_bound(op: str, dtype: str, grade: str
     format, worst = EVERY_FORMAT[dtype], 0.0
     rng = np.random.default_rng(0)
     with mp.workdps(60):
-        for row in rows(format, grade):
+        almost_nothing = format.quantise(np.log(format.smallest_subnormal) - 3).item()
+        for row in (*rows(format, grade), [0.0, almost_nothing]):
             n = len(row)
             if n > 8:  # n² exponentials for each lane
                 continue
             t = [mp.mpf(v) for v in row]
-            for given in (rng.standard_normal(n), np.ones(n), np.eye(n)[np.argmin(row)]):
+            last = np.eye(n)[np.argmin(row)]
+            for given in (rng.standard_normal(n), np.ones(n), last, format.max / 4 * last):
                 cotangent = format.quantise(given).tolist()
                 g = [mp.mpf(v) for v in cotangent]
                 for machine in machines(format, grade, n):
@@ -229,7 +231,3 @@ def test_no_vjp_of_the_model_is_beyond_its_bound(op: str, dtype: str, grade: str
 
     assert worst <= 1
     assert worst > 0.8
-
-
-def test_every_op_has_its_model() -> None:
-    assert {"softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp"} == set(OPS)

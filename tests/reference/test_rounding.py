@@ -12,7 +12,7 @@ import pytest
 from arbiter import balls, exact
 from certification import SPEEDS, Certificate, certify, random_rows
 
-from reference.bounds import Bound
+from reference.comparison import Bound
 from reference.formats import EVERY_FORMAT, FLOAT8_FORMATS, FORMATS, Format
 from reference.truth import Truth, truth
 
