@@ -25,7 +25,8 @@ def floating(x: ArrayLike, name: str) -> Numbers:
     Raises
     ------
     TypeError
-        For numbers that are not floating or wider than float64, and for a masked array, whose mask would be lost.
+        For numbers that are not floating or wider than float64, for what NumPy cannot read, such as a tensor that
+        requires a gradient or is in bfloat16, and for a masked array, whose mask would be lost.
     ValueError
         For lists of unequal lengths.
     """
@@ -35,6 +36,8 @@ def floating(x: ArrayLike, name: str) -> Numbers:
         x = np.asarray(x)
     except ValueError as error:
         raise ValueError(f"{name}: not an array: {error}") from None
+    except (TypeError, RuntimeError) as error:  # of somebody else's __array__
+        raise TypeError(f"{name}: not an array: {error}") from None
     if not np.issubdtype(x.dtype, np.floating):
         raise TypeError(f"{name}: floating numbers are needed, not {x.dtype}")
     if x.dtype.itemsize > 8:
@@ -57,14 +60,25 @@ def place(axis: int, ndim: int) -> int:
     numpy.exceptions.AxisError
         For an axis out of range.
     """
-    try:
-        axis = operator.index(axis)
-    except TypeError:
-        raise TypeError(f"axis: an integer is needed, not {axis!r}") from None
+    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+        raise TypeError(f"axis: an integer is needed, not {axis!r}")
+    axis = operator.index(axis)
     ndim = max(ndim, 1)
     if not -ndim <= axis < ndim:
         raise np.exceptions.AxisError(axis, ndim, "axis")
     return axis % ndim
+
+
+def one_of(names: tuple[str, ...], value: object, argument: str) -> None:
+    """Refuse what is none of the names.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument and the choices.
+    """
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"{argument}: unknown {value!r}; known: {', '.join(names)}")
 
 
 def known(format: object) -> Format:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from reference.arguments import cotangent_for, floating, known, place, refuse_flushing
+from reference.arguments import cotangent_for, floating, known, one_of, place, refuse_flushing
 from reference.comparison import Bound
 from reference.formats import FORMATS
 from reference.forward import FLOAT64_EXP
@@ -93,14 +93,12 @@ def bounds(
     FlushesSubnormals
         On a thread that flushes subnormal numbers.
     """
-    if op not in OPS:
-        raise ValueError(f"op: unknown {op!r}; known: {', '.join(OPS)}")
+    one_of(OPS, op, "op")
     x = floating(x, "x")
     axis = place(axis, x.ndim)
     g = cotangent_for(op, x, cotangent)
     known(format)
-    if grade not in GRADES:
-        raise ValueError(f"grade: unknown {grade!r}; known: {', '.join(GRADES)}")
+    one_of(GRADES, grade, "grade")
     refuse_flushing()
     if x.size == 0:
         return Bound(np.zeros(x.shape), np.zeros(x.shape))
@@ -197,8 +195,7 @@ def row_sum_bound(op: str, x: ArrayLike, axis: int = -1, *, format: Format, grad
     ValueError
         Also for a vjp, whose rows have another sum.
     """
-    if op not in ("softmax", "log_softmax"):
-        raise ValueError(f"op: {op!r} has no row sum; known: softmax, log_softmax")
+    one_of(("softmax", "log_softmax"), op, "op")
     bound, x = bounds(op, x, axis, format=format, grade=grade), floating(x, "x")
     axis = place(axis, x.ndim)
     if x.size == 0:
@@ -217,8 +214,14 @@ def row_sum_bound(op: str, x: ArrayLike, axis: int = -1, *, format: Format, grad
 def flush_allowed(truth: Truth, bound: Bound, format: Format) -> NDArray[np.bool_]:
     """Where zero is a *flush*, a policy: the truth, within its bound, is below the smallest normal number.
 
-    Lanes of the shape of the question.
+    Lanes of the shape of the question; for a truth to float64, which a bound is far above.
+
+    Raises
+    ------
+    TypeError
+        For a format that is none.
     """
+    known(format)
     size = np.abs(truth.nearest)
     with np.errstate(all="ignore"):
         return np.asarray(size - (bound.relative * size + bound.absolute) < format.smallest_normal)

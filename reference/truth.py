@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reference import blocks
-from reference.arguments import cotangent_for, floating, known, place, refuse_flushing
+from reference.arguments import cotangent_for, floating, known, one_of, place, refuse_flushing
 from reference.comparison import LEAST, Allowed, Bound, Comparison
 from reference.forward import DOUBLE_DOUBLE, FLOAT64, MIDDLE, Output, Pairs, solve
 from reference.gradient import solve_vjp
@@ -378,8 +378,7 @@ def truth(
     FlushesSubnormals
         If somebody set the processor to flush on this thread, as ``torch.set_flush_denormal(True)`` does.
     """
-    if op not in OPS:
-        raise ValueError(f"op: unknown {op!r}; known: {', '.join(OPS)}")
+    one_of(OPS, op, "op")
     x = floating(x, "x")
     axis = place(axis, x.ndim)
     g = cotangent_for(op, x, cotangent)

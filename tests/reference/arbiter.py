@@ -15,8 +15,8 @@ import mpmath as mp
 PRECISION = 320
 
 
-def exact(op: str, row: Any) -> list[Any]:
-    """The row's answers as mpf numbers, correct to at least 200 bits, relatively."""
+def exact(op: str, row: Any, cotangent: Any = None) -> list[Any]:
+    """The row's answers as mpf numbers, correct to at least 200 bits: relatively, or in a vjp beside the largest term."""
     spread = mp.mpf(max(row)) - mp.mpf(min(row))
     # exp(-spread) has to be seen beside 1; beyond 2**14 the truth itself stops (see docs/error-bounds.md).
     with mp.workprec(300 + int(min(spread, mp.mpf(2**14)) / mp.ln2) + 2200):
@@ -24,10 +24,18 @@ def exact(op: str, row: Any) -> list[Any]:
         t = [mp.mpf(float(x)) - top for x in row]
         e = [mp.exp(v) if v > -(2**15) else mp.mpf(0) for v in t]
         total = mp.fsum(e)
+        if op == "log_softmax":
+            log = mp.log(total)
+            return [v - log for v in t]
+        p = [v / total for v in e]
         if op == "softmax":
-            return [v / total for v in e]
-        log = mp.log(total)
-        return [v - log for v in t]
+            return p
+        g = [mp.mpf(float(v)) for v in cotangent]
+        if op == "softmax_vjp":
+            mean = mp.fsum(a * b for a, b in zip(p, g, strict=True))
+            return [a * (b - mean) for a, b in zip(p, g, strict=True)]
+        whole = mp.fsum(g)
+        return [b - a * whole for a, b in zip(p, g, strict=True)]
 
 
 def number(truth: Any, index: Any) -> Any:

@@ -11,12 +11,22 @@ import pytest
 from arbiter import number
 
 from reference.arguments import FlushesSubnormals
-from reference.bounds import bounds, row_sum_bound
+from reference.bounds import bounds, flush_allowed, row_sum_bound
 from reference.formats import FLOAT8_FORMATS, FORMATS
 from reference.truth import OPS, truth
 
 FLOAT64 = FORMATS["float64"]
 FORWARD = pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+
+
+class Unreadable:
+    """As a tensor is that requires a gradient, or has a type that NumPy has not."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise self.error
 
 
 def test_special_values_follow_the_written_rules() -> None:
@@ -76,6 +86,11 @@ def test_a_difference_that_overflows_is_no_mask(op: str, dtype: str) -> None:
         (("softmax_vjp", [0.0]), ValueError, "cotangent: softmax_vjp needs one"),
         (("softmax", [0.0], 1), np.exceptions.AxisError, "axis 1 is out of bounds"),
         (("softmax", [0.0], None), TypeError, "axis: an integer is needed, not None"),
+        (("softmax", [[0.0], [1.0]], True), TypeError, "axis: an integer is needed, not True"),
+        ((np.array(["softmax", "softmin"]), [0.0]), ValueError, "op: unknown array"),
+        (("softmax", [[np.ma.masked, 0.0]]), TypeError, "x: a masked array has no meaning here"),
+        (("softmax", Unreadable(RuntimeError("detach it first"))), TypeError, "x: not an array: detach it first"),
+        (("softmax", Unreadable(TypeError("no such type"))), TypeError, "x: not an array: no such type"),
         (("softmax", [[0.0], [0.0, 1.0]]), ValueError, "x: not an array"),
         (("softmax", [np.ma.masked_less([0.0, 1.0], 0.5)]), TypeError, "x: a masked array has no meaning here"),
         (("softmax", [[np.ma.masked_less([0.0, 1.0], 0.5)]]), TypeError, "x: a masked array has no meaning here"),
@@ -104,8 +119,10 @@ def test_a_bad_cotangent_is_named(op: str, g: Any, error: type[Exception], messa
 def test_a_name_is_no_format(ask: Any) -> None:
     with pytest.raises(TypeError, match=r"format: a reference\.Format is needed, not 'float32'"):
         ask("softmax", [0.0, 1.0], format="float32")
-    with pytest.raises(TypeError, match=r"format: a reference\.Format is needed, not 'float32'"):
-        truth("softmax", [0.0, 1.0], format=FLOAT64).rounded("float32")  # type: ignore[arg-type]
+    said, bound = truth("softmax", [0.0, 1.0], format=FLOAT64), bounds("softmax", [0.0, 1.0], format=FLOAT64)
+    for verdict in (said.rounded, said.ulp, lambda name: flush_allowed(said, bound, name)):
+        with pytest.raises(TypeError, match=r"format: a reference\.Format is needed, not 'float32'"):
+            verdict("float32")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("op", OPS)

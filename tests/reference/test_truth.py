@@ -9,7 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from arbiter import exact, number
-from certification import SLACK, SPEEDS, Certificate, certify, certify_random
+from certification import SPEEDS, Certificate, certify, certify_random
 from hypothesis import given, target
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -58,8 +58,7 @@ def test_ball_arithmetic_agrees_on_random_rows(op: str, name: str) -> None:
     """A thousand for each; `tox run -e nightly` takes a million."""
     found = certify_random(op, name, rows=1000)
 
-    assert not found.failures
-    assert found.worst_ratio >= 1 / SLACK
+    assert not found.failures  # to which slack belongs
 
 
 @FORWARD
