@@ -102,4 +102,5 @@ def total(x: Pair, axis: int) -> Pair:
         half, rest = n // 2, n - n // 2
         high[:half], low[:half] = add((high[:half], low[:half]), (high[rest:n], low[rest:n]))
         n = rest
-    return np.moveaxis(high[:1], 0, axis), np.moveaxis(low[:1], 0, axis)
+    # A view would keep all terms in memory.
+    return np.moveaxis(high[:1].copy(), 0, axis), np.moveaxis(low[:1].copy(), 0, axis)

@@ -108,6 +108,18 @@ def test_damaged_algorithms_are_divergent(algorithm: Callable[..., Any], op: str
     assert worst(algorithm, op, dtype, "loose") > 1
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize(
+    "algorithm", [algorithms.no_shift, algorithms.half_sum, algorithms.dropped_tail], ids=lambda f: f.__name__
+)
+def test_damage_that_is_more_than_a_step_in_16_bits_is_divergent_there(
+    algorithm: Callable[..., Any], op: str, dtype: str
+) -> None:
+    """A constant of four digits is better than a step in either format, and no fault there."""
+    assert worst(algorithm, op, dtype, "loose") > 1
+
+
 @EVERY
 @pytest.mark.parametrize("n", [2, 3, 17, 1000, 100_000])
 def test_zeros_and_a_copy_of_the_input_are_outside_every_bound(op: str, dtype: str, n: int) -> None:
@@ -165,7 +177,7 @@ def test_an_online_sum_whose_every_exponential_is_wrong_alike_is_loose() -> None
     said = truth("softmax", row, format=format)
 
     stable, loose = (bounds("softmax", row, format=format, grade=grade) for grade in ("stable", "loose"))  # type: ignore[arg-type]
-    assert said.error_over(stable, got).max() > 1.3
+    assert said.error_over(stable, got).max() > 1
     assert said.error_over(loose, got).max() <= 1
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import mpmath as mp
 import numpy as np
 import pytest
+from certification import SLACK
 
-from reference.elementary import LIMIT, QUICK_ERROR, QUICK_LIMIT, exp, log1p, quick_exp, quick_log1p
+from reference.elementary import LIMIT, QUICK_ERROR, QUICK_LIMIT, exp, log1p, quick_exp, quick_log1p, quick_multiply
 from reference.truth import truth
+from reference.twofold import multiply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +105,24 @@ def test_exp_is_right_to_its_error(exponential: Callable[..., Any], limit: float
                 due = mp.exp(mp.mpf(t[0][i]) + mp.mpf(t[1][i]))
                 got = (mp.mpf(high[i]) + mp.mpf(low[i])) * mp.mpf(2) ** int(exponent[i])
                 assert abs(got - due) <= (allowed + per_t * abs(float(t[0][i]))) * due
+
+
+@pytest.mark.parametrize(
+    ("product", "allowed"), [(quick_multiply, 2.0**-76), (multiply, 7 * U**2)], ids=lambda f: getattr(f, "__name__", "")
+)
+def test_products_are_right_to_their_error(product: Callable[..., Any], allowed: float) -> None:
+    """Of exponentials and one reciprocal for each, as in a quotient."""
+    rng = np.random.default_rng(0)
+    x, y = pairs(rng.uniform(0.5, 2, 4 * COUNT)), pairs(2.0 ** rng.uniform(-32, 0, 4 * COUNT))
+
+    high, low = product(x, y)
+
+    with mp.workprec(300):
+        worst = 0.0
+        for a, b, c, d, e, f in zip(*x, *y, high, low, strict=True):
+            due = (mp.mpf(a) + mp.mpf(b)) * (mp.mpf(c) + mp.mpf(d))
+            worst = max(worst, float(abs(mp.mpf(e) + mp.mpf(f) - due) / due))
+    assert allowed / SLACK < worst <= allowed
 
 
 def test_the_constants_do_not_depend_on_the_callers_decimal_context() -> None:

@@ -208,7 +208,21 @@ def test_a_cotangent_under_a_mask_hides_no_other(name: str) -> None:
     certify("softmax_vjp", np.array([x]), SPEEDS[name], np.array([g]), found)
 
     assert not found.failures
-    assert (truth("softmax_vjp", x, format=SPEEDS[name], cotangent=g).error < 1e-20).all()
+    masked, alone = (truth("softmax_vjp", x[:n], format=SPEEDS[name], cotangent=g[:n]) for n in (3, 2))
+    assert (masked.error[:2] < 2 * alone.error).all()
+
+
+@VJPS
+@pytest.mark.parametrize("name", SPEEDS)
+def test_the_roundings_after_p_are_charged(op: str, name: str) -> None:
+    """Equal logits, whose number is a power of two: p has no error, and all there is comes from sums and products."""
+    found, rng = Certificate(), np.random.default_rng(0)
+    for n in (2, 8, 64):
+        g = rng.standard_normal((50, n)) * 2.0 ** rng.uniform(-60, 0, (50, n))
+        certify(op, np.zeros((50, n)), SPEEDS[name], g, found)
+
+    assert not found.failures
+    assert found.worst_error > 0
 
 
 @pytest.mark.parametrize("name", SPEEDS)
