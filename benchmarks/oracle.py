@@ -3,7 +3,8 @@
     python benchmarks/oracle.py --write docs/reference.md
 
 Times every way to compute a row's answers side by side, in turns, and keeps each one's best turn.  Errors are
-the largest over some of the same rows, relative, against Arb at 320 bits.
+the largest over some of the same rows, relative, against Arb at 320 bits.  On one core (`taskset -c 0`) it says
+what the second thread is worth.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import mpmath
 import numpy as np
 
 from reference.formats import FORMATS
-from reference.truth import truth
+from reference.truth import OPS, truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,16 +113,15 @@ def measure(op: str) -> tuple[dict[str, list[float]], dict[str, float]]:
         listed = few.tolist()
         best = dict.fromkeys(times, float("inf"))
         answers: dict[str, Any] = {}
-        for turn in range(TURNS):
+        for _ in range(TURNS):
             for way, compute in WAYS.items():
                 start = time.perf_counter()
                 answers[way] = compute(op, x)
                 best[way] = min(best[way], (time.perf_counter() - start) / x.size)
             for way, compute_slowly in SLOW_WAYS.items():
-                if turn < 2:
-                    start = time.perf_counter()
-                    answers[way] = compute_slowly(op, listed)
-                    best[way] = min(best[way], (time.perf_counter() - start) / few.size)
+                start = time.perf_counter()
+                answers[way] = compute_slowly(op, listed)
+                best[way] = min(best[way], (time.perf_counter() - start) / few.size)
         rows = max(1, ERROR_NUMBERS // n)
         due = [v for row in arb(op, listed[:rows], precision=320) for v in row]
         for way, answer in answers.items():
@@ -160,19 +160,27 @@ import re, sys
 import numpy as np
 from reference import FORMATS, truth
 x = np.random.default_rng(0).standard_normal(10_000_000)
-truth("softmax", x, format=FORMATS.get(sys.argv[1]))
+op, format = sys.argv[1], FORMATS.get(sys.argv[2])
+said = truth(op, x, format=format, cotangent=np.cos(x) if op.endswith("_vjp") else None)
+said.faithful(said.rounded(format or FORMATS["float64"]), format or FORMATS["float64"])
 # ru_maxrss would still know the process that this one was forked from.
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read()).group(1)) // 1024)
 """
 
 
 def memory() -> str:
-    """The largest resident size of a process that asks for one long row, at each speed."""
-    sizes = []
-    for name in ("float32", "float64", "widest"):
-        done = subprocess.run([sys.executable, "-c", ONE_ROW, name], capture_output=True, text=True, check=True)  # noqa: S603
-        sizes.append(f"{int(done.stdout)} MiB ({name})")
-    return f"A process that asks for the softmax of one row of 10,000,000 logits, 76 MiB of them, peaks at {', '.join(sizes)}."
+    """The largest resident size of a process that asks for one long row, at each speed, and for verdicts."""
+    lines = [
+        "| one row of 10,000,000 logits, largest resident size in MiB | float32 | float64 | the widest |",
+        "|---|--:|--:|--:|",
+    ]
+    for op in OPS:
+        sizes = []
+        for name in ("float32", "float64", "the widest"):
+            command = [sys.executable, "-c", ONE_ROW, op, name]
+            sizes.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())  # noqa: S603
+        lines.append(f"| {op}, rounded, and compared | {' | '.join(sizes)} |")
+    return "\n".join(lines)
 
 
 def machine() -> str:

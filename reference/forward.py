@@ -4,7 +4,7 @@
 speed           exponential            relative error    for
 ==============  =====================  ================  ==================================================
 float64         NumPy's                2**-49 to 2**-43  formats narrower than float64
-middle          pairs, the head exact  2**-71            float64
+middle          pairs, the head exact  2**-72            float64
 double-double   pairs throughout       2**-99            what the others leave undecided
 ==============  =====================  ================  ==================================================
 
@@ -130,8 +130,8 @@ class Speed(Protocol):
 
     reach: float
     block: int
-    """Elements of a block: few enough for the second cache, and enough that two threads do not keep each other
-    waiting for the interpreter (NumPy gives its lock away only inside an operation); see benchmarks/oracle.py."""
+    """Elements of a block: few enough that its arrays fit a shared cache, and enough that two threads do not keep each
+    other waiting for the interpreter (NumPy gives its lock away only inside an operation)."""
 
     def begin(self, op: str, x: Numbers, axis: int, rows: Rows, out: Output) -> Sum:
         """Keep in ``out`` what is needed later, and sum."""
@@ -197,6 +197,8 @@ class _Float64:
             won = alone & (out.high == -logarithm)
             out.put(0.0, won & ~whole.lost)
             out.hide(won & whole.lost)
+        if not rows.near:
+            out.error[out.high == -np.inf] = 0.0
         if overflowed is not None and overflowed.any():
             # From 2**1024 to twice that and a little, halfway.
             out.put(-1.5 * 2.0**1023, overflowed, error=0.34)

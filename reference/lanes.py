@@ -71,7 +71,7 @@ class Lanes(NamedTuple):
         value = np.ldexp(whole + step, quantum)
         value = np.where(np.abs(value) > format.max, format.overflow, value)
         beyond = np.where(np.isinf(self.high), format.overflow, self.high)
-        return np.copysign(np.where(np.isfinite(self.high), value, beyond), self.high)
+        return np.asarray(np.copysign(np.where(np.isfinite(self.high), value, beyond), self.high))
 
     def decided(self, format: Format) -> NDArray[np.bool_]:
         """Where the error does not reach across the middle between two numbers."""
