@@ -16,9 +16,10 @@ from reference.forward import DOUBLE_DOUBLE, solve
 from reference.twofold import add, multiply, scale, total, two_sum
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from reference.blocks import Each
     from reference.forward import Output, Pairs
-    from reference.truth import Mask
     from reference.twofold import Numbers, Pair
 
 _TOP, _ROOM = 300, 600
@@ -91,11 +92,11 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
     out.put(np.nan, where=~np.isfinite(rows.top) | ~np.isfinite(largest))
 
 
-def _cancels(op: str, x: Numbers, g: Numbers, axis: int) -> Mask:
+def _cancels(op: str, x: Numbers, g: Numbers, axis: int) -> NDArray[np.bool_]:
     """Rows whose vjp is zero, exactly: equal cotangents, and for log_softmax equal logits too, or cotangents of zero."""
     open_ = x != -np.inf if op == "softmax_vjp" else np.ones(x.shape, bool)
 
-    def equal(array: Numbers) -> Mask:
+    def equal(array: Numbers) -> NDArray[np.bool_]:
         highest = np.where(open_, array, -np.inf).max(axis=axis, keepdims=True)
         return np.asarray(highest == np.where(open_, array, np.inf).min(axis=axis, keepdims=True))
 

@@ -23,12 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reference import blocks
 from reference.arguments import cotangent_for, floating, known, one_of, place, refuse_flushing
 from reference.comparison import LEAST, Allowed, Bound, Comparison
-from reference.forward import DOUBLE_DOUBLE, FLOAT64, MIDDLE, Output, Pairs, solve
-from reference.gradient import solve_vjp
+from reference.forward import DOUBLE_DOUBLE, FLOAT64, MIDDLE
 from reference.lanes import Lanes, blocks_of
+from reference.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,68 +42,6 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 OPS = ("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp")
-
-
-@dataclass(frozen=True)
-class _Question:
-    """What was asked, to ask a part of it again."""
-
-    op: str
-    x: Numbers
-    axis: int
-    cotangent: Numbers | None
-
-    def rows(self, chosen: Mask) -> _Question:
-        """The chosen rows, side by side along a last axis."""
-
-        def only(array: Numbers) -> Numbers:
-            return np.moveaxis(array, self.axis, -1)[chosen]
-
-        return _Question(self.op, only(self.x), 1, None if self.cotangent is None else only(self.cotangent))
-
-    def answer(self, speed: Speed) -> Output:
-        """Every row at one speed."""
-        refuse_flushing()
-        n = self.x.shape[self.axis]
-        if self.x.size == 0:
-            return Output.empty(self.x.shape)
-        # Short rows lie along the first axis of a matrix, long ones along the second.
-        axis = 0 if n <= blocks.SHORT else 1
-        count = self.x.size // n
-
-        def matrix(array: Numbers) -> Numbers:
-            return np.moveaxis(array, self.axis, 0 if axis == 0 else -1).reshape(
-                (n, count) if axis == 0 else (count, n)
-            )
-
-        x, g = matrix(self.x), None if self.cotangent is None else matrix(self.cotangent)
-        out = Output.empty(x.shape)
-        each_block = [
-            (slice(None), slice(i, i + width)) if axis == 0 else (slice(i, i + width), slice(None))
-            for width in [max(1, speed.block // n)]
-            for i in range(0, count, width)
-        ]
-        with blocks.threads(self.x.size, speed.block) as share:
-            # The threads share blocks, and a few long rows piece by piece.
-            many = len(each_block) > 3
-            over_blocks, over_pieces = (share, blocks.one_by_one) if many else (blocks.one_by_one, share)
-
-            def one(at: tuple[slice, slice]) -> None:
-                with np.errstate(all="ignore"):
-                    block = np.ascontiguousarray(x[at])
-                    if g is None:
-                        solve(self.op, block, axis, speed, out[at], over_pieces)
-                    else:
-                        assert isinstance(speed, Pairs)  # a difference of float64 numbers would be none
-                        solve_vjp(self.op, block, np.ascontiguousarray(g[at]), axis, speed, out[at], over_pieces)
-
-            over_blocks(one, each_block)
-        moved = np.moveaxis(self.x, self.axis, 0 if axis == 0 else -1).shape
-
-        def back(part: NDArray[Any]) -> NDArray[Any]:
-            return np.moveaxis(part.reshape(moved), 0 if axis == 0 else -1, self.axis)
-
-        return Output(back(out.high), back(out.low), back(out.exponent), back(out.error))
 
 
 @dataclass(eq=False)
@@ -133,7 +70,7 @@ class Truth:
     error: Numbers
     undefined: Mask
     escalated: int = 0
-    _question: _Question | None = None
+    _question: Question | None = None
     _speed: Speed = DOUBLE_DOUBLE
     _widest: Mask | None = None
     """Rows that are in double-double arithmetic already."""
@@ -385,7 +322,7 @@ def truth(
     speed = DOUBLE_DOUBLE if format is None else _speed(op, known(format))
     if speed is not DOUBLE_DOUBLE:  # rows may be computed again later, and the caller's arrays are the caller's
         x, g = x.copy(), None if g is None else g.copy()
-    question = _Question(op, np.atleast_1d(x), axis, None if g is None else np.atleast_1d(g))
+    question = Question(op, np.atleast_1d(x), axis, None if g is None else np.atleast_1d(g))
     answer = question.answer(speed)
     with np.errstate(all="ignore"):
         top = np.max(question.x, axis=axis, keepdims=True, initial=-np.inf)
