@@ -60,9 +60,10 @@ def place(axis: int, ndim: int) -> int:
     numpy.exceptions.AxisError
         For an axis out of range.
     """
-    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
-        raise TypeError(f"axis: an integer is needed, not {axis!r}")
-    axis = operator.index(axis)
+    try:
+        axis = operator.index(None if isinstance(axis, bool) else axis)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"axis: an integer is needed, not {axis!r}") from None
     ndim = max(ndim, 1)
     if not -ndim <= axis < ndim:
         raise np.exceptions.AxisError(axis, ndim, "axis")

@@ -358,16 +358,17 @@ def _beyond_the_last_bit(t: Pair, log: Numbers, y: Pair, out: Output) -> Pair:
     # t is exact, and so is its low part less the log, but for the error of the log and one rounding ...
     size = np.abs(t[0])
     exact = (out.exponent == 0) & (log < _FAR * size)
-    least = log < _BEYOND * size
+    least = (log < _BEYOND * size) & (t[1] == 0)
     little = _BEYOND / 2 * size
     low, rest = two_sum(t[1], -np.where(least, little, log))
-    doubt = np.where(least, np.where(t[1] == 0, 1.0, 2.0) * little, log * 2.0**-50)
-    error = (1.25 * np.abs(rest) + doubt) / size
-    # ... and where even a pair has no room for it, all that is left to say is that y lies beyond t.
+    error = (1.25 * np.abs(rest) + np.where(least, little, log * 2.0**-50 + 2.0**-1074)) / size
+    # ... and where even a pair has no room for it, all that is left to say is that y lies between t and the next pair:
+    # the one of the two is taken whose last bit is odd, since a middle is even.
     stuck = low == t[1]
-    low = np.where(stuck, np.nextafter(t[1], -np.inf), low)
-    error = np.where(stuck, (t[1] - low) / size * (1 + 2.0**-51), error)
-    out.error[...] = np.where(exact, error, out.error)
+    beyond = np.nextafter(t[1], -np.inf)
+    low = np.where(stuck & (t[1].view(np.int64) % 2 == 0), beyond, low)
+    error = np.where(stuck, (t[1] - beyond) / size * (1 + 2.0**-51), error)
+    out.error[...] = np.where(exact, np.maximum(error, 2.0**-1074), out.error)
     high, low = fast_two_sum(t[0], low)
     return np.where(exact, high, y[0]), np.where(exact, low, y[1])
 

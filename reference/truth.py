@@ -129,7 +129,7 @@ class Truth:
         TypeError
             For answers that are not floating numbers, as every method that takes answers does.
         ValueError
-            For answers of another shape.
+            For answers of a shape that does not broadcast to that of the question.
         """
         self._refuse_wider(format)
         got = self._answers(got)
@@ -203,7 +203,8 @@ class Truth:
             ) from None
 
     def _refuse_wider(self, format: Format) -> None:
-        if self._question and _speed(self._question.op, known(format)).reach > self._speed.reach:
+        known(format)
+        if self._question and _speed(self._question.op, format).reach > self._speed.reach:
             raise ValueError(f"format: this truth was computed for a narrower one; ask truth() for {format.name}")
 
     def _each(self, function: Callable[[Lanes, At], NDArray[Any]]) -> NDArray[Any]:
@@ -224,9 +225,10 @@ class Truth:
 
     def _share(self, got: Numbers, allowed: Callable[[Lanes, At], Allowed]) -> Numbers:
         """The error as a share of what is allowed, each lane known widely enough to say on which side of one it is."""
+        hidden = self._hidden()
 
         def compare(lanes: Lanes, at: At) -> Comparison:
-            return Comparison.of(got[at], lanes, self._hidden()[at], allowed(lanes, at))
+            return Comparison.of(got[at], lanes, hidden[at], allowed(lanes, at))
 
         close = np.zeros(self.high.shape, np.bool_)
 
@@ -238,6 +240,7 @@ class Truth:
         share = self._each(first)
         if close.any():
             widened = self._settle(close)
+            hidden = self._hidden()
             share = self._each(
                 lambda lanes, at: compare(lanes, at).settled() if widened or close[at].any() else share[at]
             )

@@ -7,6 +7,7 @@ whole spread of the row; Arb gets the sum without the winner, and log1p of it.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flint
@@ -46,7 +47,9 @@ def number(truth: Any, index: Any) -> Any:
 
 def balls(op: str, row: list[float], cotangent: list[float] | None = None) -> list[Any]:
     """The row's answers as balls; an infinity stands for a masked lane.  The row has a finite maximum."""
-    flint.ctx.prec = PRECISION
+    # A difference of logits is known to its last bit, however small the smaller one.
+    sizes = [math.frexp(x)[1] for x in row if x and math.isfinite(x)]
+    flint.ctx.prec = PRECISION + max(sizes, default=0) - min(sizes, default=0)
     highest = max(row)
     winner = row.index(highest)
     top, zero = flint.arb(highest), flint.arb(0)

@@ -3,7 +3,7 @@
     python tests/reference/certification.py --rows 100000 --write docs/reference.md
 
 compares every lane, at every speed: the error is within the bound that the truth carries, the bound is not
-slack in rows of any length, and the rounding to the format is the right one of two neighbours; and every so
+slack in rows of any length of which there are many, and the rounding to the format is the right one of two neighbours; and every so
 often a row's balls with mpmath.  The tests call the same functions.
 """
 

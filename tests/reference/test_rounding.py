@@ -78,6 +78,33 @@ def test_a_logarithm_far_below_the_last_bit_still_breaks_a_tie() -> None:
     assert 1 == said.escalated
 
 
+@pytest.mark.parametrize("tiny", [2.0**-116, 2.0**-126, -(2.0**-116), -(2.0**-126)])
+@pytest.mark.parametrize("row", [(-990.0, "bfloat16"), (-1002.0, "bfloat16"), (-2049.0, "float32")])
+def test_a_tiny_part_of_the_difference_is_not_drowned(row: Any, tiny: float) -> None:
+    """Found by review: 2**-111 of t stood for a logarithm below 2**-1400, beside a low part that was smaller."""
+    loser, dtype = row
+    narrow = FORMATS["float16"] if dtype == "float32" else FORMATS[dtype]  # in which the loser is a middle
+
+    said = truth("log_softmax", [tiny, loser], format=FORMATS[dtype])
+    wide = truth("log_softmax", [tiny, loser])
+
+    due = np.nextafter(np.float64(loser), -math.inf if tiny > 0 else math.inf)
+    for one in (said, wide):
+        assert one.decided(narrow)[1]
+        assert narrow.quantise(due) == one.rounded(narrow)[1]
+        assert one.error[1] != 0
+
+
+@pytest.mark.parametrize("tiny", [2.0**-47 - 2.0**-100, 2.0**-47 + 2.0**-99, 2.0**-47, -(2.0**-47), 2.0**-48])
+def test_the_next_pair_is_no_middle_that_was_reached(tiny: float) -> None:
+    due = float(Fraction(-100) - Fraction(tiny) - Fraction(1, 2**140))
+
+    for format in (FLOAT64, None):
+        said = truth("log_softmax", [tiny, -100.0], format=format)
+        assert said.decided(FLOAT64)[1]
+        assert due == said.rounded(FLOAT64)[1]
+
+
 @pytest.mark.parametrize("format", [FLOAT64, None], ids=str)
 def test_a_difference_that_is_no_number_is_kept_whole(format: Any) -> None:
     """Found by review: of wide rows one lane in eight is half a unit beside a float64, less something, and was undecided."""

@@ -87,6 +87,8 @@ def test_a_difference_that_overflows_is_no_mask(op: str, dtype: str) -> None:
         (("softmax", [0.0], 1), np.exceptions.AxisError, "axis 1 is out of bounds"),
         (("softmax", [0.0], None), TypeError, "axis: an integer is needed, not None"),
         (("softmax", [[0.0], [1.0]], True), TypeError, "axis: an integer is needed, not True"),
+        (("softmax", [[0.0], [1.0]], np.array([0, 1])), TypeError, "axis: an integer is needed, not array"),
+        (("softmax", [[0.0], [1.0]], np.array(0.5)), TypeError, "axis: an integer is needed, not array"),
         ((np.array(["softmax", "softmin"]), [0.0]), ValueError, "op: unknown array"),
         (("softmax", [[np.ma.masked, 0.0]]), TypeError, "x: a masked array has no meaning here"),
         (("softmax", Unreadable(RuntimeError("detach it first"))), TypeError, "x: not an array: detach it first"),
@@ -120,7 +122,9 @@ def test_a_name_is_no_format(ask: Any) -> None:
     with pytest.raises(TypeError, match=r"format: a reference\.Format is needed, not 'float32'"):
         ask("softmax", [0.0, 1.0], format="float32")
     said, bound = truth("softmax", [0.0, 1.0], format=FLOAT64), bounds("softmax", [0.0, 1.0], format=FLOAT64)
-    for verdict in (said.rounded, said.ulp, lambda name: flush_allowed(said, bound, name)):
+    for verdict in (
+        said.rounded, said.ulp, truth("softmax", [0.0, 1.0]).decided, lambda name: flush_allowed(said, bound, name)
+    ):  # fmt: skip
         with pytest.raises(TypeError, match=r"format: a reference\.Format is needed, not 'float32'"):
             verdict("float32")  # type: ignore[arg-type]
 

@@ -58,7 +58,7 @@ def test_ball_arithmetic_agrees_on_random_rows(op: str, name: str) -> None:
     """A thousand for each; `tox run -e nightly` takes a million."""
     found = certify_random(op, name, rows=1000)
 
-    assert not found.failures  # to which slack belongs
+    assert not found.failures  # to which slack belongs, over all lengths
 
 
 @FORWARD
