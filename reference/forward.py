@@ -368,7 +368,9 @@ def _beyond_the_last_bit(t: Pair, log: Numbers, y: Pair, out: Output) -> Pair:
     beyond = np.nextafter(t[1], -np.inf)
     low = np.where(stuck & (t[1].view(np.int64) % 2 == 0), beyond, low)
     error = np.where(stuck, (t[1] - beyond) / size * (1 + 2.0**-51), error)
-    out.error[...] = np.where(exact, np.maximum(error, 2.0**-1074), out.error)
+    # Upwards, since it may be subnormal; where t is a single number it is not, and may touch a middle exactly.
+    error = np.where(t[1] == 0, error, np.nextafter(error, np.inf))
+    out.error[...] = np.where(exact, error, out.error)
     high, low = fast_two_sum(t[0], low)
     return np.where(exact, high, y[0]), np.where(exact, low, y[1])
 

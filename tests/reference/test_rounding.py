@@ -95,6 +95,16 @@ def test_a_tiny_part_of_the_difference_is_not_drowned(row: Any, tiny: float) -> 
         assert one.error[1] != 0
 
 
+def test_a_bound_that_is_subnormal_is_rounded_upwards() -> None:
+    """Found by review: to nearest it was up to 1.35 times too small, which a ratio of two float64 does not show."""
+    for power in range(-1018, -1006):
+        for x in ([sign * 2.0**power, gap] for sign in (1, -1) for gap in (-740.0, -760.0, -800.0)):
+            said, due = truth("log_softmax", x), exact("log_softmax", x)[1]
+            with mp.workprec(3000):
+                found = (mp.mpf(said.high[1]) + mp.mpf(said.low[1])) * mp.mpf(2) ** int(said.exponent[1])
+                assert abs(found - due) <= mp.mpf(said.error[1]) * abs(mp.mpf(said.high[1])), x
+
+
 @pytest.mark.parametrize("tiny", [2.0**-47 - 2.0**-100, 2.0**-47 + 2.0**-99, 2.0**-47, -(2.0**-47), 2.0**-48])
 def test_the_next_pair_is_no_middle_that_was_reached(tiny: float) -> None:
     due = float(Fraction(-100) - Fraction(tiny) - Fraction(1, 2**140))
