@@ -88,7 +88,7 @@ class Lanes(NamedTuple):
         off = np.where(self.error < 1, off, 0.0)
         exact = ((self.high == 0) & (self.error <= 1)) | ~np.isfinite(self.high) | (self.error == 0)
         beyond = np.abs(high) * (1 - self.error) > 2.0**format.precision  # the next binade is no number
-        reach = np.abs(high) * self.error * (1 - 2.0**-49)  # no middle is as near as that; see the page
+        reach = np.abs(high) * self.error * (1 - 2.0**-49)  # no other middle is so near; see the page
         return np.asarray((off >= reach) & (off > 0) | exact | beyond)
 
     def beyond_the_largest(self, format: Format) -> Pair:

@@ -166,13 +166,15 @@ class Truth:
         Raises
         ------
         TypeError, ValueError
-            For what is no bound, or one of another shape.
+            For what is no bound, one of another shape, or one that is negative.
         """
         if not isinstance(bound, Bound):
             raise TypeError(f"bound: a reference.Bound is needed, not {bound!r}")
         relative, absolute = (
             self._of_this_shape(floating(part, "bound"), "bound") for part in (bound.relative, bound.absolute)
         )
+        if (relative < 0).any() or (absolute < 0).any():
+            raise ValueError("bound: an error that is allowed is not negative")
         hidden = self._hidden()
 
         def at_its_size(lanes: Lanes, at: At) -> Allowed:

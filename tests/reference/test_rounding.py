@@ -421,6 +421,8 @@ def test_an_answer_of_another_shape_is_refused() -> None:
     for shape in ((3, 2), (3,)):
         with pytest.raises(ValueError, match=r"bound: its shape \(3.* is not that of the question, \(2,\)"):
             said.within(Bound(np.zeros(shape), np.zeros(2)), [0.3, 0.7])
+    with pytest.raises(ValueError, match="bound: an error that is allowed is not negative"):
+        said.within(Bound(np.zeros(2), np.full(2, -1.0)), [0.3, 0.7])
     with pytest.raises(TypeError, match=r"bound: a reference\.Bound is needed, not None"):
         said.within(None, [0.3, 0.7])  # type: ignore[arg-type]
     assert [False, False] == said.faithful(0.5, FLOAT64).tolist()

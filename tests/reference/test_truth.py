@@ -112,7 +112,7 @@ def test_a_quotient_of_the_float64_speed_is_never_subnormal() -> None:
 @pytest.mark.parametrize("format", [FORMATS["float32"], FLOAT64, None], ids=str)
 @pytest.mark.parametrize("op", OPS)
 def test_memory_is_bounded_by_the_answer_and_a_block(op: str, format: Any) -> None:
-    """So that one row of ten million fits in 1 GiB, its verdicts included."""
+    """So that one row of ten million fits in 1 GiB, its verdicts included, but for a vjp that is computed again."""
     n, vjp = 4_000_000, op.endswith("vjp")
     x = np.random.default_rng(0).standard_normal(n)
     g = np.where(np.arange(n) % 2, 1.0, -1.0) if vjp else None
