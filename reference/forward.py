@@ -355,21 +355,24 @@ def _just_below(winners: Numbers, below: Pair, lost: NDArray[np.bool_], won: NDA
 
 def _beyond_the_last_bit(t: Pair, log: Numbers, y: Pair, out: Output) -> Pair:
     """Y = t - log where log is far below the last bit of t; such a tie of t is broken, and ``out.error`` says so."""
-    # t is exact, and so is its low part less the log, but for the error of the log and one rounding ...
+    # t is exact, and so is its low part less the log, but for the error of the log and one rounding.  Of a single number
+    # t all that counts may be that y lies beyond it.
     size = np.abs(t[0])
     exact = (out.exponent == 0) & (log < _FAR * size)
-    least = (log < _BEYOND * size) & (t[1] == 0)
+    single = t[1] == 0
+    least = single & (log < _BEYOND * size)
     little = _BEYOND / 2 * size
     low, rest = two_sum(t[1], -np.where(least, little, log))
-    error = (1.25 * np.abs(rest) + np.where(least, little, log * 2.0**-50 + 2.0**-1074)) / size
-    # ... and where even a pair has no room for it, all that is left to say is that y lies between t and the next pair:
-    # the one of the two is taken whose last bit is odd, since a middle is even.
-    stuck = low == t[1]
-    beyond = np.nextafter(t[1], -np.inf)
-    low = np.where(stuck & (t[1].view(np.int64) % 2 == 0), beyond, low)
-    error = np.where(stuck, (t[1] - beyond) / size * (1 + 2.0**-51), error)
-    # Upwards, since it may be subnormal; where t is a single number it is not, and may touch a middle exactly.
-    error = np.where(t[1] == 0, error, np.nextafter(error, np.inf))
+    doubt = np.where(least, little, log * 2.0**-50 + 2.0**-1074)
+    # The rounding is to odd where it is known on which side of it y lies, since a middle is even: the interval from one
+    # number to the next then touches a middle, and does not hold it.
+    stuck = (low == t[1]) & ~single  # and the log may be nothing in float64
+    known = stuck | (np.abs(rest) > doubt)
+    beside = np.nextafter(low, np.where(stuck | (rest < 0), -np.inf, np.inf))
+    error = np.where(known, np.abs(low - beside) * (1 + 2.0**-51), 1.25 * np.abs(rest) + doubt) / size
+    low = np.where(known & (low.view(np.int64) % 2 == 0), beside, low)
+    # Upwards, since it may be subnormal; of a single number it is not, and may touch a middle exactly.
+    error = np.where(single, error, np.nextafter(error, np.inf))
     out.error[...] = np.where(exact, error, out.error)
     high, low = fast_two_sum(t[0], low)
     return np.where(exact, high, y[0]), np.where(exact, low, y[1])

@@ -78,7 +78,7 @@ class Lanes(NamedTuple):
         quantum = self.quantum(format)
         high, low = self._in_quanta(quantum)
         rest = high - np.rint(high)
-        # rest ± ½ is exact, and the low part, however small, says on which side of the middle the truth is.
+        # rest ± ½ is exact, and the low part, if it is not below 2**-1060, says on which side of the middle the truth is.
         # Touching the middle is no doubt: an error is always smaller than its bound.
         off = np.minimum(np.abs((rest - 0.5) + low), np.abs((rest + 0.5) + low))
         # Below a power of two the middle is half as far, if there is a binade below.

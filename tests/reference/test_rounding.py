@@ -78,14 +78,14 @@ def test_a_logarithm_far_below_the_last_bit_still_breaks_a_tie() -> None:
     assert 1 == said.escalated
 
 
-@pytest.mark.parametrize("tiny", [2.0**-116, 2.0**-126, -(2.0**-116), -(2.0**-126)])
+@pytest.mark.parametrize("tiny", [2.0**-116, 2.0**-126, 2.0**-1050, -(2.0**-116), -(2.0**-126), -(2.0**-1050)])
 @pytest.mark.parametrize("row", [(-990.0, "bfloat16"), (-1002.0, "bfloat16"), (-2049.0, "float32")])
 def test_a_tiny_part_of_the_difference_is_not_drowned(row: Any, tiny: float) -> None:
     """Found by review: 2**-111 of t stood for a logarithm below 2**-1400, beside a low part that was smaller."""
     loser, dtype = row
     narrow = FORMATS["float16"] if dtype == "float32" else FORMATS[dtype]  # in which the loser is a middle
 
-    said = truth("log_softmax", [tiny, loser], format=FORMATS[dtype])
+    said = truth("log_softmax", [tiny, loser], format=FORMATS[dtype if abs(tiny) > 2.0**-127 else "float64"])
     wide = truth("log_softmax", [tiny, loser])
 
     due = np.nextafter(np.float64(loser), -math.inf if tiny > 0 else math.inf)
@@ -93,6 +93,33 @@ def test_a_tiny_part_of_the_difference_is_not_drowned(row: Any, tiny: float) -> 
         assert one.decided(narrow)[1]
         assert narrow.quantise(due) == one.rounded(narrow)[1]
         assert one.error[1] != 0
+
+
+@pytest.mark.parametrize("third", [-45.0, -47.0, -48.5, -50.0, -55.0])
+@pytest.mark.parametrize("format", [FLOAT64, None], ids=str)
+def test_a_low_part_is_rounded_to_odd(format: Any, third: float) -> None:
+    """Found by review: less the logarithm, the low part rounds to a middle, and the error of that says on which side."""
+    for off in range(-6, 7):  # numbers beside -47 and a logarithm that bring the low part to half a unit
+        with mp.workprec(400):
+            log = mp.log1p(mp.exp(third) + mp.exp(-100))
+            top = float(mp.mpf(2) ** -47 - log) + off * 2.0**-100
+        x = [top, -100.0, third]
+        said, due = truth("log_softmax", x, format=format), exact("log_softmax", x)[1]
+        assert said.decided(FLOAT64)[1]
+        with mp.workprec(53):
+            assert float(+due) == said.rounded(FLOAT64)[1]
+
+
+def test_below_the_smallest_normal_number_no_binade_is_denser() -> None:
+    """A quarter of the last place below it is no middle, as it is below every other power of two."""
+    float16 = FORMATS["float16"]
+    least, eta = float16.smallest_normal, float16.smallest_subnormal
+    for due in (least - eta / 4, least - eta / 4 * (1 + 2.0**-40)):
+        said = Truth(
+            *(np.array([part]) for part in (due, 0.0)), np.zeros(1, np.int32), np.full(1, 2.0**-30), np.zeros(1, bool)
+        )
+        assert said.decided(float16)[0]
+        assert least == said.rounded(float16)[0]
 
 
 def test_a_bound_that_is_subnormal_is_rounded_upwards() -> None:

@@ -212,11 +212,13 @@ def test_a_cotangent_under_a_mask_hides_no_other(name: str) -> None:
     assert (masked.error[:2] < 2 * alone.error).all()
 
 
-@VJPS
-@pytest.mark.parametrize("name", SPEEDS)
-def test_the_roundings_after_p_are_charged(op: str, name: str) -> None:
-    """Equal logits, whose number is a power of two: p has no error, and all there is comes from sums and products."""
-    found, rng = Certificate(), np.random.default_rng(0)
+@pytest.mark.parametrize("name", ["float64", "the widest"])
+def test_the_roundings_after_p_are_charged(name: str) -> None:
+    """Equal logits, whose number is a power of two: p has no error, and all there is comes from sums and products.
+
+    In softmax_vjp and at the middle speed p is charged as if it had one, which covers them.
+    """
+    op, found, rng = "log_softmax_vjp", Certificate(), np.random.default_rng(0)
     for n in (2, 8, 64):
         g = rng.standard_normal((50, n)) * 2.0 ** rng.uniform(-60, 0, (50, n))
         certify(op, np.zeros((50, n)), SPEEDS[name], g, found)
