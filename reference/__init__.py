@@ -1,4 +1,4 @@
-"""What is true?  Formats, readable formulas, the certified truth, and the bounds an honest answer keeps."""
+"""What is true: formats, readable formulas, the certified truth, and the bounds that an honest answer keeps."""
 
 from reference.bounds import bounds, flush_allowed, row_sum_bound
 from reference.comparison import Bound

@@ -1,4 +1,4 @@
-"""Which arrays and axes are taken, and on which threads?  Refusals name the argument."""
+"""Checks of arguments: arrays, axes, names and formats.  Every refusal names the argument."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from reference.twofold import Numbers
-
-
-class FlushesSubnormals(RuntimeError):
-    """The thread replaces subnormal numbers by zero, under which no truth is true."""
 
 
 def floating(x: ArrayLike, name: str) -> Numbers:
@@ -115,9 +111,3 @@ def cotangent_for(op: str, x: Numbers, cotangent: ArrayLike | None) -> Numbers |
     if g.shape != x.shape:
         raise ValueError(f"cotangent: its shape {g.shape} is not that of x, {x.shape}")
     return g
-
-
-def refuse_flushing() -> None:
-    """Refuse to compute on a thread whose processor flushes subnormal numbers."""
-    if not (np.full(1, 2.0**-1070) * np.full(1, 0.5)).any():
-        raise FlushesSubnormals("subnormal numbers are flushed on this thread; the truth needs them")

@@ -1,4 +1,4 @@
-"""How is work cut so that it stays in the cache, and every core has some?"""
+"""Cuts work into blocks that stay in the cache, and shares them between the cores."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def threads(size: int, block: int) -> Iterator[Each]:
 
 
 def one_by_one(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """The same on this thread, inside of another map."""
+    """Apply the function to each item on this thread: the map to use inside of another one."""
     return [function(item) for item in items]

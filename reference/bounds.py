@@ -1,4 +1,4 @@
-"""How wrong may an honest implementation be?  The bounds of each grade, elementwise.
+"""The bounds of each grade: how wrong an honest implementation may be, elementwise.
 
 Derived in ``docs/error-bounds.md``; nothing here is tuned, and no product of errors is left out.  With u and η' the unit
 roundoff and the smallest subnormal of the working precision, v and η those of the output format, t = x - max x,
@@ -9,8 +9,8 @@ S = Σexp(t), p = exp(t)/S, y = t - log S, κ = -log(1 - k_exp·u), λ = log(1 +
   |p̂ - p| ≤ (exp(F + λ) - 1)·p + τη;
 - log_softmax, with Λ = B + k_log·u·(log S + B) and E = (1 + u)(u|t| + Λ) + u|y|:
   |ŷ - y| ≤ v|y| + (1 + v)·E + η;
-- *loose* readings, for implementations that take exp by way of 2**x, or softmax as exp(t - log S): instead of u stands
-  r = exp(2.5u) - 1 before |t| and |y| and in M; F has κ + (k_log + 1)·u·(log S + B) more, and Λ has k_log + 2;
+- *loose* readings, for implementations that take exp by way of 2**x, or softmax as exp(t - log S): r = exp(2.5u) - 1
+  replaces u before |t| and |y| and in M; F has κ + (k_log + 1)·u·(log S + B) more, and Λ has k_log + 2;
 - the vjps, with α = (1 + v)(E + κ + u) + v(|y| + 1) and A = exp(α) - 1, the relative error of a p that was saved, or
   recomputed from a saved ŷ, and ω = u(D(n) + 3) + λ, X = exp(α + ω) - 1, G = Σ|g|:
   softmax_vjp: p·(|g|·(exp(α + 2u + λ) - 1) + Σp|g|·(X + (1 + X)A))
@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from reference.arguments import cotangent_for, floating, known, one_of, place, refuse_flushing
+from reference.arguments import cotangent_for, floating, known, one_of, place
 from reference.comparison import Bound
+from reference.flushing import refuse_flushing
 from reference.formats import FORMATS
 from reference.forward import FLOAT64_EXP
 from reference.model import K_EXP, Rows, readings, worst
@@ -186,8 +187,8 @@ def _units(count: Numbers, eta: float) -> Numbers:
 def row_sum_bound(op: str, x: ArrayLike, axis: int = -1, *, format: Format, grade: BoundedGrade = "loose") -> Numbers:
     """The allowed |Σp̂ - 1| of softmax, or |Σexp(ŷ) - 1| of log_softmax, for each row.
 
-    Each lane may be wrong by its own bound, so the sum by the sum of the bounds; and whoever adds exp(ŷ) takes
-    exponentials in float64, whose error is granted too.  Parameters and errors are those of :func:`bounds`; the result
+    Each lane may be wrong by its own bound, so the sum by the sum of the bounds; and exp(ŷ) is taken in
+    float64, whose error is granted too.  Parameters and errors are those of :func:`bounds`; the result
     has the shape of ``x`` with the axis kept with length one, and no row is masked as a whole.
 
     Raises

@@ -1,4 +1,4 @@
-"""On which side of its bound is an answer?  In float64 for all lanes, and exactly where that is too near to say."""
+"""Compares errors of answers with what is allowed: in float64, and exactly where that is too near to say."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from reference.sentinels import UNDERFLOWED
 from reference.twofold import two_product
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
-    from reference.lanes import Lanes
+    from reference.formats import Format
+    from reference.lanes import At, Lanes
     from reference.twofold import Numbers
+
+    Ruler = Callable[[Lanes, NDArray[np.int64], At], "Allowed"]
+    """What is allowed in a block of lanes; of a zero with an error, the truth is below 2 to the second argument."""
 
 _ROUNDING = 2.0**-50
 """Relative error of the float64 steps that compare an answer with the truth: five roundings."""
@@ -46,6 +53,27 @@ class Allowed(NamedTuple):
     most: NDArray[np.int64] | None = None
 
 
+def units_of(format: Format) -> Ruler:
+    """Allow one unit in the last place that a format has at the truth."""
+
+    def ruler(lanes: Lanes, _hidden: NDArray[np.int64], _at: At) -> Allowed:
+        return Allowed(lanes.quantum(format, -1), 0.0, 1.0, lanes.quantum(format, 1))
+
+    return ruler
+
+
+def share_of(relative: Numbers, absolute: Numbers) -> Ruler:
+    """Allow relative·|truth| + absolute; both of the shape of the question."""
+
+    def ruler(lanes: Lanes, hidden: NDArray[np.int64], at: At) -> Allowed:
+        nothing = np.where(lanes.error > 0, hidden, LEAST)
+        top = np.where(lanes.high == 0, nothing, np.frexp(lanes.high)[1].astype(np.int64) + lanes.exponent)
+        top = np.maximum(top, np.where(absolute[at] == 0, LEAST, np.frexp(absolute[at])[1]))
+        return Allowed(top, relative[at], np.ldexp(absolute[at], -top))
+
+    return ruler
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Answers beside a truth that is wrong by at most ``doubt``; all arrays of one shape, divided by one power of two.
@@ -73,12 +101,12 @@ class Comparison:
         high, low = (np.ldexp(part, truth.exponent - allowed.exponent) for part in (truth.high, truth.low))
         relative, absolute = (np.broadcast_to(part, high.shape) for part in (allowed.relative, allowed.absolute))
         doubt = truth.error * np.abs(high)
-        # A truth that is as good as nothing beside one, or is said to be zero with an error, lies between zero and twice
-        # this, if its sign is known.
+        # A truth that is as good as nothing beside one, or a zero with an error, lies between zero and twice this, if its
+        # sign is known.
         tiny = (np.abs(high) < _NEGLIGIBLE) & ((truth.high != 0) | (truth.error > 0))
         half = np.where(truth.high == 0, np.maximum(np.ldexp(0.5, hidden - allowed.exponent), _NEGLIGIBLE), _NEGLIGIBLE)
         high, low = np.where(tiny, np.copysign(half, truth.high), high), np.where(tiny, 0.0, low)
-        doubt = np.where(tiny, np.where(truth.error > 1, 3.0, 1.0) * half, doubt)
+        doubt = np.where(tiny, np.where(truth.error > UNDERFLOWED, 3.0, 1.0) * half, doubt)
         # So does such an answer.
         scaled = np.ldexp(got, -allowed.exponent)
         tiny = (np.abs(scaled) < _NEGLIGIBLE) & (got != 0)

@@ -1,4 +1,4 @@
-"""How does one get exp and log1p to 100 bits from float64 arithmetic?
+"""exp and log1p to 100 bits from float64 arithmetic.
 
 exp: t = k·(log 2)/1024 + r with |r| ≤ (log 2)/2048, then exp(t) = 2**(k // 1024) · 2**(k % 1024 / 1024) · exp(r),
 the second factor from a table, the third from Taylor's polynomial.  The power of two is returned apart, so that
@@ -129,7 +129,7 @@ def exp(t: Pair) -> tuple[Pair, Exponents]:
 
 
 def _plus(x: Pair, high: Numbers, low: Numbers | float = 0.0) -> Pair:
-    """X + (high + low) for |x| ≥ 2**9·|high|: two roundings of size u·2**-9 and u², relative."""
+    """x + (high + low) for |x| ≥ 2**9·|high|: two roundings of size u·2**-9 and u², relative."""
     s, e = fast_two_sum(x[0], high)
     return fast_two_sum(s, e + (x[1] + low))
 

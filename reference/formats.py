@@ -1,4 +1,4 @@
-"""What numbers can a format hold?
+"""Floating-point formats: which numbers each can hold.
 
 A format is a value that is asked, never assumed: nobody else in this project writes ``2**-24``.
 Numbers travel between rooms as float64 arrays whose every element is exactly representable in the
@@ -48,7 +48,7 @@ class Format:
 
     @property
     def unit_roundoff(self) -> float:
-        """U = 2**-p: the largest relative error of one rounding to nearest (normal range)."""
+        """u = 2**-p: the largest relative error of one rounding to nearest (normal range)."""
         return float(2.0**-self.precision)
 
     @property

@@ -1,4 +1,4 @@
-"""How are p and y computed?  At three speeds, on a block of rows that fits the cache.
+"""Computes p and y at three speeds, on a block of rows that fits the cache.
 
 ==============  =====================  ================  ==================================================
 speed           exponential            relative error    for
@@ -25,6 +25,7 @@ import numpy as np
 
 from reference.blocks import one_by_one, pieces
 from reference.elementary import LIMIT, QUICK_ERROR, QUICK_LIMIT, exp, log1p, quick_exp, quick_log1p, quick_multiply
+from reference.sentinels import UNDERFLOWED
 from reference.twofold import add, constant, divide, fast_two_sum, multiply, power_of_two, scale, total, two_sum
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ class Output:
             for part, value in ((self.high, number), (self.low, 0.0), (self.exponent, 0), (self.error, error)):
                 np.copyto(part, value, where=where)
 
-    def hide(self, where: NDArray[np.bool_]) -> None:
-        """Put a winner's log-probability there that is below zero, and above minus every number that may be asked."""
-        self.put(-0.0, where, error=1.0)
+    def put_underflowed(self, where: NDArray[np.bool_]) -> None:
+        """Mark lanes as negative and smaller than every format that may be asked about: -0, error ``UNDERFLOWED``."""
+        self.put(-0.0, where, error=UNDERFLOWED)
 
 
 class Sum(NamedTuple):
@@ -183,7 +184,7 @@ class _Float64:
             np.subtract(common, out.error, out=out.error)
             np.multiply(out.error, _U, out=out.error)
             if far is not None and masked is not None:
-                out.error[far] = 1.0
+                out.error[far] = UNDERFLOWED
                 out.error[masked] = 0.0
             return
         overflowed = None if rows.near else out.high == _LOWEST
@@ -196,7 +197,7 @@ class _Float64:
         if alone.any():
             won = alone & (out.high == -logarithm)
             out.put(0.0, won & ~whole.lost)
-            out.hide(won & whole.lost)
+            out.put_underflowed(won & whole.lost)
         if not rows.near:
             out.error[out.high == -np.inf] = 0.0
         if overflowed is not None and overflowed.any():
@@ -285,7 +286,7 @@ class Pairs:
         if not rows.near:
             out.error[masked] = 0.0
             if op == "softmax":
-                out.error[far & ~masked] = 1.0
+                out.error[far & ~masked] = UNDERFLOWED
         kept = (e, exponent) if op == "softmax" else (t, places)
         (out.high[...], out.low[...]), out.exponent[...] = kept
         if rows.depth < _LEVEL:
@@ -336,13 +337,13 @@ class Pairs:
         # Alone in its row, or alone within reach; or what was lost counts beside a sum that is hardly larger.
         faint = whole.lost & (nothing | (exponent < _LOST_BITS - self.reach / math.log(2)))
         out.put(0.0, won & nothing & ~whole.lost)
-        out.hide(won & faint)
+        out.put_underflowed(won & faint)
         if not rows.near:
             out.put(-np.inf, masked)
 
 
 def _just_below(winners: Numbers, below: Pair, lost: NDArray[np.bool_], won: NDArray[np.bool_], out: Output) -> None:
-    """P = 1/(k + R) = (1 - R/k + …)/k of k winners, a power of two, beside so little else; 1/k may be a tie."""
+    """p = 1/(k + R) = (1 - R/k + …)/k of k winners, a power of two, beside so little else; 1/k may be a tie."""
     share = below[0] / winners
     high, low = add(constant(1.0), (-share, share * share - below[1] / winners))
     error = np.minimum(2 * _U**2, share * 2.0**-50)
@@ -354,7 +355,7 @@ def _just_below(winners: Numbers, below: Pair, lost: NDArray[np.bool_], won: NDA
 
 
 def _beyond_the_last_bit(t: Pair, log: Numbers, y: Pair, out: Output) -> Pair:
-    """Y = t - log where log is far below the last bit of t; such a tie of t is broken, and ``out.error`` says so."""
+    """y = t - log where log is far below the last bit of t; such a tie of t is broken, and ``out.error`` says so."""
     # t is exact, and so is its low part less the log, but for the error of the log and one rounding.  Of a single number
     # t all that counts may be that y lies beyond it.
     size = np.abs(t[0])

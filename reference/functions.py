@@ -1,4 +1,4 @@
-"""What are softmax and log_softmax?  The formulas as a textbook gives them, in float64.
+"""softmax and log_softmax as a textbook gives them, in float64.
 
 These are for reading, and for seeing what each form loses; the suite judges by :mod:`reference.truth`.
 All take float64 arrays of any shape and an axis, and return the same shape.  m = max x.
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
 
 
 def softmax_definition(x: Numbers, axis: int = -1) -> Numbers:
-    """P = exp(x) / Σexp(x); overflows from x = 710 on, and is 0/0 below x = -745."""
+    """p = exp(x) / Σexp(x); overflows from x = 710 on, and is 0/0 below x = -745."""
     e = np.exp(x)
     return np.asarray(e / e.sum(axis=axis, keepdims=True))
 
 
 def softmax_shifted(x: Numbers, axis: int = -1) -> Numbers:
-    """P = exp(x - m) / Σexp(x - m): the same number, and no exponent is positive."""
+    """p = exp(x - m) / Σexp(x - m): the same number, and no exponent is positive."""
     e = np.exp(x - np.max(x, axis=axis, keepdims=True))
     return np.asarray(e / e.sum(axis=axis, keepdims=True))
 
 
 def logsumexp(x: Numbers, axis: int = -1) -> Numbers:
-    """L = m + log Σexp(x - m), the axis kept with length one."""
+    """l = m + log Σexp(x - m), the axis kept with length one."""
     m = np.max(x, axis=axis, keepdims=True)
     return np.asarray(m + np.log(np.exp(x - m).sum(axis=axis, keepdims=True)))
 
 
 def softmax_logsumexp(x: Numbers, axis: int = -1) -> Numbers:
-    """P = exp(x - l): one error of size u·|l| stands in the exponent, and becomes relative in p."""
+    """p = exp(x - l): one error of size u·|l| stands in the exponent, and becomes relative in p."""
     return np.asarray(np.exp(x - logsumexp(x, axis)))
 
 
 def log_softmax_shifted(x: Numbers, axis: int = -1) -> Numbers:
-    """Y = (x - m) - log Σexp(x - m)."""
+    """y = (x - m) - log Σexp(x - m)."""
     t = np.asarray(x - np.max(x, axis=axis, keepdims=True))
     return np.asarray(t - np.log(np.exp(t).sum(axis=axis, keepdims=True)))
 
 
 def log_softmax_logsumexp(x: Numbers, axis: int = -1) -> Numbers:
-    """Y = x - l: where |x| is large, log Σ is lost in the rounding of l."""
+    """y = x - l: where |x| is large, log Σ is lost in the rounding of l."""
     return np.asarray(x - logsumexp(x, axis))
 
 
@@ -62,5 +62,5 @@ def softmax_vjp(x: Numbers, g: Numbers, axis: int = -1) -> Numbers:
 
 
 def log_softmax_vjp(x: Numbers, g: Numbers, axis: int = -1) -> Numbers:
-    """G - p·Σg: the cotangent g through the Jacobian δ_ij - p_j."""
+    """g - p·Σg: the cotangent g through the Jacobian δ_ij - p_j."""
     return np.asarray(g - softmax_shifted(x, axis) * np.sum(g, axis=axis, keepdims=True))

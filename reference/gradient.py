@@ -1,4 +1,4 @@
-"""How do cotangents flow back?  The vjps of softmax and log_softmax in pairs, on a block of rows.
+"""Computes the vjps of softmax and log_softmax in pairs, on a block of rows.
 
 Differences cancel, so the error is bounded in proportion to the terms (docs/error-bounds.md) and then made
 relative to what is left of them.  It is above one where that is less than the error, and the sign is not known.
@@ -13,6 +13,7 @@ import numpy as np
 
 from reference.blocks import one_by_one, pieces
 from reference.forward import DOUBLE_DOUBLE, solve
+from reference.sentinels import SIGN_UNKNOWN, UNDERFLOWED
 from reference.twofold import add, multiply, scale, total, two_sum
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def solve_vjp(op: str, x: Numbers, g: Numbers, axis: int, speed: Pairs, out: Out
     each(prepare, at)
 
     # What was too far below to be added is below exp(-reach) each, and may meet a large cotangent.
-    lost = out.error == 1
+    lost = out.error == UNDERFLOWED
     unseen = math.floor(speed.reach / math.log(2))
     # Of p, each lane's own; and of every step after it.
     rounding = DOUBLE_DOUBLE.error("softmax", rows.length)
@@ -124,14 +125,14 @@ def _roomy(p: Output) -> Pair:
 
 def _through_softmax(g: Pair, mean: _Sums, rounding: float, out: Output) -> None:
     left = add(g, (-mean.high, -mean.low))
-    nothing, lost = out.high == 0, out.error == 1
+    nothing, lost = out.high == 0, out.error == UNDERFLOWED
     own = np.where(nothing, 0.0, out.error)
     absolute = own * np.abs(left[0]) + mean.error + rounding * (np.abs(g[0]) + mean.size)
     left, error = _relative(absolute, left)
     high, out.low[...] = multiply((out.high, out.low), left)
     # Where p is zero: nothing under a mask; of what was lost the sign, if that of what is left is known.
     out.high[...] = np.where(lost, np.copysign(0.0, left[0]), high)
-    out.error[...] = np.where(nothing, np.where(lost, np.maximum(error, 1.0), 0.0), error)
+    out.error[...] = np.where(nothing, np.where(lost, np.maximum(error, UNDERFLOWED), 0.0), error)
 
 
 def _through_log_softmax(g: Numbers, whole: _Sums, rounding: float, missed: Numbers, out: Output) -> None:
@@ -150,7 +151,7 @@ def _through_log_softmax(g: Numbers, whole: _Sums, rounding: float, missed: Numb
     sure = np.abs(whole.high) > rounding * whole.size
     np.copyto(out.high, np.copysign(0.0, -whole.high), where=lost)
     out.exponent[...] = exponent
-    out.error[...] = np.where(lost, np.where(sure, 1.0, 4.0), error)
+    out.error[...] = np.where(lost, np.where(sure, UNDERFLOWED, SIGN_UNKNOWN), error)
 
 
 def _relative(absolute: Numbers, left: Pair) -> tuple[Pair, Numbers]:
@@ -161,5 +162,5 @@ def _relative(absolute: Numbers, left: Pair) -> tuple[Pair, Numbers]:
     high = np.where(gone, stand_in, left[0])
     # From one end of the interval to the other, what was left, and a rounding of the product; and for the float64 in
     # which errors are added, and that of errors of errors.
-    error = np.where(absolute == 0, 0.0, np.where(gone, 4.0, (1 + 2.0**-40) * absolute / np.abs(high)))
+    error = np.where(absolute == 0, 0.0, np.where(gone, SIGN_UNKNOWN, (1 + 2.0**-40) * absolute / np.abs(high)))
     return (high, np.where(gone, 0.0, left[1])), error

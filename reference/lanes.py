@@ -1,4 +1,4 @@
-"""Where does a number lie among those of a format?  Of pairs with an exponent and an error, a block at a time."""
+"""Finds where pairs with an exponent and an error lie among the numbers of a format, a block at a time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from reference.sentinels import UNDERFLOWED
 from reference.twofold import two_sum
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Lanes(NamedTuple):
         fraction, top = np.frexp(self.high)
         low = np.ldexp(self.low, -top) * np.sign(fraction)
         fraction = np.abs(fraction)
-        low = low + side * fraction * np.where(self.error < 1, self.error, 0.0)
+        low = low + side * fraction * np.where(self.error < UNDERFLOWED, self.error, 0.0)
         # A power of two less something lies in the binade below, whose numbers are twice as dense.
         step = ((fraction - 1) + low >= 0).astype(np.int64) - ((fraction - 0.5) + low < 0)
         top = top.astype(np.int64) - 1 + step + self.exponent
@@ -84,9 +85,9 @@ class Lanes(NamedTuple):
         # Below a power of two the middle is half as far, if there is a binade below.
         above = (np.abs(high) - 2.0 ** (format.precision - 1)) + np.copysign(low, low * high)
         off = np.where(quantum > format.emin - format.precision + 1, np.minimum(off, np.abs(above + 0.25)), off)
-        # An error of one says nothing of the sign.
-        off = np.where(self.error < 1, off, 0.0)
-        exact = ((self.high == 0) & (self.error <= 1)) | ~np.isfinite(self.high) | (self.error == 0)
+        # From there on the error is no size; of a zero it says that the truth is below every format, with that sign.
+        off = np.where(self.error < UNDERFLOWED, off, 0.0)
+        exact = ((self.high == 0) & (self.error <= UNDERFLOWED)) | ~np.isfinite(self.high) | (self.error == 0)
         beyond = np.abs(high) * (1 - self.error) > 2.0**format.precision  # the next binade is no number
         reach = np.abs(high) * self.error * (1 - 2.0**-49)  # no other middle is so near; see the page
         return np.asarray((off >= reach) & (off > 0) | exact | beyond)

@@ -1,4 +1,4 @@
-"""What may an honest implementation do, and how far off is it then?  The model behind :mod:`reference.bounds`.
+"""The arithmetic model behind :mod:`reference.bounds`: what an honest implementation may do, and how far off it is then.
 
 Derived in docs/error-bounds.md.  An error here is the logarithm of the factor by which a number is wrong, unless it is
 said to be absolute; such errors add up, and nothing is neglected.
@@ -64,7 +64,7 @@ class Rows:
         return Rows(np.abs(t), softmax_shifted(x, -1), np.abs(t - log_sum), np.abs(log_sum))
 
     def moved_by_arguments(self, r: float) -> Numbers:
-        """Log Σp·exp(r|t|): how far log S moves where each t is wrong by the share r."""
+        """log Σp·exp(r|t|): how far log S moves where each t is wrong by the share r."""
         # 0·inf: a logit that far away has no share in the mean.
         lanes = np.where(self.p > 0, self.p * np.expm1(r * self.t), 0.0)
         return np.asarray(np.log1p(lanes.sum(axis=-1, keepdims=True)))
@@ -106,7 +106,7 @@ class Reading:
         return -math.log1p(-K_EXP * self.u)
 
     def of_sum(self, rows: Rows) -> Numbers:
-        """B, of Σexp(t), with one more exponential for whoever uses it."""
+        """B, of Σexp(t) and of one exponential beside it."""
         moved = rows.moved_by_arguments(self.argument) + rows.moved_by_subnormals(self.u, self.eta)
         return np.asarray(moved + 2 * self.exp + self.u * self.growth)
 
@@ -128,7 +128,10 @@ class Reading:
 
 
 def readings(grade: str, n: int, u: float, eta: float) -> list[Reading]:
-    """Who may call himself *stable* or *loose*, in rows of n and a format with that unit roundoff and smallest number."""
+    """The arithmetics that a grade, *stable* or *loose*, admits in rows of n.
+
+    ``u`` and ``eta`` are the unit roundoff and the smallest number of the output format.
+    """
     working = min(u, FLOAT32_ROUNDOFF), min(eta, FLOAT32_SUBNORMAL)
     if grade == "stable":
         return [Reading(*working, blocked(n), plain=True)]

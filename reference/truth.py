@@ -1,8 +1,9 @@
-"""What is true?  softmax, log_softmax and their vjps as pairs of float64 with an exponent and an error bound.
+"""The truth: softmax, log_softmax and their vjps as pairs of float64 with an exponent and an error bound.
 
-A truth is computed at the cheapest speed (:mod:`reference.forward`) that is good enough for the format that will
-be judged.  Whoever asks it for a verdict gets one: where its error bound reaches across a boundary, it computes
-those rows again in double-double arithmetic by itself, and counts them.
+A truth is computed at the cheapest speed (:mod:`reference.forward`) that is good enough for the format that will be
+judged.  It is frozen: where its error bound reaches across the boundary that a verdict hangs on, the verdict computes
+those rows again in double-double arithmetic, and keeps nothing of them.  :meth:`Truth.decisive`, :meth:`Truth.settled`
+and :meth:`Truth.widened` return the wider truth as another value, for those who have more to ask of it.
 
 Special values, by rule:
 
@@ -17,51 +18,56 @@ Special values, by rule:
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from reference.arguments import cotangent_for, floating, known, one_of, place, refuse_flushing
-from reference.comparison import LEAST, Allowed, Bound, Comparison
-from reference.forward import DOUBLE_DOUBLE, FLOAT64, MIDDLE
-from reference.lanes import Lanes, blocks_of
-from reference.question import Question
+from reference import verdicts
+from reference.arguments import cotangent_for, floating, known, one_of, place
+from reference.flushing import refuse_flushing
+from reference.forward import DOUBLE_DOUBLE, Output
+from reference.question import Question, speed_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import ArrayLike, NDArray
 
+    from reference.comparison import Bound
     from reference.formats import Format
     from reference.forward import Speed
-    from reference.lanes import At
     from reference.twofold import Numbers
 
     Mask = NDArray[np.bool_]
 
+_Number = TypeVar("_Number", bound=np.generic)
+
 OPS = ("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp")
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Truth:
     """(high + low)·2**exponent is true to ``error``·|high|·2**exponent; all arrays have the shape of the question.
+
+    The arrays of what :func:`truth` returns, and of what is wider, are read-only.
 
     Attributes
     ----------
     high, low
-        A pair: |low| ≤ ulp(high)/2.
+        float64, a pair: |low| ≤ ulp(high)/2.
     exponent
         int32.
     error
-        Bound of the error, relative to the high part.  Where ``high`` is zero and ``error`` is one, the truth is no zero,
-        has the sign of that zero, and is below every format it may be asked about; where ``error`` is above one, its
-        sign is not known.
+        float64, bound of the error, relative to the high part.  Where ``high`` is zero and ``error`` is one
+        (:data:`reference.sentinels.UNDERFLOWED`), the truth is no zero, has the sign of that zero, and is below every
+        format it may be asked about; where ``error`` is above one, its sign is not known.
     undefined
-        Lanes where no single answer is right.
-    escalated
-        How many rows were computed again in double-double arithmetic, because a verdict hung on it.
+        bool, lanes where no single answer is right.
+    wide
+        bool, rows that are in double-double arithmetic; the axis is kept with length one.
+    question
+        What a wider truth is computed from; None in a truth that was computed in double-double arithmetic at once.
+    speed
+        Of the rows that are not wide.
     """
 
     high: Numbers
@@ -69,11 +75,14 @@ class Truth:
     exponent: NDArray[np.int32]
     error: Numbers
     undefined: Mask
-    escalated: int = 0
-    _question: Question | None = None
-    _speed: Speed = DOUBLE_DOUBLE
-    _widest: Mask | None = None
-    """Rows that are in double-double arithmetic already."""
+    wide: Mask = field(default_factory=lambda: np.ones((), np.bool_))
+    question: Question | None = field(default=None, repr=False)
+    speed: Speed = field(default=DOUBLE_DOUBLE, repr=False)
+
+    @property
+    def escalated(self) -> int:
+        """How many rows were computed twice: at a cheaper speed, and again in double-double arithmetic."""
+        return 0 if self.question is None else int(np.count_nonzero(self.wide))
 
     @property
     def nearest(self) -> Numbers:
@@ -82,11 +91,57 @@ class Truth:
         with np.errstate(all="ignore"):
             return np.asarray(np.ldexp(self.high, self.exponent))
 
-    def rounded(self, format: Format) -> Numbers:
-        """Correctly rounded to the format: to nearest, ties to even, decided by the low part.
+    def widened(self, lanes: Mask) -> Truth:
+        """Compute the rows of the chosen lanes again in double-double arithmetic, as another truth.
 
-        Where :meth:`decided` is still false afterwards, it is one of the two neighbours, if ``error`` is below a unit
-        in the last place; where the terms of a vjp cancel altogether ``error`` is above one, and what is left is noise.
+        Where those rows are wide already, as all are in a truth without a format, it is this one.
+
+        Parameters
+        ----------
+        lanes
+            bool, of a shape that broadcasts to that of the question, as :attr:`wide` does.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For lanes that are not bool, or of another shape.
+        FlushesSubnormals
+            On a thread that flushes subnormal numbers.
+        """
+        if np.asarray(lanes).dtype != np.bool_:
+            raise TypeError(f"lanes: a bool array is needed, not {np.asarray(lanes).dtype}")
+        lanes, question = verdicts.of_the_shape(self.high.shape, np.asarray(lanes), "lanes"), self.question
+        if question is None:
+            return self
+        shape, axis = question.x.shape, question.axis  # that of a 0-d array has one axis more
+        rows = lanes.reshape(shape).any(axis=axis, keepdims=True)
+        rows &= ~self.wide.reshape(rows.shape)
+        if not rows.any():
+            return self
+        wide = self.wide | rows.reshape(self.wide.shape)
+        if rows.all():  # nothing of the first answer is copied, nor are the rows
+            return self._with(question.answer(DOUBLE_DOUBLE), wide)
+        chosen = np.moveaxis(rows, axis, -1)[..., 0]
+        again = question.rows(chosen).answer(DOUBLE_DOUBLE)
+
+        def patched(part: NDArray[_Number], better: NDArray[_Number]) -> NDArray[_Number]:
+            part = part.reshape(shape).copy()
+            np.moveaxis(part, axis, -1)[chosen] = better
+            return part
+
+        answer = Output(
+            patched(self.high, again.high),
+            patched(self.low, again.low),
+            patched(self.exponent, again.exponent),
+            patched(self.error, again.error),
+        )
+        return self._with(answer, wide)
+
+    def decisive(self, format: Format) -> Truth:
+        """Compute again, as another truth, what roundings to a format and its units in the last place hang on.
+
+        What even double-double arithmetic leaves undecided stays so.  The other truth gives the same verdicts, and
+        computes nothing again for :meth:`rounded`, :meth:`decided` and :meth:`ulp`.
 
         Raises
         ------
@@ -94,28 +149,40 @@ class Truth:
             For a format that needs a wider truth than the one that was asked for; so does every other method that
             takes a format.
         """
-        self.decided(format)
-        return self._each(lambda lanes, _: lanes.rounded(format))
+        return verdicts.with_known_ulps(verdicts.decided(self, format)[0], format)
+
+    def settled(self, got: ArrayLike, *against: Bound | Format) -> Truth:
+        """Compute again, as another truth, what the errors of these answers hang on.
+
+        The other truth gives the same verdicts on these answers, and computes nothing again for :meth:`error_over` of a
+        bound that stands among ``against``, and for :meth:`error_ulps` of a format.
+
+        Raises
+        ------
+        TypeError
+            For what is neither a bound nor a format; and whatever those methods raise.
+        """
+        return verdicts.settled(self, got, against)
+
+    def rounded(self, format: Format) -> Numbers:
+        """Correctly rounded to the format: to nearest, ties to even, decided by the low part.
+
+        Where :meth:`decided` is false, it is one of the two neighbours, if the error of the widest truth is below a unit
+        in the last place; where the terms of a vjp cancel altogether that error is above one, and what is left is noise.
+        """
+        return verdicts.rounded(self, format)
 
     def decided(self, format: Format) -> Mask:
-        """Where the error bound does not reach across the middle between two numbers of the format."""
-        self._refuse_wider(format)
-
-        def decided(lanes: Lanes, _: At) -> Mask:
-            return lanes.decided(format)
-
-        found = self._each(decided)
-        return self._each(decided) if self._settle(~found) else found
+        """Where the error bound, that of the widest truth, does not reach across the middle between two numbers."""
+        return verdicts.decided(self, format)[1]
 
     def ulp(self, format: Format) -> Numbers:
         """The unit in the last place that the format has at the truth.
 
-        Where it is not known on which side of a power of two the truth is, that of the binade below; where not even its
-        sign is known, that of the number which stands for it.
+        Where even the widest truth does not say on which side of a power of two it is, that of the binade below; where
+        not even its sign is known, that of the number which stands for it.
         """
-        self._refuse_wider(format)
-        self._settle(self._each(lambda lanes, _: lanes.quantum(format, -1) != lanes.quantum(format, 1)))
-        return self._each(lambda lanes, _: np.ldexp(1.0, lanes.quantum(format, -1)))
+        return verdicts.ulp(self, format)
 
     def error_ulps(self, got: ArrayLike, format: Format) -> Numbers:
         """|got - truth| in units of the format's last place at the truth; below one only where it surely is.
@@ -131,31 +198,7 @@ class Truth:
         ValueError
             For answers of a shape that does not broadcast to that of the question.
         """
-        self._refuse_wider(format)
-        got = self._answers(got)
-
-        def unit(lanes: Lanes, _: At) -> Allowed:
-            return Allowed(lanes.quantum(format, -1), 0.0, 1.0, lanes.quantum(format, 1))
-
-        share = self._share(got, unit)
-        if not format.has_inf:
-            share = np.where(np.isinf(self.high) & ~self.undefined, np.where(np.isnan(got), 0.0, np.inf), share)
-        odd = ~np.isfinite(got) & np.isfinite(self.high)
-        if not odd.any():
-            return share
-
-        def in_doubt(lanes: Lanes, at: At) -> Mask:
-            excess, doubt = lanes.beyond_the_largest(format)
-            return np.asarray(odd[at] & (np.abs(excess) < doubt))
-
-        def overflowed(lanes: Lanes, at: At) -> Numbers:
-            excess, doubt = lanes.beyond_the_largest(format)
-            same = np.isnan(got[at]) | (np.signbit(got[at]) == np.signbit(lanes.high))
-            right = odd[at] & same & (np.isnan(got[at]) != format.has_inf) & (excess >= doubt) & (excess > 0)
-            return np.where(right, np.clip(1 - excess, 0.0, np.nextafter(1.0, 0.0)), share[at])
-
-        self._settle(self._each(in_doubt))
-        return self._each(overflowed)
+        return verdicts.error_ulps(self, got, format)
 
     def error_over(self, bound: Bound, got: ArrayLike) -> Numbers:
         """|got - truth| as a share of ``bound.relative·|truth| + bound.absolute``; at most one only where it surely is.
@@ -168,22 +211,7 @@ class Truth:
         TypeError, ValueError
             For what is no bound, one of another shape, or one that is negative.
         """
-        if not isinstance(bound, Bound):
-            raise TypeError(f"bound: a reference.Bound is needed, not {bound!r}")
-        relative, absolute = (
-            self._of_this_shape(floating(part, "bound"), "bound") for part in (bound.relative, bound.absolute)
-        )
-        if (relative < 0).any() or (absolute < 0).any():
-            raise ValueError("bound: an error that is allowed is not negative")
-        hidden = self._hidden()
-
-        def at_its_size(lanes: Lanes, at: At) -> Allowed:
-            nothing = np.where(lanes.error > 0, hidden[at], LEAST)
-            top = np.where(lanes.high == 0, nothing, np.frexp(lanes.high)[1].astype(np.int64) + lanes.exponent)
-            top = np.maximum(top, np.where(absolute[at] == 0, LEAST, np.frexp(absolute[at])[1]))
-            return Allowed(top, relative[at], np.ldexp(absolute[at], -top))
-
-        return self._share(self._answers(got), at_its_size)
+        return verdicts.error_over(self, got, bound)
 
     def faithful(self, got: ArrayLike, format: Format) -> Mask:
         """Lanes of ``got`` less than one unit in the last place away."""
@@ -193,102 +221,9 @@ class Truth:
         """Lanes of ``got`` whose error is at most the bound."""
         return np.asarray(self.error_over(bound, got) <= 1)
 
-    def _answers(self, got: ArrayLike) -> Numbers:
-        return self._of_this_shape(floating(got, "got"), "got")
-
-    def _of_this_shape(self, array: Numbers, name: str) -> Numbers:
-        try:
-            return np.broadcast_to(array, self.high.shape)
-        except ValueError:
-            raise ValueError(
-                f"{name}: its shape {array.shape} is not that of the question, {self.high.shape}"
-            ) from None
-
-    def _refuse_wider(self, format: Format) -> None:
-        known(format)
-        if self._question and _speed(self._question.op, format).reach > self._speed.reach:
-            raise ValueError(f"format: this truth was computed for a narrower one; ask truth() for {format.name}")
-
-    def _each(self, function: Callable[[Lanes, At], NDArray[Any]]) -> NDArray[Any]:
-        """What a function says of the lanes, asked of a block at a time."""
-        refuse_flushing()
-        found = None
-        with np.errstate(all="ignore"):
-            for at in blocks_of(self.high.shape):
-                said = function(self._lanes(at), at)
-                if found is None:
-                    found = np.empty(self.high.shape, said.dtype)
-                found[at] = said
-        assert found is not None
-        return found
-
-    def _lanes(self, at: At) -> Lanes:
-        return Lanes(self.high[at], self.low[at], self.exponent[at], self.error[at])
-
-    def _share(self, got: Numbers, allowed: Callable[[Lanes, At], Allowed]) -> Numbers:
-        """The error as a share of what is allowed, each lane known widely enough to say on which side of one it is."""
-        hidden = self._hidden()
-
-        def compare(lanes: Lanes, at: At) -> Comparison:
-            return Comparison.of(got[at], lanes, hidden[at], allowed(lanes, at))
-
-        close = np.zeros(self.high.shape, np.bool_)
-
-        def first(lanes: Lanes, at: At) -> Numbers:
-            compared = compare(lanes, at)
-            close[at] = compared.close
-            return compared.share
-
-        share = self._each(first)
-        if close.any():
-            widened = self._settle(close)
-            hidden = self._hidden()
-            share = self._each(
-                lambda lanes, at: compare(lanes, at).settled() if widened or close[at].any() else share[at]
-            )
-        odd = ~(np.isfinite(got) & np.isfinite(self.high))
-        if odd.any():
-            right = (got == self.high) | (np.isnan(got) & np.isnan(self.high))
-            share = np.where(odd, np.where(right, 0.0, np.inf), share)
-        return np.where(self.undefined, np.nan, share) if self.undefined.any() else share
-
-    def _hidden(self) -> NDArray[np.int64]:
-        """The exponent of a power of two that is larger than what a zero with an error of one stands for."""
-        forward = self._question is not None and not self._question.op.endswith("_vjp")
-
-        # Below exp(-reach) is each lane, a winner's log-probability at most 2**161 times that, and a cotangent, or the sum
-        # of 2**40 of them, below 2**1064.
-        def below(reach: float) -> int:
-            return (161 if forward else 1100) - math.floor(reach / math.log(2))
-
-        if self._widest is None or self._question is None:
-            return np.broadcast_to(np.int64(below(self._speed.reach)), self.high.shape)
-        rows = np.where(self._widest, below(DOUBLE_DOUBLE.reach), below(self._speed.reach))
-        lanes = np.broadcast_to(np.expand_dims(rows, self._question.axis), self._question.x.shape)
-        return lanes.reshape(self.high.shape)
-
-    def _settle(self, undecided: Mask) -> bool:
-        """Compute the rows of undecided lanes again in double-double arithmetic, each once; whether there were any."""
-        question = self._question
-        if question is None or not undecided.any():
-            return False
-        shape = question.x.shape  # that of a 0-d array has one axis more
-        chosen = np.asarray(np.moveaxis(undecided.reshape(shape), question.axis, -1).any(axis=-1))
-        if self._widest is not None:
-            chosen &= ~self._widest
-        if not chosen.any():
-            return False
-        self._widest = chosen if self._widest is None else self._widest | chosen
-        self.escalated += int(chosen.sum())
-        wide = question.rows(chosen).answer(DOUBLE_DOUBLE)
-        for part, better in (
-            (self.high, wide.high),
-            (self.low, wide.low),
-            (self.exponent, wide.exponent),
-            (self.error, wide.error),
-        ):
-            np.moveaxis(part.reshape(shape), question.axis, -1)[chosen] = better
-        return True
+    def _with(self, answer: Output, wide: Mask) -> Truth:
+        high, low, exponent, error = _parts(answer, self.high.shape)
+        return replace(self, high=high, low=low, exponent=exponent, error=error, wide=_frozen(wide))
 
 
 def truth(
@@ -324,7 +259,7 @@ def truth(
     x = floating(x, "x")
     axis = place(axis, x.ndim)
     g = cotangent_for(op, x, cotangent)
-    speed = DOUBLE_DOUBLE if format is None else _speed(op, known(format))
+    speed = DOUBLE_DOUBLE if format is None else speed_for(op, known(format))
     if speed is not DOUBLE_DOUBLE:  # rows may be computed again later, and the caller's arrays are the caller's
         x, g = x.copy(), None if g is None else g.copy()
     question = Question(op, np.atleast_1d(x), axis, None if g is None else np.atleast_1d(g))
@@ -333,22 +268,27 @@ def truth(
         top = np.max(question.x, axis=axis, keepdims=True, initial=-np.inf)
         if question.cotangent is not None:  # a NaN among either outlasts an infinity
             top = np.maximum(np.abs(top), np.abs(question.cotangent).max(axis=axis, keepdims=True, initial=0.0))
-    shape = x.shape
+    undefined = np.broadcast_to(np.isinf(top), question.x.shape).reshape(x.shape)
+    wide = np.full(top.shape if x.ndim else (), speed is DOUBLE_DOUBLE)
     return Truth(
-        answer.high.reshape(shape),
-        answer.low.reshape(shape),
-        answer.exponent.reshape(shape),
-        answer.error.reshape(shape),
-        np.broadcast_to(np.isinf(top), question.x.shape).reshape(shape),
-        _question=question if speed is not DOUBLE_DOUBLE else None,
-        _speed=speed,
+        *_parts(answer, x.shape),
+        _frozen(undefined),
+        _frozen(wide),
+        question=question if speed is not DOUBLE_DOUBLE else None,
+        speed=speed,
     )
 
 
-def _speed(op: str, format: Format) -> Speed:
-    """The cheapest speed whose error is far below the format's rounding; a vjp cancels, and takes the next one."""
-    # No cheaper speed knows what is below 2**-486: see Truth._hidden.
-    narrow = format.precision <= 24 and format.emin - format.precision > -486
-    if op.endswith("_vjp"):
-        return MIDDLE if narrow else DOUBLE_DOUBLE
-    return FLOAT64 if narrow else MIDDLE
+def _parts(answer: Output, shape: tuple[int, ...]) -> tuple[Numbers, Numbers, NDArray[np.int32], Numbers]:
+    high, low, exponent, error = answer.high, answer.low, answer.exponent, answer.error
+    return (
+        _frozen(high.reshape(shape)),
+        _frozen(low.reshape(shape)),
+        _frozen(exponent.reshape(shape)),
+        _frozen(error.reshape(shape)),
+    )
+
+
+def _frozen(array: NDArray[_Number]) -> NDArray[_Number]:
+    array.setflags(write=False)
+    return array

@@ -1,4 +1,4 @@
-"""How does one carry 106 bits in float64?  Pairs (high, low) with |low| ≤ ulp(high)/2, whole arrays at a time.
+"""106 bits in float64: arithmetic of pairs (high, low) with |low| ≤ ulp(high)/2, whole arrays at a time.
 
 Every function takes and returns pairs of float64 arrays that broadcast.  u = 2**-53; the error bounds
 hold without overflow or underflow, which the callers see to by keeping exponents apart.
@@ -60,7 +60,7 @@ def two_product(a: Numbers, b: Numbers) -> Pair:
 
 
 def add(x: Pair, y: Pair) -> Pair:
-    """X + y, error below 3u²(|x| + |y|) (JMP, SloppyDWPlusDW): relative where the signs agree."""
+    """x + y, error below 3u²(|x| + |y|) (JMP, SloppyDWPlusDW): relative where the signs agree."""
     s, e = two_sum(x[0], y[0])
     return fast_two_sum(s, e + (x[1] + y[1]))
 
@@ -72,7 +72,7 @@ def multiply(x: Pair, y: Pair) -> Pair:
 
 
 def divide(x: Pair, y: Pair) -> Pair:
-    """X / y, relative error below 15u²: 14u² to first order, counted in docs/error-bounds.md."""
+    """x / y, relative error below 15u²: 14u² to first order, counted in docs/error-bounds.md."""
     q = x[0] / y[0]
     p, e = two_product(q, y[0])
     p, e = fast_two_sum(p, e + q * y[1])

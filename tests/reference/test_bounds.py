@@ -14,6 +14,7 @@ from conformance.values import Tier
 from reference.bounds import bounds, flush_allowed, row_sum_bound
 from reference.formats import EVERY_FORMAT, FORMATS
 from reference.model import blocked, sequential
+from reference.ops import OPS as BY_NAME
 from reference.truth import Truth, truth
 
 if TYPE_CHECKING:
@@ -26,22 +27,24 @@ EVERY = pytest.mark.parametrize(("op", "dtype"), [(op, dtype) for op in OPS for 
 
 
 @cache
-def questions(op: str, dtype: str) -> list[tuple[Any, Truth, Bound, Bound]]:
-    """Every row of every family that has one right answer, with its truth and its two bounds."""
+def questions(op: str, dtype: str) -> list[tuple[Any, int, Truth, Bound, Bound]]:
+    """Every row of every family that has one right answer, with its axis, its truth and its two bounds."""
     format = FORMATS[dtype]
-    asked = [
-        case
-        for case in cases(format, (op,), tier=Tier.STANDARD, seed=0)
-        if not case.raises and case.values.ndim and case.values.size and np.isfinite(case.values.max(case.axis)).all()
+    rows = [
+        (case.logits, case.call.axis)
+        for case in cases(format, (BY_NAME[op],), tier=Tier.STANDARD, seed=0)
+        if not case.raises and case.logits.ndim and case.logits.size
     ]
     return [
         (
-            case,
-            truth(op, case.values, case.axis, format=format),
-            bounds(op, case.values, case.axis, format=format),
-            bounds(op, case.values, case.axis, format=format, grade="loose"),
+            x,
+            axis,
+            truth(op, x, axis, format=format).decisive(format),
+            bounds(op, x, axis, format=format),
+            bounds(op, x, axis, format=format, grade="loose"),
         )
-        for case in asked
+        for x, axis in rows
+        if np.isfinite(x.max(axis)).all()
     ]
 
 
@@ -50,14 +53,14 @@ def worst(algorithm: Callable[..., Any], op: str, dtype: str, grade: str, longes
     format = FORMATS[dtype]
     work = np.float64 if dtype == "float64" else np.float32
     shares = [0.0]
-    for case, said, stable, loose in questions(op, dtype):
-        if case.values.shape[case.axis] > longest:
+    for x, axis, said, stable, loose in questions(op, dtype):
+        if x.shape[axis] > longest:
             continue
         bound = stable if grade == "stable" else loose
         with np.errstate(all="ignore"):
             # NumPy adds in pairs along the last axis alone.
-            moved = algorithm(np.moveaxis(case.values, case.axis, -1).copy(), -1, op, work)
-            got = format.quantise(np.moveaxis(moved, -1, case.axis))
+            moved = algorithm(np.moveaxis(x, axis, -1).copy(), -1, op, work)
+            got = format.quantise(np.moveaxis(moved, -1, axis))
         expected = said.rounded(format)
         flushed = (got == 0) & flush_allowed(said, bound, format)
         misplaced = np.isfinite(got) != np.isfinite(expected)

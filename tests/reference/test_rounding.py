@@ -28,7 +28,7 @@ def test_a_tie_of_an_exact_quotient_goes_to_even() -> None:
 
     assert not said.rounded(format).any()
     assert said.decided(format).all()
-    assert 1 == said.escalated
+    assert 1 == said.decisive(format).escalated
 
 
 @pytest.mark.parametrize("gap", [5000.0, 20_000.0, 1e300])
@@ -64,7 +64,7 @@ def test_what_no_arithmetic_here_can_decide_is_said() -> None:
     said = truth("softmax", x, format=FLOAT64)
 
     assert not said.decided(FLOAT64).all()
-    assert 1 == said.escalated
+    assert 1 == said.decisive(FLOAT64).escalated
 
 
 def test_a_logarithm_far_below_the_last_bit_still_breaks_a_tie() -> None:
@@ -75,7 +75,7 @@ def test_a_logarithm_far_below_the_last_bit_still_breaks_a_tie() -> None:
 
     assert [0.0, -1004.0] == said.rounded(bfloat16).tolist()
     assert said.decided(bfloat16).all()
-    assert 1 == said.escalated
+    assert 1 == said.decisive(bfloat16).escalated
 
 
 @pytest.mark.parametrize("tiny", [2.0**-116, 2.0**-126, 2.0**-1050, -(2.0**-116), -(2.0**-126), -(2.0**-1050)])
@@ -153,7 +153,7 @@ def test_a_difference_that_is_no_number_is_kept_whole(format: Any) -> None:
     said = truth("log_softmax", x, format=format)
 
     assert said.decided(FLOAT64).all()
-    assert not said.escalated
+    assert said is said.decisive(FLOAT64)
     due = [[float(Fraction(b) - Fraction(row[0]) - little) for b in row[2:]] for row in x.tolist()]
     assert (np.array(due) == said.rounded(FLOAT64)[:, 2:]).all()
     found = Certificate()
@@ -168,11 +168,17 @@ def test_a_verdict_on_the_boundary_is_computed_again_and_counted() -> None:
     said = truth("softmax", [[0.0, 0.0], [0.0, 1.0]], format=float32)
     ulp = 2.0**-24
 
-    assert [True, False] == said.faithful([[0.5 + ulp / 2, 0.5 + ulp], [0.27, 0.73]], float32)[0].tolist()
-    assert 1 == said.escalated  # the first row alone, and once
-    within = said.within(Bound(np.asarray(0.0), np.asarray(ulp)), [[0.5 + ulp, 0.5 + 2 * ulp], [0.0, 0.0]])
-    assert [True, False] == within[0].tolist()
-    assert 1 == said.escalated
+    near, far = [[0.5 + ulp / 2, 0.5 + ulp], [0.27, 0.73]], [[0.5 + ulp, 0.5 + 2 * ulp], [0.0, 0.0]]
+    bound = Bound(np.asarray(0.0), np.asarray(ulp))
+
+    assert [True, False] == said.faithful(near, float32)[0].tolist()
+    assert [True, False] == said.within(bound, far)[0].tolist()
+    once = said.settled(near, float32)
+    assert [[True], [False]] == once.wide.tolist()  # the first row alone
+    assert [True, False] == once.faithful(near, float32)[0].tolist()
+    assert once is once.settled(far, bound)  # and once
+    assert [True, False] == once.within(bound, far)[0].tolist()
+    assert (0, 1) == (said.escalated, once.escalated)
 
 
 def test_a_smallest_logit_decides_on_which_side_of_a_tie_the_loser_is() -> None:
@@ -192,7 +198,7 @@ def test_a_number_beyond_the_format_is_decided(format: Any) -> None:
     for narrow in (FORMATS["float32"], FLOAT8_FORMATS["float8_e5m2"]):
         assert said.decided(narrow).all()
         assert [-math.inf] * 3 == said.rounded(narrow)[:, 1].tolist()
-    assert not said.escalated
+        assert said is said.decisive(narrow)
 
 
 def test_infinity_and_nan_are_within_every_bound_where_they_are_right_and_within_none_where_they_are_not() -> None:
@@ -269,7 +275,7 @@ def test_float64_roundings_are_decided_by_escalation() -> None:
 
     expected = (2 * said.error * 2.0**53).sum()  # lanes whose error reaches a middle, at most, if they lie anywhere
     assert said.decided(FLOAT64).all()
-    assert 0 < said.escalated < expected + 10 * math.sqrt(expected)
+    assert 0 < said.decisive(FLOAT64).escalated < expected + 10 * math.sqrt(expected)
     assert (said.rounded(FLOAT64) == truth("softmax", x).rounded(FLOAT64)).all()
 
 
@@ -396,12 +402,27 @@ def test_an_overflow_is_judged_by_the_low_part_too() -> None:
 @pytest.mark.parametrize(("op", "lane", "got"), [("softmax", 1, [1.0, 0.0]), ("log_softmax", 0, [-0.0, -690.0])])
 def test_what_is_below_every_format_is_looked_up_for_a_bound_that_is_smaller(op: str, lane: int, got: Any) -> None:
     """Found by review: p = 2e-300 was within 1e-310 of zero, as it is no number of float32."""
-    small, large = np.full(2, 1e-310), np.full(2, 2.0**-900)
+    small, large = np.full(2, 1.0), np.full(2, 2.0**-900)
+    small[lane] = 1e-310  # and of the other lane nothing is in doubt
     said = truth(op, [0.0, -690.0], format=FORMATS["float32"])
 
     assert said.within(Bound(np.zeros(2), large), got)[lane]
     assert not said.within(Bound(np.zeros(2), small), got)[lane]
-    assert 1 == said.escalated
+    assert 1 == said.settled(got, Bound(np.zeros(2), small)).escalated
+
+
+@pytest.mark.parametrize(("op", "lane", "got"), [("softmax", 1, [1.0, 0.0]), ("log_softmax", 0, [-0.0, -20_000.0])])
+def test_what_is_below_even_the_widest_truth_is_within_any_bound(op: str, lane: int, got: Any) -> None:
+    """exp(-20000) is a zero at every speed; of a row that was computed again it is known how much smaller that is."""
+    small = np.full(2, 1.0)
+    small[lane] = 5e-324
+    bound, said = Bound(np.zeros(2), small), truth(op, [0.0, -20_000.0], format=FORMATS["float32"])
+
+    wider = said.settled(got, bound)
+    assert 1 == wider.escalated
+    assert (0.0, 1.0) == (wider.high[lane], wider.error[lane])
+    for one in (said, wider, truth(op, [0.0, -20_000.0])):
+        assert one.within(bound, got).all()
 
 
 def test_what_is_below_every_format_is_within_its_own_size() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from arbiter import number
 
-from reference.arguments import FlushesSubnormals
 from reference.bounds import bounds, flush_allowed, row_sum_bound
+from reference.flushing import FlushesSubnormals
 from reference.formats import FLOAT8_FORMATS, FORMATS
 from reference.truth import OPS, truth
 
@@ -172,6 +172,9 @@ def test_flush_to_zero_mode_is_refused() -> None:
             lambda: said.rounded(FLOAT64),
             lambda: said.faithful([1.0, 0.0], FLOAT64),
             lambda: said.nearest,
+            lambda: said.widened(~said.undefined),
+            lambda: said.decisive(FLOAT64),
+            lambda: said.settled([1.0, 0.0], FLOAT64),
             lambda: bounds("softmax", [0.0, 1.0], format=FLOAT64),
         ):
             with pytest.raises(FlushesSubnormals, match="subnormal numbers are flushed"):
