@@ -1,15 +1,19 @@
-"""How is softmax called, other than as f(x, axis)?  With something in front of it, or with arguments of its own.
+"""The ways in which an op is called: as f(x, axis), with an operation in front of it, or with arguments of its own.
 
 A compiler may fuse an operation into the op that follows: it then computes it again for each pass over the row, keeps
-it in a wider format, or contracts it with the subtraction of the maximum into one multiply-add.  The truth is taken
-of the result rounded once to the format, as the operation alone returns it.
+it in a wider format, or contracts it with the subtraction of the maximum into one multiply-add.  The truth is taken of
+the result rounded once to the format, as the operation alone returns it.
 
-Each is a function of the logits and of one operand, of their shape or with a last axis of one.  ``fill`` and ``where``
-take the operand for a mask: a lane where it is zero has no part in the row, whatever stands there.  ``fill`` replaces
-its logit by -inf in front of the op; ``where`` is the op's own argument, of frameworks that have one.  Further
-arguments of its own: ``cast`` is ``dtype=``, the format of the operand, or a conversion in front where there is no such
-argument; ``out`` is the array that the answer is written to, which is the operand; ``axes`` is a tuple of two axes,
-along which the last one is laid out; ``flat`` is ``axis=None``, over the whole of an array; ``default`` names no axis.
+Every way but ``plain`` is a function of x and of one operand, of the shape of x or with a last axis of one:
+
+- ``multiply``, ``divide``, ``add``: an operator of the framework's arrays, in front of the op;
+- ``fill``: -inf in front of the op, in each lane whose operand is zero;
+- ``where``: the op's own mask; a lane whose operand is zero has no part in the row, whatever stands there;
+- ``cast``: ``dtype=``, the format of the operand, or a conversion in front where there is no such argument;
+- ``out``: ``out=``, the array that the answer is written to, which is the operand;
+- ``axes``: a tuple of two axes, along which the last axis of x is laid out;
+- ``flat``: ``axis=None``, over the whole of an array;
+- ``default``: no axis is named.
 """
 
 from __future__ import annotations
@@ -29,37 +33,49 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "divide": operator.truediv,
     "add": operator.add,
 }
-"""Those that are an operator of any framework's arrays."""
-
-SYMBOLS = {"multiply": "*", "divide": "/", "add": "+"}
-"""How they are written."""
+"""Ways that put an operator of the framework's arrays in front: name → function."""
 
 MASKS = ("fill", "where")
-"""Those whose operand is a mask."""
+"""Ways whose operand is a mask."""
 
 ARGUMENTS = ("cast", "out", "axes", "flat", "default")
-"""Those that leave the numbers as they are, but for a cast to another format."""
+"""Ways that leave the numbers as they are, but for a cast to another format."""
 
-PRODUCERS = (*ARITHMETIC, *MASKS, *ARGUMENTS)
-"""All, by name."""
+WAYS = ("plain", *ARITHMETIC, *MASKS, *ARGUMENTS)
+"""All ways."""
 
 
-def logits(producer: str, x: NDArray[np.float64], operand: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What the op is taken of, in float64: still to be rounded to the format.
+def logits(way: str, x: NDArray[np.float64], operand: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """What the op is taken of, in float64 and not yet rounded to the format.
 
     A sum, product or quotient of two numbers of a format of p bits, computed in float64 and rounded again, is correctly
     rounded where 2p + 2 <= 53 (S. A. Figueroa, When is double rounding innocuous?, 1995); float64 rounds once.
 
+    Parameters
+    ----------
+    way
+        A name of :data:`WAYS`.
+    x
+        Of any shape.
+    operand
+        Of the shape of ``x`` or with a last axis of one; the arithmetic ways and the masks need it.
+
+    Returns
+    -------
+    float64 of the shape of ``x``; ``x`` itself where the way leaves the numbers as they are.
+
     Raises
     ------
     ValueError
-        If there is no such producer.
+        If there is no such way, or it needs an operand and there is none.
     """
-    if producer not in PRODUCERS:
-        raise ValueError(f"unknown producer {producer!r}; known: {', '.join(PRODUCERS)}")
-    if producer in ARGUMENTS:
+    if way not in WAYS:
+        raise ValueError(f"unknown way {way!r}; known: {', '.join(WAYS)}")
+    if way == "plain" or way in ARGUMENTS:
         return x
-    if producer in MASKS:
+    if operand is None:
+        raise ValueError(f"the way {way!r} needs an operand")
+    if way in MASKS:
         return np.where(operand != 0, x, -np.inf)
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(ARITHMETIC[producer](x, operand))
+        return np.asarray(ARITHMETIC[way](x, operand))

@@ -1,4 +1,4 @@
-"""Which rows would nobody write down?  Hypothesis strategies for logits, axes, layouts and masks of any format.
+"""Hypothesis strategies for logits, rows, arrays, axes, memory layouts and masks of any format.
 
     from hypothesis import given
     from conformance import strategies
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["LAYOUTS", "arrays", "axes", "layouts", "logits", "masks", "rows"]
+__all__ = ["MEMORY_LAYOUTS", "arrays", "axes", "layouts", "logits", "masks", "rows"]
 
 
 def logits(format: Format, *, finite: bool = True) -> st.SearchStrategy[float]:
@@ -93,16 +93,16 @@ def _spaced(array: Array) -> Array:
     return wide[..., ::2]
 
 
-LAYOUTS: dict[str, Callable[[Array], Array]] = {
+MEMORY_LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "contiguous": np.ascontiguousarray,
     "fortran": np.asfortranarray,
     "transposed": lambda array: np.ascontiguousarray(array.T).T,
     "step": _spaced,
     "reversed": lambda array: np.ascontiguousarray(array[..., ::-1])[..., ::-1],
 }
-"""The same values in another memory layout, for arrays of rank one or more."""
+"""Name → function that gives the same values in that memory layout, for arrays of rank one or more."""
 
 
 def layouts() -> st.SearchStrategy[str]:
-    """The name of a layout; shrinks to ``contiguous``."""
-    return st.sampled_from(sorted(LAYOUTS, key=lambda name: name != "contiguous"))
+    """A name of :data:`MEMORY_LAYOUTS`; shrinks to ``contiguous``."""
+    return st.sampled_from(sorted(MEMORY_LAYOUTS, key=lambda name: name != "contiguous"))

@@ -1,24 +1,31 @@
 """The frozen values that travel between rooms.
 
-family → case → target → observation → judgement → record → report: each arrow hands over one of
-these, and nothing else.  Outcomes are types, not flags, so "unsupported", "raised" and "wrong"
-cannot be mixed up.
+family → case → question → worker → observation → judgement → journal → view → report: each arrow hands over one of
+these, and nothing else.  Outcomes are types, not flags, so "unsupported", "raised" and "wrong" cannot be mixed up.
+Arrays of numbers are float64, and every element is exactly representable in the dtype that stands beside them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reference.formats import EVERY_FORMAT, Format
+from reference.formats import EVERY_FORMAT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
+
+    from reference.formats import Format
+    from reference.ops import Op
+
+    Numbers = NDArray[np.float64]
 
 
 class Tier(IntEnum):
@@ -40,7 +47,7 @@ class Grade(StrEnum):
 
 
 class Severity(StrEnum):
-    """What a finding means: nothing, a named choice, legal but worth knowing, or wrong."""
+    """What a finding means, mildest first: nothing, a named choice, legal but worth knowing, or wrong."""
 
     NONE = "none"
     POLICY = "policy"
@@ -48,130 +55,246 @@ class Severity(StrEnum):
     VIOLATION = "violation"
 
 
+# What is asked.
+
+
 @dataclass(frozen=True)
-class Row:
-    """What a family asks, before the op is chosen.
+class Call:
+    """How an op is called, apart from its inputs.
 
     Attributes
     ----------
-    name
-        Names the row within its family; unique for each format.
-    values
-        float64 array of any shape, each element exactly representable in the format.
+    way
+        A name of :data:`conformance.calls.WAYS`: ``plain`` is f(x, axis); others put an operation in front of the op,
+        in one function with it, or use an argument of its own.
     axis
-        The axis softmax is taken along.
+        The axis of the rows, as it is handed over: it may be negative, and out of range.
+    layout
+        How the first array, or the one of ``out=``, lies in memory: a name of
+        :data:`conformance.frameworks.base.LAYOUTS`; empty for C order.
+    """
+
+    way: str = "plain"
+    axis: int = -1
+    layout: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """The arrays that are handed over.
+
+    Attributes
+    ----------
+    x
+        float64, of any shape: the logits, or what they are computed from where the call has an operation in front.
+    dtype
+        The dtype that ``x`` is handed over in: a format, or ``int8``, ``bool``, ``complex64``, ….
+    operand
+        float64, the second array of such a call, in the format of the case: of the shape of ``x`` or with a last axis
+        of one; None where the call has none.
+    cotangent
+        float64 of the shape of ``x``, in the format of the case; None where the op takes none.
+    """
+
+    x: Numbers
+    dtype: str
+    operand: Numbers | None = None
+    cotangent: Numbers | None = None
+
+    def stored(self, format: Format) -> list[tuple[str, NDArray[Any]]]:
+        """(dtype, array in its storage dtype) of x, of the operand and of the cotangent, as far as they are there."""
+        x = EVERY_FORMAT[self.dtype].encode(self.x) if self.dtype in EVERY_FORMAT else self.x.astype(self.dtype)
+        others = (array for array in (self.operand, self.cotangent) if array is not None)
+        return [(self.dtype, x), *((format.name, format.encode(array)) for array in others)]
+
+    def map(self, change: Callable[[Numbers], Numbers]) -> Inputs:
+        """The same inputs with every array changed in the same way."""
+        parts = (None if part is None else change(part) for part in (self.operand, self.cotangent))
+        return Inputs(change(self.x), self.dtype, *parts)
+
+    @staticmethod
+    def stack(parts: Sequence[Inputs]) -> Inputs:
+        """Inputs of one shape, one beside the other along a new first axis."""
+
+        def together(name: str) -> Numbers | None:
+            arrays = [getattr(part, name) for part in parts]
+            return None if arrays[0] is None else np.stack(arrays)
+
+        x = together("x")
+        assert x is not None
+        return Inputs(x, parts[0].dtype, together("operand"), together("cotangent"))
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One question: an op, in a format, called in one way on the bits of its inputs.
+
+    Attributes
+    ----------
+    op, format
+        What is asked, and the format of the answer that is due.
+    family, name
+        Why it is hard; ``name`` is unique in its family for each format.
+    logits
+        float64: what the op is taken of, rounded to ``format``.  It is ``inputs.x`` where the call is plain.
+    unrounded
+        float64: the logits as if an operation in front had not rounded them; None where that makes no difference.
     tier
         The lowest tier that asks it.
+    alone
+        True where the array is asked as it is, because its rank, layout or batch is the question; otherwise rows of
+        equal length travel as one array.
     raises
         True where the only right answer is an error (an axis out of range).
-    alone
-        True where the array is asked as it is, because its rank, layout or batch is the question;
-        otherwise rows of equal length travel as one array.
     policy
-        The policy question to which an error is one legal answer; such a row is alone.
-    layout
-        How the array, or the ``out`` that is asked for, lies in memory: a name of
-        ``conformance.frameworks.base.LAYOUTS``; such a row is alone.
-    producer
-        What stands in front of the op, in one function with it: a name of ``conformance.producers.PRODUCERS``.
-    operand
-        The second operand of the producer, in the same format: of the shape of ``values``, or one number a row;
-        zero where none is given.
-    sent
-        The dtype of the array where it is not the asked format: ``int32``, ``bool``, ``float8_e5m2``, ….  The values
-        are representable in both, the answer may be in any format, and the row is alone.  With the producer
-        ``cast`` it is the format of ``values``, and the answer must be in the asked one.
+        The policy question to which an error is one legal answer; empty where an error is wrong.
     """
 
-    name: str
-    values: NDArray[np.float64]
-    axis: int = -1
-    tier: Tier = Tier.STANDARD
-    raises: bool = False
-    alone: bool = False
-    policy: str = ""
-    layout: str = ""
-    producer: str = ""
-    operand: NDArray[np.float64] | None = None
-    sent: str = ""
-
-
-@dataclass(frozen=True)
-class Produced:
-    """What a case hands over where something stands in front of the op: ``producer(x, operand)`` are the logits.
-
-    Attributes
-    ----------
-    unrounded
-        The logits as if the producer had not rounded them to the format, in float64; None where it does not round.
-    """
-
-    producer: str
-    x: NDArray[np.float64] = field(repr=False, compare=False)
-    operand: NDArray[np.float64] = field(repr=False, compare=False)
-    unrounded: NDArray[np.float64] | None = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One question: an op on the bits of one array of logits along one axis."""
-
+    op: Op
+    format: Format
     family: str
     name: str
-    op: str
-    dtype: str
-    values: NDArray[np.float64] = field(repr=False, compare=False)
-    axis: int = -1
+    inputs: Inputs
+    call: Call
+    logits: Numbers
+    unrounded: Numbers | None = None
     tier: Tier = Tier.STANDARD
-    raises: bool = False
     alone: bool = False
+    raises: bool = False
     policy: str = ""
-    layout: str = ""
-    produced: Produced | None = None
-    sent: str = ""
 
     @property
-    def format(self) -> Format:
-        """The format of the input, and of the answer."""
-        return EVERY_FORMAT[self.dtype]
+    def recorded_dtype(self) -> str:
+        """The dtype column of the record: the format of the answer if something stands in front, else that of x."""
+        return self.inputs.dtype if self.call.way == "plain" else self.format.name
 
     @property
-    def producer(self) -> str:
-        """What stands in front of the op; empty where nothing does."""
-        return self.produced.producer if self.produced else ""
-
-    @property
-    def known_as(self) -> str:
-        """The dtype it stands under in the record: of the answer that is due, or of an array of no asked format."""
-        return self.dtype if self.produced else self.sent or self.dtype
+    def stacks(self) -> bool:
+        """Whether it may travel with others of its length as one array of shape (rows, n), asked along the last axis."""
+        single = self.alone or self.raises or bool(self.policy) or bool(self.call.layout)
+        return not single and self.inputs.dtype == self.format.name and self.logits.ndim == 1 and self.call.axis == -1
 
     @cached_property
     def id(self) -> str:
-        """A hash of the content: the same question has the same id for ever."""
+        """A hash of everything that can change the answer, 16 hex digits: the same question has the same id for ever."""
         digest = hashlib.blake2b(digest_size=8)
-        digest.update(f"{self.op}|{self.dtype}|{self.axis}|{self.values.shape}|".encode())
-        digest.update(self.format.encode(self.values).tobytes())
-        digest.update(f"{self.layout}{self.producer}{self.sent}".encode())
-        if self.produced:
-            digest.update(EVERY_FORMAT[self.sent or self.dtype].encode(self.produced.x).tobytes())
-            digest.update(self.format.encode(self.produced.operand).tobytes())
+        how = (self.op.name, self.format.name, self.call.way, str(self.call.axis), self.call.layout)
+        # A question that travels alone is another one than the same row in the company of others.
+        parts = [*(text.encode() for text in how), b"alone" if not self.stacks else b"stacked"]
+        for dtype, stored in self.inputs.stored(self.format):
+            parts += [dtype.encode(), str(stored.shape).encode(), stored.tobytes()]
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
         return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Cases that travel as one array: equal op, format, way and shape.
+
+    A case that does not :attr:`Case.stacks` is a batch of its own and keeps its shape; the others are stacked to shape
+    (rows, n) and asked along the last axis, so that a compiled mode meets few shapes.
+    """
+
+    cases: tuple[Case, ...]
+
+    @property
+    def op(self) -> Op:
+        """The op of every case."""
+        return self.cases[0].op
+
+    @property
+    def format(self) -> Format:
+        """The format of the answer that is due to every case."""
+        return self.cases[0].format
+
+    @property
+    def call(self) -> Call:
+        """How every case is called."""
+        return self.cases[0].call
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the first axis counts the cases."""
+        return self.cases[0].stacks
+
+    @cached_property
+    def id(self) -> str:
+        """A hash of the cases' ids, 16 hex digits."""
+        return hashlib.blake2b("".join(case.id for case in self.cases).encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What is handed over."""
+        parts = [case.inputs for case in self.cases]
+        return Inputs.stack(parts) if self.stacked else parts[0]
+
+    @cached_property
+    def logits(self) -> Numbers:
+        """float64: what the op is taken of."""
+        parts = [case.logits for case in self.cases]
+        return np.stack(parts) if self.stacked else parts[0]
+
+    @cached_property
+    def unrounded(self) -> Numbers | None:
+        """float64: the logits as if an operation in front had not rounded them; None where that makes no difference."""
+        if all(case.unrounded is None for case in self.cases):
+            return None
+        parts = [case.logits if case.unrounded is None else case.unrounded for case in self.cases]
+        return np.stack(parts) if self.stacked else parts[0]
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """The same cases as two batches."""
+        middle = len(self.cases) // 2
+        return Batch(self.cases[:middle]), Batch(self.cases[middle:])
+
+
+# Who is asked.
 
 
 @dataclass(frozen=True, order=True)
 class Target:
-    """Whom we ask: a framework, in a mode, on a device."""
+    """A framework at a version, in a mode, on a device.
+
+    Attributes
+    ----------
+    framework
+        Its name; a kernel of somebody's own has the name of its function.
+    mode
+        How its functions are run (eager, jit, …), or the name of a control.
+    device
+        As the framework reports it: cpu, cuda:0, ….
+    variant
+        What else of its environment makes it another one (a backend, an opset); empty for most.
+    version
+        As the framework reports it.
+    control
+        True for a textbook formula on the framework's own elementary functions.
+    """
 
     framework: str
     mode: str
     device: str
+    variant: str = ""
+    version: str = ""
     control: bool = False
 
     def __str__(self) -> str:
-        return f"{self.framework}/{self.mode}/{self.device}"
+        name = f"{self.framework}:{self.variant}" if self.variant else self.framework
+        return f"{name}/{self.mode}/{self.device}"
+
+    @property
+    def versioned(self) -> str:
+        """With the version, where two of a framework stand side by side: ``jax@0.9.2/jit/cuda:0``."""
+        name, _, rest = str(self).partition("/")
+        return f"{name}@{self.version}/{rest}"
 
 
-@dataclass(frozen=True)
+# What came back.
+
+
+@dataclass(frozen=True, eq=False)
 class Answered:
     """The target returned an array.
 
@@ -183,8 +306,10 @@ class Answered:
         The shape it returned.
     stored
         The answer in the storage dtype of the format it returned.
+    seconds
+        Of the call, the array's way in and out included.
     wrote_input
-        True if the bits of the input were different afterwards.
+        True if the bits of an input were different afterwards.
     side_effects
         What else the call did that a function must not do, a sentence each.
     repeatable
@@ -202,7 +327,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Unsupported:
-    """The target does not offer this op, dtype or device, and says so."""
+    """The target does not offer this op, dtype, call or layout, and says so."""
 
     why: str
     seconds: float = 0.0
@@ -210,7 +335,7 @@ class Unsupported:
 
 @dataclass(frozen=True)
 class Raised:
-    """The target raised an exception where an answer was due, or where an error was due."""
+    """The target raised an exception."""
 
     error: str
     seconds: float = 0.0
@@ -218,7 +343,7 @@ class Raised:
 
 @dataclass(frozen=True)
 class Crashed:
-    """The process of the target died."""
+    """The process of the target ended, or was ended for what it did."""
 
     how: str
     seconds: float = 0.0
@@ -226,99 +351,91 @@ class Crashed:
 
 @dataclass(frozen=True)
 class TimedOut:
-    """The target did not answer in time."""
+    """The target did not answer within ``limit`` seconds, and was ended."""
 
-    seconds: float
-
-
-Observation = Answered | Unsupported | Raised | Crashed | TimedOut
-"""What a target did with one question, or with a batch of them."""
+    limit: float
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Questions that travel as one array: equal op, dtype, axis and row length.
+class OutOfMemory:
+    """The process of the target took more than ``limit`` bytes, and was ended."""
 
-    A batch of one case about rank, layout or position keeps the case's own shape; every other batch
-    stacks its rows to shape (rows, n), asked along the last axis, so that a compiled mode meets a
-    few shapes and not thousands.
+    limit: int
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class NotAsked:
+    """The suite gave up on a target that had ended too many processes; nothing is said of these cases."""
+
+    why: str
+    seconds: float = 0.0
+
+
+Observation = Answered | Unsupported | Raised | Crashed | TimedOut | OutOfMemory | NotAsked
+"""What a target did with one batch; what it did with each of its cases, once nothing but one case is to blame."""
+
+OUTCOMES: dict[type, str] = {
+    Answered: "answered",
+    Unsupported: "unsupported",
+    Raised: "raised",
+    Crashed: "crashed",
+    TimedOut: "timed_out",
+    OutOfMemory: "out_of_memory",
+    NotAsked: "not_asked",
+}
+"""Observation → its name in the record."""
+
+
+# What is said of it.
+
+
+@dataclass(frozen=True, order=True)
+class Choice:
+    """One answer to one policy question, where no single answer is right."""
+
+    question: str
+    answer: str
+
+    def __str__(self) -> str:
+        return f"{self.question}={self.answer}"
+
+
+@dataclass(frozen=True)
+class Witness:
+    """The lane that shows a finding best, and its row.
+
+    Attributes
+    ----------
+    index
+        The place of the lane in its row.
+    got, expected
+        float64: what came, and the truth rounded to the format.
+    bound
+        float64: the absolute error that the grade *stable* allows there.
+    length
+        How many logits the row has.
+    row
+        The logits; empty where the row is too long to be kept.
+    x, operand
+        What was handed over for this row, where an operation stands in front; empty otherwise.
+    dtype
+        The dtype of ``x``.
+    way
+        How the op was called.
     """
 
-    cases: tuple[Case, ...]
-
-    @property
-    def op(self) -> str:
-        """The op of every case."""
-        return self.cases[0].op
-
-    @property
-    def format(self) -> Format:
-        """The format of every case."""
-        return self.cases[0].format
-
-    @property
-    def axis(self) -> int:
-        """The axis of the stacked array."""
-        return self.cases[0].axis
-
-    @property
-    def layout(self) -> str:
-        """The memory layout of the array; only a lone case has another than the plain one."""
-        return self.cases[0].layout
-
-    @property
-    def producer(self) -> str:
-        """What stands in front of the op in every case."""
-        return self.cases[0].producer
-
-    @property
-    def sent(self) -> str:
-        """The dtype of the array that is handed over."""
-        return self.cases[0].sent or self.format.name
-
-    @property
-    def stacked(self) -> bool:
-        """Whether the rows were stacked."""
-        first = self.cases[0]
-        return not (
-            first.alone
-            or first.raises
-            or first.policy
-            or first.layout
-            or first.sent
-            or first.values.ndim != 1
-            or first.axis != -1
-        )
-
-    def _together(self, parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        return np.stack(parts) if self.stacked else parts[0]
-
-    @cached_property
-    def values(self) -> NDArray[np.float64]:
-        """The logits, as float64."""
-        return self._together([case.values for case in self.cases])
-
-    @cached_property
-    def stored(self) -> NDArray[Any]:
-        """The array that is handed over, in the storage dtype of its format: the logits, or what they are made of."""
-        x = self._together([case.produced.x if case.produced else case.values for case in self.cases])
-        return EVERY_FORMAT[self.sent].encode(x) if self.sent in EVERY_FORMAT else x.astype(self.sent)
-
-    @property
-    def handed(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where there is a producer, its two operands, as float64."""
-        parts = [case.produced for case in self.cases if case.produced]
-        return self._together([part.x for part in parts]), self._together([part.operand for part in parts])
-
-    @cached_property
-    def operand(self) -> NDArray[Any]:
-        """The second array that is handed over, where there is a producer."""
-        return self.format.encode(self.handed[1])
-
-    def halves(self) -> tuple[Batch, Batch]:
-        """The same questions as two batches."""
-        middle = len(self.cases) // 2
-        return Batch(self.cases[:middle]), Batch(self.cases[middle:])
+    index: int
+    got: float
+    expected: float
+    bound: float
+    length: int
+    row: tuple[float, ...] = ()
+    x: tuple[float, ...] = ()
+    operand: tuple[float, ...] = ()
+    dtype: str = ""
+    way: str = "plain"
 
 
 @dataclass(frozen=True)
@@ -332,21 +449,25 @@ class Finding:
     detail
         One sentence with the figures.
     witness
-        The smallest evidence: input, expected, got, bound, as hex floats; empty where there is no element.
+        The smallest evidence; None where there is no lane to show.
     """
 
     kind: str
     severity: Severity
     detail: str
-    witness: dict[str, Any] = field(default_factory=dict)
+    witness: Witness | None = None
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the judge says about one answer.
+    """What the judge says about the answer to one case.
 
     Attributes
     ----------
+    grade
+        None without numbers to grade.
+    choices
+        The policy questions that the answer settles, and how.
     max_ulp
         Largest error in units of the truth's last place (of the output format); NaN without an answer.
     max_ulp_at
@@ -354,13 +475,15 @@ class Judgement:
     error_over_bound
         Largest error divided by the *stable* bound at that element; NaN without an answer.
     row_sum_error
-        softmax: largest |Σp - 1|; log_softmax: largest |Σexp(y) - 1|; NaN without an answer.
+        softmax: largest |Σp - 1|; log_softmax: largest |Σexp(y) - 1|; NaN without an answer and for vjps.
+    nonfinite_expected, nonfinite_got
+        How many lanes of the truth, and of the answer, are not finite.
     """
 
     grade: Grade | None
     severity: Severity
-    findings: tuple[Finding, ...]
-    policy: str = ""
+    findings: tuple[Finding, ...] = ()
+    choices: tuple[Choice, ...] = ()
     max_ulp: float = float("nan")
     max_ulp_at: int = -1
     error_over_bound: float = float("nan")

@@ -69,7 +69,7 @@ def test_what_is_found_is_the_smallest_row() -> None:
 def test_a_layout_keeps_the_values_and_changes_the_strides(data: st.DataObject, name: str) -> None:
     array = data.draw(strategies.arrays(FLOAT32))
 
-    moved = strategies.LAYOUTS[name](array)
+    moved = strategies.MEMORY_LAYOUTS[name](array)
 
     assert np.array_equal(array, moved)
     if name == "step":

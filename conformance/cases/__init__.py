@@ -1,13 +1,14 @@
-"""What do we ask?  One module a family: a named reason why a row is hard.
+"""The questions: one module a family, a named reason why a row is hard.
 
-Family modules are found by listing this package, so adding a family is adding one file that holds a
-docstring and ``def rows(format, rng) -> Iterator[Row]``; modules that start with an underscore are
-shared parts and no families.  Another package offers one as an entry point in the group
-``conformance.families``: its name is the family's, its value such a module.  A family is asked for the rows of every tier in one fixed order and
-the engine keeps those of the tier, so a smoke row is the same question in every tier.  Rows of the
-exhaustive tier come last and may be views of one number: a lower tier does not look into them.  The random
-generator is seeded from the seed, the family and the format alone: a new family, or a new row in
-another one, moves nothing.
+Family modules are found by listing this package, so adding a family is adding one file that holds a docstring and
+``def rows(format, rng) -> Iterator[Row]``; modules that start with an underscore are shared parts and no families.
+Another package offers one as an entry point in the group ``conformance.families``: its name is the family's, its value
+such a module.
+
+A family gives the rows of every tier in one fixed order and :func:`cases` keeps those of the tier, so a smoke row is
+the same question in every tier.  Rows of the exhaustive tier come last and may be views of one number: a lower tier
+does not look into them.  The random generator is seeded from the seed, the family and the format alone: a new family,
+or a new row in another one, moves nothing.
 """
 
 from __future__ import annotations
@@ -16,25 +17,28 @@ import hashlib
 import importlib
 import inspect
 import pkgutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.producers import ARITHMETIC, logits
-from conformance.values import Case, Produced, Row, Tier
-from reference.formats import EVERY_FORMAT
+from conformance import calls
+from conformance.cases._batches import batches, twins
+from conformance.cases._questions import questions
+from conformance.cases._row import Row
+from reference.ops import FORWARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from types import ModuleType
 
+    from conformance.values import Case, Tier
     from reference.formats import Format
+    from reference.ops import Op
 
-__all__ = ["BrokenFamily", "Family", "cases", "families"]
-
+__all__ = ["BrokenFamily", "Family", "Row", "batches", "cases", "families", "fingerprint", "twins"]
 
 _GROUP = "conformance.families"
 
@@ -95,7 +99,7 @@ def families() -> dict[str, Family]:
 
 def cases(
     format: Format,
-    ops: Sequence[str],
+    ops: Sequence[Op],
     *,
     families: Collection[str] | None = None,
     tier: Tier,
@@ -116,82 +120,42 @@ def cases(
     seed
         Decides every random row.
 
+    Returns
+    -------
+    In the order of the families' names, of their rows, and of ``ops``; the cases of one row share their arrays, which
+    cannot be written to.
+
     Raises
     ------
     ValueError
-        If a family is unknown, or gives a row that is not a valid question of the format.
+        If a family is unknown, gives a row that is not a valid question of the format, or an op takes a cotangent,
+        which no row has.
     """
     known = {family.name for family in _listed()}
     if unknown := sorted(set(families or ()) - known):
         raise ValueError(f"unknown families {unknown}; known: {sorted(known)}")
+    if refused := [op.name for op in ops if op.takes_cotangent]:
+        raise ValueError(f"no family has cotangents for {refused}; ask one of {[op.name for op in FORWARD]}")
     return [
-        replace(case, op=op)
+        case
         for family in _listed()
         if families is None or family.name in families
-        for row in _distinct(family, format, tier, seed)
-        if row.tier <= tier
-        for case in [_case(family, row, format)]
-        for op in ops
+        for rows in [family.rows(format, _generator(seed, family.name, format.name))]
+        for case in questions(rows, format, ops, family=family.name, tier=tier)
     ]
 
 
-def _case(family: Family, row: Row, format: Format) -> Case:
-    """The question that a row is, before the op is chosen."""
-    values, produced = row.values, None
-    if row.producer:
-        operand = np.zeros((*row.values.shape[:-1], 1)) if row.operand is None else row.operand
-        unrounded = logits(row.producer, row.values, operand)
-        values = format.quantise(unrounded)
-        rounds = row.producer in ARITHMETIC or not np.array_equal(values, unrounded, equal_nan=True)
-        produced = Produced(row.producer, row.values, operand, unrounded if rounds else None)
-    return Case(
-        family.name,
-        row.name,
-        "",
-        format.name,
-        values,
-        axis=row.axis,
-        tier=row.tier,
-        raises=row.raises,
-        alone=row.alone,
-        policy=row.policy,
-        layout=row.layout,
-        produced=produced,
-        sent=row.sent,
-    )
-
-
-def _distinct(family: Family, format: Format, tier: Tier, seed: int) -> list[Row]:
-    """The valid rows of a family, each content once; exhaustive ones only if they are asked.
-
-    Clipping to a narrow format makes rows equal that differ in a wide one: such a question is asked
-    once, under its first name and in the lowest tier that wants it.
-    """
-    rows: dict[object, Row] = {}
-    for row in family.rows(format, _generator(seed, family.name, format.name)):
-        if row.tier == Tier.EXHAUSTIVE > tier:
-            continue
-        operand = b"" if row.operand is None else format.encode(row.operand).tobytes()
-        way = (row.axis, row.alone, row.layout, row.producer, operand, row.sent)
-        key = (_bits(row, family, format), row.values.shape, *way)
-        first = rows.setdefault(key, row)
-        rows[key] = replace(first, tier=min(first.tier, row.tier))
-        row.values.setflags(write=False)
-    names = [row.name for row in rows.values()]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"family {family.name} names two different {format.name} rows {twice[0]!r}")
-    return list(rows.values())
-
-
-def _bits(row: Row, family: Family, format: Format) -> bytes:
-    """The content of a row, once it is shown to be a valid question."""
-    if not row.name or set(row.name) & set(" ;\t\n"):
-        raise ValueError(f"family {family.name}: a row's name is empty or holds a space: {row.name!r}")
-    try:
-        own = EVERY_FORMAT[row.sent] if row.producer and row.sent else format
-        return own.encode(row.values).tobytes()
-    except ValueError as error:
-        raise ValueError(f"family {family.name}, row {row.name}: {error}") from error
+@cache
+def fingerprint() -> str:
+    """A hash of the sources that decide what is asked, 16 hex digits: of every family, other packages' too."""
+    digest = hashlib.blake2b(digest_size=8)
+    shared = [calls, *(importlib.import_module(f"{__name__}.{module.name}")
+                       for module in pkgutil.iter_modules(__path__) if module.name.startswith("_"))]  # fmt: skip
+    modules = [*shared, *(inspect.getmodule(family.rows) for family in _listed())]
+    for module in modules:
+        source = inspect.getsource(module) if module else ""
+        digest.update(hashlib.blake2b(source.encode(errors="backslashreplace")).digest())
+    return digest.hexdigest()
 
 
 def _generator(seed: int, family: str, format: str) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""Which row lengths are asked?  Few, around the widths of vectors and blocks.
+"""The row lengths that are asked: few, around the widths of vectors and blocks.
 
 Rows of equal length travel as one array, and a compiled mode compiles each shape anew (up to seconds
 a shape), so every family takes its lengths from here and nobody adds one in passing.

@@ -1,7 +1,6 @@
-"""How does a wish become numbers of a format?  By rounding and clipping.
+"""Round real numbers to finite values of a format, and name them.
 
-A family wishes for real numbers (a gap of 126·log 2, an offset of 1e8); a question holds numbers of
-the format.  A wish beyond the format's range becomes its largest finite number.
+A family is written in real numbers (a gap of 126·log 2, an offset of 1e8); a question holds numbers of the format.
 """
 
 from __future__ import annotations
@@ -19,14 +18,24 @@ if TYPE_CHECKING:
 LOG2 = math.log(2)
 
 
-def fit(format: Format, wish: ArrayLike) -> NDArray[np.float64]:
-    """The nearest finite numbers of the format."""
-    return format.quantise(np.clip(np.asarray(wish, dtype=np.float64), -format.max, format.max))
+def nearest_finite(format: Format, x: ArrayLike) -> NDArray[np.float64]:
+    """Round each number to the nearest finite number of the format, ±the largest one beyond its range.
+
+    Parameters
+    ----------
+    x
+        Real numbers or infinities, of any shape; NaN stays NaN.
+
+    Returns
+    -------
+    float64 of the same shape.
+    """
+    return format.quantise(np.clip(np.asarray(x, dtype=np.float64), -format.max, format.max))
 
 
-def fit_one(format: Format, wish: float) -> float:
-    """The nearest finite number of the format."""
-    return float(fit(format, wish))
+def nearest_finite_one(format: Format, x: float) -> float:
+    """Round one number to the nearest finite number of the format."""
+    return float(nearest_finite(format, x))
 
 
 def label(format: Format, value: float) -> str:

@@ -17,8 +17,8 @@ it is, so that all are lost and no single large step shows it.  Its mirror image
 terms and loses little.  A swamp or staircase is asked where what a sum in the accumulator's format
 loses is at least two units in the last place of the row's format, and no more than twice the rest.
 
-A batched kernel may keep its sums narrower than one for a single row: eight equal rows are past the stall of
-bfloat16, in one array of their own.
+A batched kernel may keep its sums narrower than one for a single row: eight equal rows are past the
+stall of bfloat16, in one array of their own.
 
 Along another axis than the last NumPy and many kernels add whole rows one after another, where the
 same library adds pairwise along the last: columns hold the three kinds side by side.
@@ -41,8 +41,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conformance.cases._ladder import first_middle_last
-from conformance.cases._numbers import LOG2, fit_one
-from conformance.values import Row, Tier
+from conformance.cases._numbers import LOG2, nearest_finite_one
+from conformance.cases._row import Row
+from conformance.values import Tier
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ SMOKE = {"half,win@0,n=100000", "half,win@99999,n=100000"}
 
 def swamp(format: Format, bits: float, n: int, place: int) -> NDArray[np.float64]:
     """One zero among losers whose terms are 2**-bits."""
-    return np.where(np.arange(n) == place, 0.0, -fit_one(format, bits * LOG2))
+    return np.where(np.arange(n) == place, 0.0, -nearest_finite_one(format, bits * LOG2))
 
 
 def staircase(format: Format, accumulator: Format, n: int) -> NDArray[np.float64]:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conformance.cases._ladder import EDGES, LENGTHS
-from conformance.cases._numbers import fit_one, label
-from conformance.values import Row, Tier
+from conformance.cases._numbers import label, nearest_finite_one
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
 def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
     """Zero, 1000 and the largest number at every length of the ladder, the other values at some."""
-    for wish in (0.0, 1000.0, format.max, 1.0, -1.0, -1000.0, -format.max):
-        level = fit_one(format, wish)
-        for n in LENGTHS if wish in (0, 1000, format.max) else (1, *EDGES):
-            smoke = (wish in (0, format.max) and n in (3, 257)) or (wish == -format.max and n == 17)
+    for value in (0.0, 1000.0, format.max, 1.0, -1.0, -1000.0, -format.max):
+        level = nearest_finite_one(format, value)
+        for n in LENGTHS if value in (0, 1000, format.max) else (1, *EDGES):
+            smoke = (value in (0, format.max) and n in (3, 257)) or (value == -format.max and n == 17)
             name = f"all={label(format, level)},n={n}"
             yield Row(name, np.full(n, level), tier=Tier.SMOKE if smoke else Tier.STANDARD)

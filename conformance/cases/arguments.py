@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases._numbers import fit
-from conformance.values import Row, Tier
+from conformance.cases._numbers import nearest_finite
+from conformance.cases._row import Row
+from conformance.values import Tier
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -50,22 +51,22 @@ OUT_LAYOUTS = ("step", "transposed")
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """Every conversion on three rows, then an array to write to, several axes, no axis."""
-    for sent in FROM[format.name]:
-        source = FORMATS[sent]
+    for dtype in FROM[format.name]:
+        source = FORMATS[dtype]
         close = 1000 * (1 + 2.0 ** np.linspace(-24, -3, N))
         far = np.linspace(-1, 1, N) * min(2 * format.max, source.max)
         for name, values in (("spread", rng.normal(0, 4, N)), ("close", close), ("far", far)):
-            tier = Tier.SMOKE if name == "close" and sent == FROM[format.name][0] else Tier.STANDARD
-            yield Row(f"dtype=,from={sent},{name}", fit(source, values), tier=tier, producer="cast", sent=sent)
-    values = fit(format, rng.normal(1000, 8, (5, 7)))
+            tier = Tier.SMOKE if name == "close" and dtype == FROM[format.name][0] else Tier.STANDARD
+            yield Row(f"dtype=,from={dtype},{name}", nearest_finite(source, values), tier=tier, way="cast", dtype=dtype)
+    values = nearest_finite(format, rng.normal(1000, 8, (5, 7)))
     for layout in OUT_LAYOUTS:
         buffer = np.full(values.shape, np.nan)
-        yield Row(f"out=,{layout}", values, alone=True, layout=layout, producer="out", operand=buffer)
-    values = fit(format, rng.normal(1000, 8, (3, 35)))
-    yield Row("axis=tuple", values, alone=True, producer="axes")
-    yield Row("axis=None", values[0], alone=True, producer="flat")
+        yield Row(f"out=,{layout}", values, alone=True, layout=layout, way="out", operand=buffer)
+    values = nearest_finite(format, rng.normal(1000, 8, (3, 35)))
+    yield Row("axis=tuple", values, alone=True, way="axes")
+    yield Row("axis=None", values[0], alone=True, way="flat")
     if format.name == "float32":
         for shape in ((3, 33), (2, 3, 33)):
-            values = fit(format, rng.normal(0, 4, shape))
+            values = nearest_finite(format, rng.normal(0, 4, shape))
             name = f"axis-not-named,{'x'.join(map(str, shape))}"
-            yield Row(name, values, alone=True, producer="default", policy="default-axis")
+            yield Row(name, values, alone=True, way="default", policy="default-axis")

@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conformance.cases._ladder import first_middle_last
-from conformance.cases._numbers import LOG2, eta_exponent, fit_one
-from conformance.values import Row, Tier
+from conformance.cases._numbers import LOG2, eta_exponent, nearest_finite_one
+from conformance.cases._row import Row
+from conformance.values import Tier
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -62,12 +63,12 @@ SMOKE = ("k=p/2", "k=p+1", "k=-emin/2", "k=-emin", "k=eta")
 def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
     """Pairs at every gap in two positions of the zero, then longer rows at four of the gaps."""
     for name, k in exponents(format).items():
-        gap = fit_one(format, k * LOG2)
+        gap = nearest_finite_one(format, k * LOG2)
         tier = Tier.SMOKE if name in SMOKE else Tier.STANDARD
         yield Row(f"{name},[g,0]", np.array([gap, 0.0]), tier=tier)
         yield Row(f"{name},[-g,0]", np.array([-gap, 0.0]))
     for name in ("k=p/2", "k=p+1", "k=-emin", "k=eta"):
-        gap = fit_one(format, exponents(format)[name] * LOG2)
+        gap = nearest_finite_one(format, exponents(format)[name] * LOG2)
         for n in (3, 17, 257, 4097):
             for place in first_middle_last(n) if n < 4097 else (n // 2,):
                 values = np.where(np.arange(n) == place, gap, 0.0)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conformance.cases._ladder import first_middle_last
-from conformance.cases._numbers import eta_exponent, fit
-from conformance.values import Row, Tier
+from conformance.cases._numbers import eta_exponent, nearest_finite
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
     }
     smoke = {"[max,-max]", "[0,-max]", "[max,-ulp(max)]", "[-max,max,-max]", "[max,max/2]"}
     for name, values in pairs.items():
-        yield Row(name, fit(format, values), tier=Tier.SMOKE if name in smoke else Tier.STANDARD)
+        yield Row(name, nearest_finite(format, values), tier=Tier.SMOKE if name in smoke else Tier.STANDARD)
     for n in (9, 17, 257):
         for place in first_middle_last(n):
             highest = np.where(np.arange(n) == place, big, -big)
@@ -59,7 +60,7 @@ def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
             yield Row(f"-max@{place},n={n}", -highest)
     for n in (17, 257, 4097):
         tier = Tier.SMOKE if n == 17 else Tier.STANDARD
-        yield Row(f"ramp,n={n}", fit(format, big * np.linspace(-1, 1, n)), tier=tier)
+        yield Row(f"ramp,n={n}", nearest_finite(format, big * np.linspace(-1, 1, n)), tier=tier)
         yield Row(f"exponents,n={n}", _exponents(format, n))
 
 

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases._numbers import fit
-from conformance.values import Row, Tier
+from conformance.cases._numbers import nearest_finite
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """Every layout on a small array, some on a larger one."""
     for tier, asked in ((Tier.SMOKE, ASKED), (Tier.STANDARD, LARGER)):
         for layout, shape, axis in asked:
-            values = fit(format, rng.normal(CENTRE, SCALE, shape))
+            values = nearest_finite(format, rng.normal(CENTRE, SCALE, shape))
             if layout == "broadcast-row":
                 values = np.broadcast_to(values[:1], shape).copy()
             if layout == "broadcast-axis":

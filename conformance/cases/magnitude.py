@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conformance.cases._ladder import EDGES, SMOKE_LENGTHS
-from conformance.cases._numbers import LOG2, fit, fit_one, label
-from conformance.values import Row, Tier
+from conformance.cases._numbers import LOG2, label, nearest_finite, nearest_finite_one
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +40,10 @@ EVERY_PLACE = (2, 3, 9, 17)
 def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
     """Constant rows at both signs, then the maximum at every place."""
     log_max = (format.emax + 1) * LOG2
-    for wish in (BIG, -BIG, math.floor(log_max), math.ceil(log_max), -math.ceil(log_max)):
-        level = fit_one(format, wish)
+    for value in (BIG, -BIG, math.floor(log_max), math.ceil(log_max), -math.ceil(log_max)):
+        level = nearest_finite_one(format, value)
         for n in EDGES:
-            smoke = abs(wish) == BIG and n in (3, 17)
+            smoke = abs(value) == BIG and n in (3, 17)
             tier = Tier.SMOKE if smoke else Tier.STANDARD
             yield Row(f"all={label(format, level)},n={n}", np.full(n, level), tier=tier)
     for n in EVERY_PLACE:
@@ -55,5 +56,5 @@ def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
 
 
 def _maximum(format: Format, n: int, place: int, tier: Tier) -> Row:
-    values = fit(format, np.where(np.arange(n) == place, BIG, -BIG))
+    values = nearest_finite(format, np.where(np.arange(n) == place, BIG, -BIG))
     return Row(f"max@{place},n={n}", values, tier=tier)

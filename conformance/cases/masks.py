@@ -33,8 +33,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conformance.cases._ladder import first_middle_last
-from conformance.cases._numbers import fit, fit_one
-from conformance.values import Row, Tier
+from conformance.cases._numbers import nearest_finite, nearest_finite_one
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,12 @@ SMOKE = {"one@1,n=2", "one@16,n=17", "none,n=17"}
 
 def masks(format: Format) -> dict[str, float]:
     """What is added to a masked lane."""
-    return {"-inf": -np.inf, "min": -format.max, "-1e9": fit_one(format, -1e9), "-1e4": fit_one(format, -1e4)}
+    return {
+        "-inf": -np.inf,
+        "min": -format.max,
+        "-1e9": nearest_finite_one(format, -1e9),
+        "-1e4": nearest_finite_one(format, -1e4),
+    }
 
 
 def patterns(n: int) -> dict[str, Open]:
@@ -80,7 +86,7 @@ def masked(format: Format, logits: NDArray[np.float64], open_: Open, mask: float
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """Every pattern and mask over one row of logits a length, huge logits under masks, a long row."""
     for n in SIZES:
-        logits = fit(format, rng.normal(0, SPREAD, n))
+        logits = nearest_finite(format, rng.normal(0, SPREAD, n))
         for pattern, open_ in patterns(n).items():
             for name, mask in masks(format).items():
                 if open_.any() or name != "-inf":
@@ -92,13 +98,13 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
                 yield Row(f"{name},even,under={under},n={n}", masked(format, huge, patterns(n)["even"], mask))
     # Logits that lie below what implementations put in the place of -inf, and a first block that is all masked.
     for n in (2, 17):
-        for name, level in (("-2e4", fit_one(format, -2e4)), ("-max", -format.max)):
+        for name, level in (("-2e4", nearest_finite_one(format, -2e4)), ("-max", -format.max)):
             low, last = np.full(n, level), patterns(n)[f"one@{n - 1}"]
             yield Row(f"-inf,one@{n - 1},logits={name},n={n}", masked(format, low, last, -np.inf), tier=Tier.SMOKE)
     for n in (257, 1024):
-        logits = fit(format, rng.normal(0, SPREAD, n))
+        logits = nearest_finite(format, rng.normal(0, SPREAD, n))
         tier = Tier.SMOKE if n == 257 else Tier.STANDARD
         yield Row(f"-inf,second-half,n={n}", masked(format, logits, np.arange(n) >= n // 2, -np.inf), tier=tier)
     n = 100_000
-    logits = fit(format, rng.normal(0, SPREAD, n))
+    logits = nearest_finite(format, rng.normal(0, SPREAD, n))
     yield Row(f"-inf,one@{n // 2},n={n}", masked(format, logits, np.arange(n) == n // 2, -np.inf))

@@ -26,7 +26,8 @@ import numpy as np
 
 from conformance.cases._ladder import first_middle_last
 from conformance.cases._numbers import eta_exponent
-from conformance.values import Row, Tier
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases._numbers import fit_one, label
-from conformance.values import Row, Tier
+from conformance.cases._numbers import label, nearest_finite_one
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +39,8 @@ def offsets(format: Format) -> list[float]:
     """Every offset of the family, each once, within the format's range."""
     quarter, one = 2.0 ** (format.precision - 3), 2.0 ** (format.precision - 1)
     decimal = [10.0**exponent for exponent in (4, 5, 6, 7, 8, 16, 20)]
-    wishes = [quarter, one, *decimal, math.sqrt(format.max), format.max]
-    return list(dict.fromkeys(fit_one(format, wish) for wish in wishes))
+    exact = [quarter, one, *decimal, math.sqrt(format.max), format.max]
+    return list(dict.fromkeys(nearest_finite_one(format, value) for value in exact))
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
@@ -48,7 +49,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         unit = float(format.ulp(offset))
         for sign in (1.0, -1.0):
             name = label(format, sign * offset)
-            smoke = offset in (fit_one(format, 1e7), fit_one(format, 1e8)) and sign < 0
+            smoke = offset in (nearest_finite_one(format, 1e7), nearest_finite_one(format, 1e8)) and sign < 0
             tier = Tier.SMOKE if smoke else Tier.STANDARD
             # Steps lead towards zero: at the largest finite number there is no other way.
             yield Row(f"{name},equal,n=2", np.full(2, sign * offset), tier=tier)

@@ -18,7 +18,8 @@ number that is added (0, or -1e9 or the format's lowest).  Under a mask stand hu
 must not leak; a row with one lane left is a one; a row that is masked wholly has no single right answer, and where the
 mask is the op's own argument that is a question of its own (*masked-row*).
 
-The smoke tier has the scale alone, since a compiler works for seconds on each operation and format.  Controls are not asked, nor functions of one's own: nothing is fused with either.
+The smoke tier has the scale alone, since a compiler works for seconds on each operation and format.  Controls are not
+asked, nor functions of one's own: nothing is fused with either.
 
 First known victims: torch.compile, NaN behind a scale of -1.7e14 (pytorch/pytorch#100775), rows that summed to 0.8
 behind a quotient by 1e-6 (pytorch/pytorch#101039), infinities that a scale made and the compiled function did not see
@@ -31,10 +32,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance import producers
+from conformance.calls import MASKS
 from conformance.cases._ladder import first_middle_last
-from conformance.cases._numbers import fit
-from conformance.values import Row, Tier
+from conformance.cases._numbers import nearest_finite
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from reference.formats import Format
 
 N = 17
-"""One length: a compiler is asked for one shape a producer."""
+"""One length: a compiler is asked for one shape a way."""
 
 MAGNITUDES = (1.0, 30.0, 1e4, 1e9, 1e14)
 
@@ -53,28 +55,28 @@ SMALL = 0.003
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
-    """Every producer at every magnitude that the format holds, and every mask."""
+    """Every operation at every magnitude that the format holds, and every mask."""
     room = format.max / 2**8
     for magnitude in MAGNITUDES:
         for sign in (1, -1):
-            x = fit(format, rng.uniform(0.5, 1, N) * magnitude * sign)
+            x = nearest_finite(format, rng.uniform(0.5, 1, N) * magnitude * sign)
             places = rng.permutation(N)[:3]
-            x[places] = fit(format, magnitude if sign > 0 else 0.4 * -magnitude)
+            x[places] = nearest_finite(format, magnitude if sign > 0 else 0.4 * -magnitude)
             x[places[2]] -= float(format.ulp(x[places[2]]))
             operands = {
-                "multiply": fit(format, rng.uniform([0.1], 0.9)),
-                "divide": fit(format, rng.uniform([SMALL], 10 * SMALL)),
-                "add": _equal_at(places, fit(format, rng.uniform(-0.5, 0.5, N) * magnitude)),
+                "multiply": nearest_finite(format, rng.uniform([0.1], 0.9)),
+                "divide": nearest_finite(format, rng.uniform([SMALL], 10 * SMALL)),
+                "add": _equal_at(places, nearest_finite(format, rng.uniform(-0.5, 0.5, N) * magnitude)),
             }
-            for producer, operand in operands.items():
-                if magnitude < (room * SMALL if producer == "divide" else room):
-                    name = f"{producer},{'+' if sign > 0 else '-'}{magnitude:g}"
-                    tier = Tier.SMOKE if producer == "multiply" else Tier.STANDARD
-                    yield Row(name, x, tier=tier, producer=producer, operand=operand)
-    x = fit(format, rng.normal(0, 4, N))
+            for way, operand in operands.items():
+                if magnitude < (room * SMALL if way == "divide" else room):
+                    name = f"{way},{'+' if sign > 0 else '-'}{magnitude:g}"
+                    tier = Tier.SMOKE if way == "multiply" else Tier.STANDARD
+                    yield Row(name, x, tier=tier, way=way, operand=operand)
+    x = nearest_finite(format, rng.normal(0, 4, N))
     for name, low in (("-1e4", -1e4), ("-1e9", -1e9), ("lowest", -format.max)):
-        mask = np.where(rng.random(N) < 0.5, 0.0, fit(format, low))
-        yield Row(f"add,mask={name}", x, producer="add", operand=mask)
+        mask = np.where(rng.random(N) < 0.5, 0.0, nearest_finite(format, low))
+        yield Row(f"add,mask={name}", x, way="add", operand=mask)
     yield from _masked(format, x, rng)
 
 
@@ -85,11 +87,11 @@ def _equal_at(places: NDArray[np.intp], operand: NDArray[np.float64]) -> NDArray
 
 def _masked(format: Format, x: NDArray[np.float64], rng: np.random.Generator) -> Iterator[Row]:
     half = (rng.random(N) < 0.5).astype(np.float64)
-    for producer in producers.MASKS:
+    for way in MASKS:
         for name, under in (("own", x), ("max", format.max), ("inf", np.inf), ("nan", np.nan)):
-            yield Row(f"{producer},under={name}", np.where(half, x, under), producer=producer, operand=half)
+            yield Row(f"{way},under={name}", np.where(half, x, under), way=way, operand=half)
         for place in first_middle_last(N):
             one = (np.arange(N) == place).astype(np.float64)
-            yield Row(f"{producer},only={place}", x, producer=producer, operand=one)
-        yield Row(f"{producer},all", x, producer=producer, operand=np.zeros(N))
-        yield Row(f"{producer},none", x, producer=producer, operand=np.ones(N))
+            yield Row(f"{way},only={place}", x, way=way, operand=one)
+        yield Row(f"{way},all", x, way=way, operand=np.zeros(N))
+        yield Row(f"{way},none", x, way=way, operand=np.ones(N))

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conformance.cases._ladder import EDGES, LENGTHS, SMOKE_LENGTHS
-from conformance.cases._numbers import fit
-from conformance.values import Row, Tier
+from conformance.cases._numbers import nearest_finite
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """Normal rows at every scale and length, then rows uniform over bit patterns."""
     for n in LENGTHS[1:]:
         for scale in SCALES:
-            values = fit(format, rng.normal(0, 2.0**scale, n))
+            values = nearest_finite(format, rng.normal(0, 2.0**scale, n))
             smoke = n in SMOKE_LENGTHS and scale in (0, 3)
             yield Row(f"normal*2^{scale},n={n}", values, tier=Tier.SMOKE if smoke else Tier.STANDARD)
     for n in EDGES:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases._numbers import fit_one, label
-from conformance.values import Row, Tier
+from conformance.cases._numbers import label, nearest_finite_one
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,10 +42,10 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     smoke = (0.0, format.smallest_subnormal, 1.0, format.max)
     for landmark in landmarks:
         for sign in (1.0, -1.0):
-            value = sign * fit_one(format, landmark)
+            value = sign * nearest_finite_one(format, landmark)
             tier = Tier.SMOKE if landmark in smoke else Tier.STANDARD
             yield Row(f"[{label(format, value)}]", np.array([value]), tier=tier)
     exponents = rng.uniform(format.emin, format.emax, 14)
     for i, exponent in enumerate(exponents):
-        value = fit_one(format, (-1.0) ** i * 2.0**exponent)
+        value = nearest_finite_one(format, (-1.0) ** i * 2.0**exponent)
         yield Row(f"[{label(format, value)}]", np.array([value]))

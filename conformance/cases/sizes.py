@@ -5,13 +5,16 @@ tail, warps pad it, blocks carry a maximum and a sum from one to the next, launc
 kernel beyond 1024, 2048 or 4096 logits, and an index of 16 bits wraps at 65,536.  Each such path has
 its own maximum, its own sum and its own store, so each is asked with two rows: a normal one around
 zero, where every lane has a share that shows, and one whose winner stands in the last lane, where a
-dropped tail, a block that was not rescaled or a sum over a part of the row costs the most.  The second
-has a common offset of log(max) - 8, two standard deviations below the overflow of exp: without the
-shift about 2 lanes in 100 overflow: a short row may come out right by chance, a long one is NaN.  Its
-first lane lies far below, so that a kernel which subtracts the first logit, and not the maximum,
-overflows, and its second has a small normal probability, which a clip or a flush loses.  The normal
-row of more than 1000 logits lies where exp underflows without the shift.  In arrays of 1, 2, 7, 8 and 9 rows, around a vector of rows, the rows have offsets of
-their own, so a maximum taken from a neighbour shows.
+dropped tail, a block that was not rescaled or a sum over a part of the row costs the most.
+
+The second has a common offset of log(max) - 8, two standard deviations below the overflow of exp.
+Without the shift about 2 lanes in 100 overflow, so a short row may come out right by chance and a long
+one is NaN.  Its first lane lies far below, so that a kernel which subtracts the first logit, and not
+the maximum, overflows, and its second has a small normal probability, which a clip or a flush loses.
+The normal row of more than 1000 logits lies where exp underflows without the shift.
+
+In arrays of 1, 2, 7, 8 and 9 rows, around a vector of rows, the rows have offsets of their own, so a
+maximum taken from a neighbour shows.
 
 The smoke tier has the lengths of its ladder, 1024, 4097 and one row of 100,000, in which a kernel that
 breaks anywhere up to there is found at the price of one long array; and two shapes.  The standard tier
@@ -32,8 +35,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conformance.cases._ladder import RARE, STANDARD_LENGTHS, lowest_tier
-from conformance.cases._numbers import LOG2, fit
-from conformance.values import Row, Tier
+from conformance.cases._numbers import LOG2, nearest_finite
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +56,8 @@ COUNTS = (1, 2, 7, 8, 9)
 SIDES = (17, 33, 257, 1025)
 """Their lengths."""
 
-SMOKE_SHAPES = {(7, 257), (8, 17)}
-STANDARD_SHAPES = {(1, 257), (2, 33), (9, 17), (9, 1025)}
+SMOKE_SHAPES = {(7, 257), (9, 17)}
+STANDARD_SHAPES = {(1, 257), (2, 33), (8, 17), (9, 1025)}
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
@@ -63,7 +67,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     shapes = [(count, n) for count in COUNTS for n in SIDES]
     for shape in sorted(shapes, key=_tier):
         offsets = np.linspace(-1, 1, shape[0])[:, None] * 2 * _log_max(format)
-        values = fit(format, rng.normal(offsets, SPREAD, shape))
+        values = nearest_finite(format, rng.normal(offsets, SPREAD, shape))
         yield Row(f"offsets,{shape[0]}x{shape[1]}", values, tier=_tier(shape), alone=True)
     for n in RARE:
         yield from _two(format, rng, n)
@@ -76,10 +80,10 @@ def _two(format: Format, rng: np.random.Generator, n: int) -> Iterator[Row]:
     if n > 4:
         shifted[0] = -_log_max(format)
         shifted[1] = shifted[-1] + 0.9 * LOG2 * format.emin
-    yield Row(f"last,n={n}", fit(format, shifted), tier=lowest_tier(n))
+    yield Row(f"last,n={n}", nearest_finite(format, shifted), tier=lowest_tier(n))
     if n not in ONE_ROW:
         centre = -2 * _log_max(format) if n > 1000 else 0.0
-        yield Row(f"normal,n={n}", fit(format, rng.normal(centre, SPREAD / 2, n)), tier=lowest_tier(n))
+        yield Row(f"normal,n={n}", nearest_finite(format, rng.normal(centre, SPREAD / 2, n)), tier=lowest_tier(n))
 
 
 def _tier(shape: tuple[int, int]) -> Tier:

@@ -7,11 +7,13 @@ What goes wrong is the maximum, which passes over a NaN where it is written as a
 false), so the first and the last lane, where a loop starts and a tail ends, answer differently;
 fast-math, which drops the test for NaN; exp(-inf - (-inf)); and guards written for masked rows that
 turn a NaN into zeros.  Softmax and log_softmax are asked the same rows, so a target that tells two
-stories is seen.  The largest finite number beside +inf shows who replaces infinity by a large number.  A special row among ordinary ones must change none of them: arrays of five rows,
-along the last axis and along the first, hold one each.
+stories is seen.  The largest finite number beside +inf shows who replaces infinity by a large number.
 
-The smoke tier has the middle place at three lengths, whole rows of an infinity, and five rows of which
-one is special: one a kind of fault, one extra shape.  The standard tier has every place, all lengths
+A special row among ordinary ones must change none of them: arrays of nine rows, along the last axis and
+along the first, hold one each.
+
+The smoke tier has the middle place at three lengths, whole rows of an infinity, and nine rows of which
+one is special: one a kind of fault, and no shape of its own.  The standard tier has every place, all lengths
 of the smoke ladder and two of blocks, and pairs in both orders.
 
 First known victims: PyTorch, all NaN for [0, inf] where a user wanted one-hot (pytorch/pytorch#6864),
@@ -29,8 +31,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conformance.cases._ladder import SMOKE_LENGTHS, first_middle_last
-from conformance.cases._numbers import fit
-from conformance.values import Row, Tier
+from conformance.cases._numbers import nearest_finite
+from conformance.cases._row import Row
+from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,28 +62,28 @@ BLOCKS = (1025, 4097)
 SPREAD = 4.0
 """Standard deviation of the ordinary logits: none of them is large, none equal."""
 
-BATCH = (5, 17)
-"""Five rows of which the middle one is special."""
+BATCH = (9, 17)
+"""Nine rows of which the middle one is special: a vector of rows and one more; shapes that other families ask too."""
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """One special logit, two, three, nothing else, one among the opposite, and one row of several."""
     for n in SMOKE_LENGTHS:
-        yield from _of_length(n, fit(format, rng.normal(0, SPREAD, n)), format)
+        yield from _of_length(n, nearest_finite(format, rng.normal(0, SPREAD, n)), format)
     for n in BLOCKS:
-        ordinary = fit(format, rng.normal(0, SPREAD, n))
+        ordinary = nearest_finite(format, rng.normal(0, SPREAD, n))
         for name, value in SPECIALS.items():
             for place in first_middle_last(n):
                 yield _row(f"{name}@{place}", ordinary, {place: value}, smoke=n == 4097 and place == n // 2)
         yield _row("all=-inf", np.full(n, -np.inf), {})
     for name, value in SPECIALS.items():
-        ordinary = fit(format, rng.normal(0, SPREAD, BATCH))
+        ordinary = nearest_finite(format, rng.normal(0, SPREAD, BATCH))
         special = ordinary.copy()
-        special[2, 8] = value
-        yield from _batch(f"{name}@2,8", special)
+        special[4, 8] = value
+        yield from _batch(f"{name}@4,8", special)
         if name != "nan":
-            ordinary[2] = value
-            yield from _batch(f"all={name}@2", ordinary)
+            ordinary[4] = value
+            yield from _batch(f"all={name}@4", ordinary)
 
 
 def _of_length(n: int, ordinary: NDArray[np.float64], format: Format) -> Iterator[Row]:
@@ -110,5 +113,5 @@ def _row(name: str, ordinary: NDArray[np.float64], at: dict[int, float], *, smok
 
 def _batch(name: str, values: NDArray[np.float64]) -> Iterator[Row]:
     """The array along its last axis, and its transpose along the first."""
-    yield Row(f"{name},5x17", values, tier=Tier.SMOKE, alone=True)
-    yield Row(f"{name},17x5,axis=0", np.ascontiguousarray(values.T), axis=0, alone=True)
+    yield Row(f"{name},9x17", values, tier=Tier.SMOKE, alone=True)
+    yield Row(f"{name},17x9,axis=0", np.ascontiguousarray(values.T), axis=0, alone=True)

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases._numbers import LOG2, eta_exponent, fit_one
-from conformance.values import Row, Tier
+from conformance.cases._numbers import LOG2, eta_exponent, nearest_finite_one
+from conformance.cases._row import Row
+from conformance.values import Tier
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -66,22 +67,22 @@ def clips() -> list[float]:
 
 def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
     """Thresholds and clips at one loser and at sixteen, the quotient, and ramps over all kinds."""
-    for name, wish in interiors(format).items():
-        gap = fit_one(format, wish)
+    for name, exact in interiors(format).items():
+        gap = nearest_finite_one(format, exact)
         for n in (2, 17):
             yield _losers(name, gap, n, Tier.SMOKE if n == 17 else Tier.STANDARD)
-    for name, wish in thresholds(format).items():
-        gap = fit_one(format, wish)
+    for name, exact in thresholds(format).items():
+        gap = nearest_finite_one(format, exact)
         for steps in (-1, 0, 1):
             for n in (2, 17):
                 tier = Tier.SMOKE if steps and n == 2 else Tier.STANDARD
                 yield _losers(f"{name}{steps:+d}ulp", gap + steps * float(format.ulp(gap)), n, tier)
         for n in (17, 257):
             # n - 1 winners: p = exp(-g) / (n - 1) crosses the threshold while exp(-g) is above it.
-            gap = fit_one(format, wish - math.log(n - 1))
+            gap = nearest_finite_one(format, exact - math.log(n - 1))
             yield Row(f"{name},quotient,n={n}", np.where(np.arange(n) == n // 2, -gap, 0.0))
-    for wish in clips():
-        gap = fit_one(format, wish)
+    for exact in clips():
+        gap = nearest_finite_one(format, exact)
         yield _losers(f"clip={-gap:.6g}", gap, 17, Tier.STANDARD)
     zero = thresholds(format)["eta/2"]
     for n in (257, 1025):

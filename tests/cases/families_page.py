@@ -1,4 +1,4 @@
-"""Which families are there, and how much do they ask?
+"""Print the table of families: how many rows each has in each tier, and why they are hard.
 
 python tests/cases/families_page.py --write docs/families.md
 """
@@ -14,11 +14,12 @@ import click
 from conformance.cases import cases, families
 from conformance.values import Tier
 from reference.formats import FORMATS
+from reference.ops import SOFTMAX
 
 
 def table(format: str = "float32") -> str:
     """Rows of each family in each tier, those of the lower tiers included, each asked for both ops."""
-    counts = {tier: Counter(c.family for c in cases(FORMATS[format], ("softmax",), tier=tier, seed=0)) for tier in Tier}
+    counts = {tier: Counter(c.family for c in cases(FORMATS[format], [SOFTMAX], tier=tier, seed=0)) for tier in Tier}
     head = " | ".join(tier.name.lower() for tier in Tier)
     lines = [f"| family | {head} | why its rows are hard |", "|---|--:|--:|--:|---|"]
     for name, family in families().items():

@@ -1,4 +1,4 @@
-"""Does the engine find every family, refuse invalid rows, and leave the others alone?"""
+"""Every family is found, invalid rows are refused, and a new family moves no other."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from conformance import cases
-from conformance.values import Case, Row, Tier
+from conformance.cases import Row
+from conformance.values import Case, Tier
 from reference.formats import FORMATS, Format
+from reference.ops import FORWARD, LOG_SOFTMAX, SOFTMAX, SOFTMAX_VJP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +42,8 @@ NEW_FAMILY = '''"""A reason of one line.
 The arithmetic.
 """
 import numpy as np
-from conformance.values import Row, Tier
+from conformance.cases import Row
+from conformance.values import Tier
 
 def rows(format, rng):
     yield Row("normal", format.quantise(rng.normal(size=3)), tier=Tier.SMOKE)
@@ -49,7 +52,7 @@ def rows(format, rng):
 
 def ask(format: str = "float32", **options: object) -> list[Case]:
     chosen = {"tier": Tier.STANDARD, "seed": 0, **options}
-    return cases.cases(FORMATS[format], ("softmax",), **chosen)  # type: ignore[arg-type]
+    return cases.cases(FORMATS[format], [SOFTMAX], **chosen)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -97,11 +100,21 @@ def test_a_new_file_is_a_new_family_and_moves_no_other(tmp_path: Path, monkeypat
     assert "newcomer" not in cases.families()
 
 
-def test_each_row_is_asked_for_each_op() -> None:
-    both = cases.cases(FORMATS["float32"], ("softmax", "log_softmax"), tier=Tier.SMOKE, seed=0)
-    assert [case.op for case in both[:2]] == ["softmax", "log_softmax"]
+def test_each_row_is_asked_for_each_op_with_the_same_arrays() -> None:
+    both = cases.cases(FORMATS["float32"], FORWARD, tier=Tier.SMOKE, seed=0)
     assert len(both) == 2 * len(ask(tier=Tier.SMOKE))
-    assert len({case.id for case in both[:2]}) == 2
+    for one, other in zip(both[::2], both[1::2], strict=True):
+        assert (one.op, other.op) == (SOFTMAX, LOG_SOFTMAX)
+        assert (one.family, one.name, one.tier) == (other.family, other.name, other.tier)
+        assert one.inputs is other.inputs
+        assert one.logits is other.logits
+        assert one.unrounded is other.unrounded
+        assert one.id != other.id
+
+
+def test_an_op_that_takes_a_cotangent_is_refused_with_the_others() -> None:
+    with pytest.raises(ValueError, match=r"cotangents for \['softmax_vjp'\]; ask one of \['softmax', 'log_softmax'\]"):
+        cases.cases(FORMATS["float32"], [SOFTMAX, SOFTMAX_VJP], tier=Tier.SMOKE, seed=0)
 
 
 def test_an_unknown_family_is_refused_with_the_known_names() -> None:
@@ -159,6 +172,72 @@ def test_signed_zeros_shapes_and_axes_are_different_questions(plant: Plant) -> N
     assert len({case.id for case in ask()}) == 4
 
 
-def test_rows_cannot_be_written_to() -> None:
-    with pytest.raises(ValueError, match="read-only"):
-        ask(families=["single"])[0].values[0] = 7
+INVALID = {
+    "unknown way 'twice'; known: plain, multiply": Row("row", np.ones(2), way="twice"),
+    "takes no operand": Row("row", np.ones(2), operand=np.ones(2)),
+    r"operand of shape \(3,\) beside values of shape \(2,\)": Row("row", np.ones(2), way="add", operand=np.ones(3)),
+    "not all representable in float32": Row("row", np.ones(2), way="add", operand=np.full(2, 1 / 3)),
+    "unknown dtype 'int7'": Row("row", np.ones(2), dtype="int7"),
+    "not all representable in int8": Row("row", np.array([1.0, 300.0]), dtype="int8"),
+    "not all representable in bool": Row("row", np.array([1.0, 0.5]), dtype="bool"),
+    "not all representable in float8_e4m3fn": Row("row", np.array([1.0, 17.0]), dtype="float8_e4m3fn"),
+    "not all representable in bfloat16": Row("row", np.array([257.0]), way="cast", dtype="bfloat16"),
+}
+
+
+@pytest.mark.parametrize("message", INVALID)
+def test_an_invalid_row_is_refused_with_its_name_and_the_reason(plant: Plant, message: str) -> None:
+    plant(Row("fine", np.zeros(2)), INVALID[message])
+    with pytest.raises(ValueError, match=f"^family planted, row row: .*{message}"):
+        ask()
+
+
+def test_plain_values_of_another_dtype_are_representable_in_the_format_too(plant: Plant) -> None:
+    values = np.array([2.0**24 + 1])
+    plant(Row("row", values, dtype="int32"))
+    with pytest.raises(ValueError, match=r"planted, row row: .*float32"):
+        ask()
+    assert ask("float64")[0].inputs.dtype == "int32"
+
+
+def test_values_that_are_converted_need_not_be_representable_in_the_format(plant: Plant) -> None:
+    plant(Row("row", np.array([2.0**24 + 1]), way="cast", dtype="float64"))
+    (case,) = ask()
+    assert case.inputs.x.tolist() == [2.0**24 + 1]
+    assert case.logits.tolist() == [2.0**24]
+    assert case.unrounded is not None
+    assert case.unrounded.tolist() == [2.0**24 + 1]
+    assert case.recorded_dtype == "float32"
+
+
+def test_what_is_no_row_is_refused(plant: Plant) -> None:
+    plant([1.0, 2.0])
+    with pytest.raises(ValueError, match="family planted gives a list and no Row"):
+        ask()
+
+
+def test_a_way_without_an_operand_gets_one_zero_a_row(plant: Plant) -> None:
+    plant(Row("row", np.ones((3, 2)), way="flat"), Row("plain", np.ones((3, 2))))
+    with_operand, plain = ask()
+    assert with_operand.inputs.operand is not None
+    assert with_operand.inputs.operand.tolist() == [[0.0], [0.0], [0.0]]
+    assert plain.inputs.operand is None
+
+
+def test_whole_numbers_become_float64(plant: Plant) -> None:
+    plant(Row("row", np.array([1, 2])))
+    assert ask()[0].logits.dtype == np.float64
+
+
+@pytest.mark.parametrize("differs", [{"way": "flat"}, {"layout": "step"}, {"dtype": "float64"}, {"alone": True}])
+def test_how_a_row_is_asked_is_part_of_the_question(plant: Plant, differs: dict[str, object]) -> None:
+    plant(Row("one", np.array([1.0])), Row("other", np.array([1.0]), **differs))
+    assert len({case.id for case in ask()}) == 2
+
+
+def test_no_array_can_be_written_to() -> None:
+    for case in (*ask(families=["single"]), *ask(families=["producers"]), *ask(families=["arguments"])):
+        for array in (case.inputs.x, case.logits, case.inputs.operand, case.unrounded):
+            if array is not None:
+                with pytest.raises(ValueError, match="read-only"):
+                    array[...] = 7

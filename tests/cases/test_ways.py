@@ -1,0 +1,97 @@
+"""What the op is taken of, for each way to call it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from conformance.calls import ARGUMENTS, ARITHMETIC, MASKS, WAYS, logits
+from conformance.cases import cases
+from conformance.values import Case, Tier
+from reference.formats import FORMATS
+from reference.ops import SOFTMAX
+
+
+def ask(family: str, format: str = "float32") -> list[Case]:
+    return cases(FORMATS[format], [SOFTMAX], families=[family], tier=Tier.STANDARD, seed=0)
+
+
+def test_plain_is_the_first_way_and_no_way_has_two_kinds() -> None:
+    assert "plain" == WAYS[0]
+    assert len(set(WAYS)) == len(WAYS) == 1 + len(ARITHMETIC) + len(MASKS) + len(ARGUMENTS)
+
+
+def test_an_unknown_way_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'subtract'; known: plain, multiply, divide, add, fill, where, cast, out"):
+        logits("subtract", np.ones(2), np.ones(2))
+
+
+@pytest.mark.parametrize("way", [*ARITHMETIC, *MASKS])
+def test_an_operation_without_its_operand_is_refused(way: str) -> None:
+    with pytest.raises(ValueError, match=f"'{way}' needs an operand"):
+        logits(way, np.ones(2))
+
+
+@pytest.mark.parametrize("way", ["plain", *ARGUMENTS])
+def test_other_ways_leave_the_numbers_as_they_are(way: str) -> None:
+    x = np.array([1.0, np.nan, -np.inf])
+    assert logits(way, x, np.zeros(1)) is x
+    assert logits(way, x) is x
+
+
+@pytest.mark.parametrize("way", MASKS)
+def test_a_lane_whose_operand_is_zero_is_masked(way: str) -> None:
+    found = logits(way, np.array([1.0, np.nan, np.inf, 2.0]), np.array([1.0, 0.0, -0.0, np.nan]))
+    np.testing.assert_array_equal(found, [1.0, -np.inf, -np.inf, 2.0])
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("way", ARITHMETIC)
+def test_logits_behind_an_operation_are_rounded_once(way: str, format: str) -> None:
+    """By exact rational arithmetic: the nearest number of the format, or as near as the other."""
+    format_ = FORMATS[format]
+    rng = np.random.default_rng(3)
+    size = 2.0 ** rng.uniform(-6, 6, (2, 400))
+    x, operand = format_.quantise(rng.choice([-1, 1], (2, 400)) * size)
+    found = format_.quantise(logits(way, x, operand))
+    for a, b, c in zip(x.tolist(), operand.tolist(), found.tolist(), strict=True):
+        left, right = Fraction(a), Fraction(b)
+        due = {"multiply": left * right, "divide": left / right, "add": left + right}[way]
+        assert abs(Fraction(c) - due) <= Fraction(float(format_.ulp(c))) / 2
+
+
+@pytest.mark.parametrize("way", ARITHMETIC)
+def test_cases_behind_an_operation_have_rounded_and_unrounded_logits(way: str) -> None:
+    asked = [case for case in ask("producers") if case.call.way == way]
+    assert asked
+    for case in asked:
+        assert case.inputs.operand is not None
+        assert case.unrounded is not None
+        with np.errstate(over="ignore"):
+            np.testing.assert_array_equal(case.logits, np.float32(case.unrounded))
+        np.testing.assert_array_equal(case.unrounded, logits(way, case.inputs.x, case.inputs.operand))
+    assert any((case.logits != case.unrounded).any() for case in asked)
+
+
+@pytest.mark.parametrize("way", MASKS)
+def test_nothing_leaks_from_under_a_mask(way: str) -> None:
+    asked = [case for case in ask("producers") if case.call.way == way]
+
+    assert any(np.isnan(case.inputs.x).any() for case in asked)
+    assert not any(np.isnan(case.logits).any() for case in asked)
+    assert all(case.unrounded is None for case in asked)
+
+
+def test_each_integer_type_is_asked_a_difference_that_leaves_it() -> None:
+    wraps = [case for case in ask("dtypes") if case.name.endswith(",wraps")]
+
+    assert 8 == len({case.inputs.dtype for case in wraps}) == len(wraps)
+    for case in wraps:
+        kind = np.iinfo(case.inputs.dtype)
+        exact = [int(value) for value in case.logits]
+        assert min(exact) - max(exact) < kind.min
+        assert exact == [int(value) for value in case.logits.astype(case.inputs.dtype)]
+        np.testing.assert_array_equal(case.logits, case.logits.astype("float32"))
+        assert case.recorded_dtype == case.inputs.dtype
