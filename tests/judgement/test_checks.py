@@ -2,69 +2,49 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import Any
+import re
 
 import numpy as np
 import pytest
+from questions import DTYPES, FORWARD_OPS, answered, batch_of, due, judge, kinds_of
 
 from conformance.judgement import Judge
-from conformance.judgement.checks import OUTCOME_KINDS, all_checks, kinds
+from conformance.judgement.checks import OUTCOME_KINDS, all_checks, checks_of, kinds, rule_of, severity_of
 from conformance.values import (
     Answered,
-    Batch,
-    Case,
     Crashed,
     Grade,
-    Judgement,
+    NotAsked,
+    OutOfMemory,
     Raised,
     Severity,
     TimedOut,
     Unsupported,
 )
 from reference.formats import FORMATS
-from reference.truth import truth
-
-
-def batch(rows: Any, op: str = "softmax", dtype: str = "float32", **more: Any) -> Batch:
-    return Batch(
-        tuple(Case("family", str(i), op, dtype, np.array(row, dtype=float), **more) for i, row in enumerate(rows))
-    )
-
-
-def due(asked: Batch) -> np.ndarray:
-    """The correctly rounded truth: the answer that must always pass."""
-    return truth(asked.op, asked.values, asked.axis, format=asked.format).rounded(asked.format)
-
-
-def judge(asked: Batch, got: Any, **more: Any) -> list[Judgement]:
-    got = np.asarray(got, dtype=float)
-    stored = asked.format.encode(got)
-    return Judge().judge(asked, Answered(asked.format.name, stored.shape, stored, 0.0, **more))
-
-
-def kinds_of(judgement: Judgement) -> set[str]:
-    return {finding.kind for finding in judgement.findings}
-
+from reference.ops import LOG_SOFTMAX, LOG_SOFTMAX_VJP, SOFTMAX, SOFTMAX_VJP, Op
 
 ROWS = [[0.0, 1.0, -2.0], [1000.0, -1000.0, 1000.0], [-1000.0, -1000.0, -1000.0], [3.0, 3.0, 3.0]]
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
-def test_the_rounded_truth_is_exact_and_without_a_finding(op: str, dtype: str) -> None:
-    asked = batch(ROWS, op, dtype)
+@DTYPES
+@FORWARD_OPS
+def test_the_rounded_truth_is_exact_and_without_a_finding(op: Op, dtype: str) -> None:
+    asked = batch_of(ROWS, op, dtype)
 
     judged = judge(asked, due(asked))
 
     assert [Grade.EXACT] * len(ROWS) == [one.grade for one in judged]
     assert [()] * len(ROWS) == [one.findings for one in judged]
     assert all(one.max_ulp <= 0.5 and one.error_over_bound <= 1 for one in judged)
+    assert all(0 <= one.max_ulp_at < 3 and one.row_sum_error < 8 * asked.format.unit_roundoff for one in judged)
 
 
 def test_grades_are_ordered_by_the_size_of_the_error() -> None:
     """One lane moved by a growing number of ulps walks down the whole ladder."""
-    asked = batch([np.linspace(-1, 1, 4096)])
+    asked = batch_of([np.linspace(-1, 1, 4096)])
     right = due(asked)
     seen = []
     for ulps in (0, 2, 16, 2**9, 2**20):
@@ -75,12 +55,30 @@ def test_grades_are_ordered_by_the_size_of_the_error() -> None:
     assert [Grade.EXACT, Grade.STABLE, Grade.STABLE, Grade.LOOSE, Grade.DIVERGENT] == seen
 
 
+def test_the_worst_lane_of_each_case_is_measured() -> None:
+    asked = batch_of([np.linspace(-1, 1, 64), np.linspace(-2, 2, 64)])
+    got = due(asked)
+    ulp = FORMATS["float32"].ulp(got)
+    got[0, 5] += 3 * ulp[0, 5]
+    got[1, 40] += 6 * ulp[1, 40]
+    got[1, 41] -= 4 * ulp[1, 41]
+
+    first, second = judge(asked, got)
+
+    assert (5, 40) == (first.max_ulp_at, second.max_ulp_at)
+    assert abs(first.max_ulp - 3) <= 0.5
+    assert abs(second.max_ulp - 6) <= 0.5
+    assert first.error_over_bound < second.error_over_bound
+    due_sums = [abs(math.fsum(row) - 1) for row in got]
+    assert due_sums == pytest.approx([first.row_sum_error, second.row_sum_error], rel=1e-6)
+
+
 def test_zero_for_a_normal_number_is_a_violation() -> None:
-    asked = batch([[0.0, -10.0]])
+    asked = batch_of([[0.0, -10.0]])
 
-    [judged] = judge(asked, [[1.0, 0.0]])
+    [judged] = judge(asked, [[due(asked)[0, 0], 0.0]])
 
-    assert "lost_normal" in kinds_of(judged)
+    assert {"lost_normal", "row_sum"} == kinds_of(judged)
     assert Severity.VIOLATION is judged.severity
 
 
@@ -88,24 +86,15 @@ def test_zero_is_loose_where_steps_in_the_format_itself_could_have_flushed_it() 
     """e**-87 is 1.4 times the smallest normal; a bfloat16 exponent of -87 may be wrong by a third."""
     zero = [[1.0, 0.0]]
 
-    [narrow], [wide] = (judge(batch([[0.0, -87.0]], dtype=dtype), zero) for dtype in ("bfloat16", "float32"))
+    [narrow], [wide] = (judge(batch_of([[0.0, -87.0]], dtype=dtype), zero) for dtype in ("bfloat16", "float32"))
 
     assert (Grade.LOOSE, {"loose"}) == (narrow.grade, kinds_of(narrow))
     assert "lost_normal" in kinds_of(wide)
 
 
-def test_zero_for_a_subnormal_number_is_a_policy() -> None:
-    asked = batch([[0.0, -95.0]])  # e**-95 is 5.5e-42, below 2**-126
-
-    [judged] = judge(asked, [[1.0, 0.0]])
-
-    assert set() == kinds_of(judged)
-    assert (Severity.POLICY, "subnormals=flushed") == (judged.severity, judged.policy)
-
-
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_nonfinite_where_the_truth_is_finite_is_a_violation(bad: float) -> None:
-    asked = batch([[0.0, 1.0], [0.0, 1.0]])
+    asked = batch_of([[0.0, 1.0], [0.0, 1.0]])
     got = due(asked)
     got[1, 0] = bad
 
@@ -115,11 +104,21 @@ def test_nonfinite_where_the_truth_is_finite_is_a_violation(bad: float) -> None:
     assert "nonfinite" in kinds_of(judged)
     assert Grade.DIVERGENT is judged.grade
     assert (0, 1) == (judged.nonfinite_expected, judged.nonfinite_got)
+    assert (0, 0) == (good.nonfinite_expected, good.nonfinite_got)
+
+
+def test_a_finite_number_in_a_row_with_a_nan_is_a_violation() -> None:
+    asked = batch_of([[0.0, math.nan, 1.0]])
+
+    [right], [wrong] = judge(asked, [[math.nan] * 3]), judge(asked, [[0.0, math.nan, 1.0]])
+
+    assert (set(), 3, 3) == (kinds_of(right), right.nonfinite_expected, right.nonfinite_got)
+    assert ({"nonfinite"}, Grade.DIVERGENT) == (kinds_of(wrong), wrong.grade)
 
 
 def test_minus_infinity_is_right_where_log_softmax_overflows() -> None:
     big = FORMATS["float32"].max
-    asked = batch([[big, -big]], "log_softmax")
+    asked = batch_of([[big, -big]], LOG_SOFTMAX)
 
     [right], [finite] = judge(asked, [[0.0, -math.inf]]), judge(asked, [[0.0, -big]])
 
@@ -127,11 +126,34 @@ def test_minus_infinity_is_right_where_log_softmax_overflows() -> None:
     assert "nonfinite" in kinds_of(finite)
 
 
+def test_an_infinity_is_legal_only_within_reach_of_the_largest_number() -> None:
+    format = FORMATS["float32"]
+    near, far = -format.max, -format.max / 2
+    answers = [judge(batch_of([[0.0, x]], LOG_SOFTMAX), [[0.0, -math.inf]])[0] for x in (near, far)]
+
+    assert [set(), {"nonfinite"}] == [kinds_of(one) - {"accuracy"} for one in answers]
+
+
+def test_an_infinity_of_the_wrong_sign_is_never_legal() -> None:
+    asked = batch_of([[0.0, -FORMATS["float32"].max]], LOG_SOFTMAX)
+
+    assert "nonfinite" in kinds_of(judge(asked, [[0.0, math.inf]])[0])
+
+
+def test_the_largest_number_is_legal_only_where_the_truth_hardly_overflows() -> None:
+    """In float16, -65536 rounds to -inf, and is half a unit from the largest number; -66504 is far from it."""
+    lowest = -FORMATS["float16"].max
+    near, far = batch_of([[32.0, lowest]], LOG_SOFTMAX, "float16"), batch_of([[1000.0, lowest]], LOG_SOFTMAX, "float16")
+
+    assert due(near)[0, 1] == due(far)[0, 1] == -math.inf
+    assert [set(), {"nonfinite"}] == [kinds_of(judge(asked, [[0.0, lowest]])[0]) for asked in (near, far)]
+
+
 @pytest.mark.parametrize(
-    ("got", "op"), [([-1e-3, 1.0], "softmax"), ([1.5, 0.1], "softmax"), ([0.5, -1.0], "log_softmax")]
+    ("got", "op"), [([-1e-3, 1.0], SOFTMAX), ([1.5, 0.1], SOFTMAX), ([0.5, -1.0], LOG_SOFTMAX)], ids=str
 )
-def test_values_out_of_range(got: list[float], op: str) -> None:
-    asked = batch([[0.0, -10.0]], op)
+def test_values_out_of_range(got: list[float], op: Op) -> None:
+    asked = batch_of([[0.0, -10.0]], op)
 
     [judged] = judge(asked, asked.format.quantise([got]))
 
@@ -139,7 +161,7 @@ def test_values_out_of_range(got: list[float], op: str) -> None:
 
 
 def test_a_log_probability_positive_within_its_bound_is_in_range() -> None:
-    asked = batch([[0.0, -40.0]], "log_softmax")
+    asked = batch_of([[0.0, -40.0]], LOG_SOFTMAX)
     tiny = FORMATS["float32"].unit_roundoff
 
     [judged] = judge(asked, [[tiny, -40.0]])
@@ -147,18 +169,49 @@ def test_a_log_probability_positive_within_its_bound_is_in_range() -> None:
     assert set() == kinds_of(judged)
 
 
-@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
-def test_a_row_that_lost_its_normaliser_has_a_wrong_sum(op: str) -> None:
-    asked = batch([[0.0, 0.0, 0.0, 0.0]], op)
-    got = [[1.0] * 4] if op == "softmax" else [[0.0] * 4]
+def test_a_probability_above_one_is_out_of_range_by_any_amount() -> None:
+    asked = batch_of([[0.0, -40.0]])
+
+    [judged] = judge(asked, [[1 + 2.0**-23, due(asked)[0, 1]]])
+
+    assert "range" in kinds_of(judged)
+
+
+@FORWARD_OPS
+def test_a_row_that_lost_its_normaliser_has_a_wrong_sum(op: Op) -> None:
+    asked = batch_of([[0.0, 0.0, 0.0, 0.0]], op)
+    got = [[0.0] * 4] if op.log else [[1.0] * 4]
 
     [judged] = judge(asked, got)
 
     assert {"row_sum", "accuracy"} <= kinds_of(judged)
+    assert judged.row_sum_error == 3
+    [detail] = [finding.detail for finding in judged.findings if finding.kind == "row_sum"]
+    assert re.search(r"sums? to 4, off by 3 where \d", detail)
+
+
+def test_the_sum_of_a_row_of_zeros_is_called_zero() -> None:
+    [judged] = judge(batch_of([[0.0, 0.0]]), [[0.0, 0.0]])
+
+    [detail] = [finding.detail for finding in judged.findings if finding.kind == "row_sum"]
+    assert detail.startswith("the row sums to 0, off by 1 ")
+
+
+def test_only_the_row_with_the_wrong_sum_is_named() -> None:
+    asked = batch_of([np.zeros((3, 4)).tolist()], alone=True)  # one case of three rows
+    got = due(asked)
+    got[1] *= 2
+
+    [judged] = judge(asked, got)
+    [finding] = [finding for finding in judged.findings if finding.kind == "row_sum"]
+
+    assert finding.detail.startswith("the row sums to 2, off by 1 ")
+    assert finding.witness is not None
+    assert finding.witness.got == 0.5
 
 
 def test_equal_logits_with_unequal_answers_are_degraded() -> None:
-    asked = batch([[0.0, 0.0, 1.0]])
+    asked = batch_of([[0.0, 0.0, 1.0]])
     got = due(asked)
     got[0, 1] += FORMATS["float32"].ulp(got[0, 1])
 
@@ -169,17 +222,18 @@ def test_equal_logits_with_unequal_answers_are_degraded() -> None:
 
 
 def test_order_flipped_is_degraded() -> None:
-    asked = batch([[1.0, 1.0 + 2.0**-23, 0.0]])
+    asked = batch_of([[1.0, 1.0 + 2.0**-23, 0.0]])
     got = due(asked)
     got[0, 0], got[0, 1] = got[0, 1] + 4 * FORMATS["float32"].ulp(got[0, 1]), got[0, 0]
 
     [judged] = judge(asked, got)
 
     assert {"order"} == kinds_of(judged)
+    assert Severity.DEGRADED is judged.severity
 
 
 def test_an_error_between_the_bounds_is_loose() -> None:
-    asked = batch([np.zeros(4096)])
+    asked = batch_of([np.zeros(4096)])
     got = due(asked) * (1 + 2.0**-14)  # a sum in a sequential float32 loop may be that wrong: 4095·2**-24
 
     [judged] = judge(asked, asked.format.quantise(got))
@@ -187,68 +241,221 @@ def test_an_error_between_the_bounds_is_loose() -> None:
     assert (Grade.LOOSE, {"loose"}) == (judged.grade, kinds_of(judged))
 
 
-def test_what_happened_instead_of_an_answer() -> None:
-    asked = batch([[0.0, 1.0], [1.0, 0.0]])
-    stored = asked.stored
-    outcomes = {
-        "raised": Raised("ValueError: no"),
-        "crashed": Crashed("signal 11"),
-        "timed_out": TimedOut(9.0),
-        "dtype": Answered("float64", stored.shape, stored.astype("float64"), 0.0),
-        "shape": Answered("float32", (4,), stored.reshape(4), 0.0),
-    }
+OUTCOMES = {
+    "raised": Raised("ValueError: no"),
+    "crashed": Crashed("signal 11"),
+    "timed_out": TimedOut(9.0, seconds=9.5),
+    "out_of_memory": OutOfMemory(8 * 2**30),
+    "dtype": Answered("float64", (2, 2), np.zeros((2, 2)), 0.0),
+    "shape": Answered("float32", (4,), np.zeros(4, "float32"), 0.0),
+}
 
-    assert {kind: [{kind}, {kind}] for kind in outcomes} == {
-        kind: [kinds_of(one) for one in Judge().judge(asked, outcome)] for kind, outcome in outcomes.items()
-    }
-    assert [set(), set()] == [kinds_of(one) for one in Judge().judge(asked, Unsupported("no kernel"))]
+
+@pytest.mark.parametrize("kind", OUTCOMES)
+def test_what_happened_instead_of_an_answer(kind: str) -> None:
+    asked = batch_of([[0.0, 1.0], [1.0, 0.0]])
+
+    judged = Judge(asked).judge(OUTCOMES[kind])
+
+    assert [{kind}, {kind}] == [kinds_of(one) for one in judged]
+    assert {Severity.VIOLATION} == {one.severity for one in judged}
+    assert {None} == {one.grade for one in judged}
+
+
+@pytest.mark.parametrize(
+    ("kind", "figure"), [("timed_out", "9 s"), ("out_of_memory", "8 GiB"), ("raised", "ValueError: no")]
+)
+def test_the_sentence_says_which_limit_or_error_it_was(kind: str, figure: str) -> None:
+    [judged, _] = Judge(batch_of([[0.0, 1.0], [1.0, 0.0]])).judge(OUTCOMES[kind])
+
+    assert figure in judged.findings[0].detail
+
+
+@pytest.mark.parametrize("nothing", [Unsupported("no kernel"), NotAsked("too many crashes")])
+def test_what_was_not_answered_for_a_reason_has_no_finding(nothing: Unsupported | NotAsked) -> None:
+    judged = Judge(batch_of([[0.0, 1.0], [1.0, 0.0]])).judge(nothing)
+
+    assert [((), Severity.NONE)] * 2 == [(one.findings, one.severity) for one in judged]
 
 
 def test_where_an_error_is_due_an_answer_is_the_finding() -> None:
-    asked = batch([[0.0, 1.0]], axis=1, raises=True)
+    asked = batch_of([[0.0, 1.0]], axis=1, raises=True)
 
     [silent] = judge(asked, [0.5, 0.5])
-    [loud] = Judge().judge(asked, Raised("IndexError: axis"))
+    [loud] = Judge(asked).judge(Raised("IndexError: axis"))
 
     assert {"no_error"} == kinds_of(silent)
-    assert () == loud.findings
+    assert ((), Severity.NONE) == (loud.findings, loud.severity)
 
 
 def test_a_written_input_is_a_finding_beside_a_right_answer() -> None:
-    asked = batch([[0.0, 1.0]])
+    asked = batch_of([[0.0, 1.0]])
 
     [judged] = judge(asked, due(asked), wrote_input=True)
 
     assert ({"input_written"}, Grade.EXACT) == (kinds_of(judged), judged.grade)
+    assert Severity.VIOLATION is judged.severity
+
+
+def test_side_effects_and_other_bits_the_second_time_are_findings_beside_a_right_answer() -> None:
+    asked = batch_of([[0.0, 1.0]])
+
+    [changed] = judge(asked, due(asked), side_effects=("set the default dtype", "printed a line"))
+    [other] = judge(asked, due(asked), repeatable=False)
+
+    assert ["set the default dtype", "printed a line"] == [finding.detail for finding in changed.findings]
+    assert {("side_effect", Severity.VIOLATION)} == {(finding.kind, finding.severity) for finding in changed.findings}
+    assert ({"unrepeatable"}, Severity.DEGRADED) == (kinds_of(other), other.severity)
+
+
+def test_an_empty_array_of_the_right_shape_has_nothing_to_be_wrong() -> None:
+    asked = batch_of([np.zeros((2, 0)).tolist()], alone=True)
+    policy = batch_of([np.zeros((2, 0)).tolist()], policy="empty-axis")
+
+    [plain], [chosen], [wrote] = (
+        judge(asked, np.zeros((2, 0))),
+        judge(policy, np.zeros((2, 0))),
+        judge(asked, np.zeros((2, 0)), wrote_input=True),
+    )
+    [shape] = judge(asked, np.zeros((0, 2)))
+
+    assert (Severity.NONE, ()) == (plain.severity, plain.choices)
+    assert (Severity.POLICY, ["empty-axis=returns"]) == (chosen.severity, [str(choice) for choice in chosen.choices])
+    assert ({"input_written"}, {"shape"}) == (kinds_of(wrote), kinds_of(shape))
+
+
+@FORWARD_OPS
+def test_an_array_without_an_axis_is_one_row_of_one_logit(op: Op) -> None:
+    asked = batch_of([5.0], op, policy="0-d")
+    right = 0.0 if op.log else 1.0
+
+    [judged], [wrong] = judge(asked, right), judge(asked, 0.5)
+
+    assert (Grade.EXACT, Severity.POLICY) == (judged.grade, judged.severity)
+    assert ["0-d=returns"] == [str(choice) for choice in judged.choices]
+    assert Severity.VIOLATION is wrong.severity
+    assert wrong.findings[0].witness is not None
+    assert ((5.0,), 1, 0) == (
+        wrong.findings[0].witness.row,
+        wrong.findings[0].witness.length,
+        wrong.findings[0].witness.index,
+    )
+    assert {"shape"} == kinds_of(judge(asked, [right])[0])
 
 
 def test_witness_holds_the_row_and_the_worst_lane() -> None:
-    asked = batch([[[0.0, 0.0], [1.0, 0.0]]], axis=0)  # one array of shape (2, 2), its columns are the rows
+    asked = batch_of([[[0.0, 0.0], [1.0, 0.0]]], axis=0)  # one array of shape (2, 2), its columns are the rows
     got = due(asked)
     got[1, 0] = 0.25
 
     [judged] = judge(asked, got)
     [witness] = [f.witness for f in judged.findings if f.kind == "accuracy"]
 
-    assert [0.0, 1.0] == [float.fromhex(v) for v in witness["input"]]
-    assert (1, 0.25) == (witness["index"], float.fromhex(witness["got"]))
-    assert float.fromhex(witness["expected"]) == due(asked)[1, 0]
+    assert witness is not None
+    assert ((0.0, 1.0), 2) == (witness.row, witness.length)
+    assert (1, 0.25) == (witness.index, witness.got)
+    assert witness.expected == due(asked)[1, 0]
+    question = Judge(asked).question
+    bound = question.stable.relative[1, 0] * witness.expected + question.stable.absolute[1, 0]
+    assert witness.bound == pytest.approx(bound, rel=1e-6)
+    assert ("float32", "plain", (), ()) == (witness.dtype, witness.way, witness.x, witness.operand)
+
+
+@pytest.mark.parametrize(("length", "kept"), [(64, 64), (65, 0)])
+def test_a_long_row_is_left_out_of_the_witness_and_its_length_is_not(length: int, kept: int) -> None:
+    [judged] = judge(batch_of([np.zeros(length)]), np.zeros((1, length)))
+
+    witnesses = [finding.witness for finding in judged.findings]
+    assert witnesses
+    assert {(length, kept)} == {(witness.length, len(witness.row)) for witness in witnesses if witness}
+
+
+SEVERITIES = {
+    "accuracy": Severity.VIOLATION,
+    "loose": Severity.DEGRADED,
+    "lost_normal": Severity.VIOLATION,
+    "nonfinite": Severity.VIOLATION,
+    "order": Severity.DEGRADED,
+    "range": Severity.VIOLATION,
+    "row_sum": Severity.VIOLATION,
+    "ties": Severity.DEGRADED,
+    "unnamed_policy": Severity.VIOLATION,
+    "raised": Severity.VIOLATION,
+    "crashed": Severity.VIOLATION,
+    "timed_out": Severity.VIOLATION,
+    "out_of_memory": Severity.VIOLATION,
+    "no_error": Severity.VIOLATION,
+    "dtype": Severity.VIOLATION,
+    "shape": Severity.VIOLATION,
+    "input_written": Severity.VIOLATION,
+    "side_effect": Severity.VIOLATION,
+    "unrepeatable": Severity.DEGRADED,
+}
 
 
 def test_every_kind_has_a_rule_and_a_severity() -> None:
-    assert len(set(kinds())) == len(all_checks()) + len(OUTCOME_KINDS)
-    assert all(check.rule.endswith((".", ":")) or check.rule for check in all_checks())
-    assert all(isinstance(check.severity, Severity) for check in all_checks())
+    assert len(set(kinds())) == len(kinds()) == len(all_checks()) + len(OUTCOME_KINDS)
+    assert {kind: severity_of(kind) for kind in kinds()} == SEVERITIES
+    rules = [rule_of(kind) for kind in kinds()]
+    assert len(set(rules)) == len(rules)
+    # A sentence: a capital, at least four words, a full stop.
+    assert [] == [rule for rule in rules if not re.fullmatch(r"[A-Z]\S*( \S+){3,}\.", rule)]
+    assert {check.kind: check.rule for check in all_checks()}.items() <= {k: rule_of(k) for k in kinds()}.items()
 
 
-@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
-@pytest.mark.parametrize("dtype", FORMATS)
+def test_a_finding_has_the_severity_of_its_kind() -> None:
+    asked = batch_of([[0.0, 0.0, 1.0]])
+    found = [
+        finding
+        for got in ([2.0, 0.0, math.nan], [0.2, 0.3, 0.1])
+        for finding in judge(asked, asked.format.quantise([got]))[0].findings
+    ]
+
+    assert {"accuracy", "lost_normal", "nonfinite", "order", "range", "row_sum", "ties"} == {f.kind for f in found}
+    assert all(finding.severity is severity_of(finding.kind) for finding in found)
+
+
+EVERY_OP = {"accuracy", "loose", "nonfinite"}
+
+
+@pytest.mark.parametrize(
+    ("op", "also"),
+    [
+        (SOFTMAX, {"lost_normal", "order", "range", "row_sum", "ties", "unnamed_policy"}),
+        (LOG_SOFTMAX, {"order", "range", "row_sum", "ties", "unnamed_policy"}),
+        (SOFTMAX_VJP, {"lost_normal"}),
+        (LOG_SOFTMAX_VJP, {"lost_normal"}),
+    ],
+    ids=str,
+)
+def test_a_rule_applies_where_it_makes_sense(op: Op, also: set[str]) -> None:
+    assert EVERY_OP | also == {check.kind for check in checks_of(op)}
+
+
+def test_a_check_is_frozen_and_typed() -> None:
+    check = all_checks()[0]
+
+    assert check.rule.startswith("The error is within the loose bound")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        check.kind = "other"  # type: ignore[misc]
+
+
+@FORWARD_OPS
+@DTYPES
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 1000, 100_000, 1_000_000])
-def test_all_zeros_is_never_an_answer(op: str, dtype: str, n: int) -> None:
+def test_all_zeros_is_never_an_answer(op: Op, dtype: str, n: int) -> None:
     """The mistake of fixed absolute tolerances: softmax of a long row is small everywhere."""
-    asked = batch([np.zeros(n)], op, dtype)
+    asked = batch_of([np.zeros(n)], op, dtype)
 
     [judged] = judge(asked, np.zeros((1, n)))
 
-    right = n == 1 and op == "log_softmax"
+    right = n == 1 and op.log
     assert right == (Severity.VIOLATION is not judged.severity)
+
+
+def test_answers_of_another_dtype_or_shape_are_judged_whole() -> None:
+    asked = batch_of([[0.0, 1.0], [1.0, 0.0]])
+
+    [first, second] = Judge(asked).judge(answered(asked, np.zeros((2, 2)), "float64"))
+
+    assert "float32 was asked, float64 came back" == first.findings[0].detail == second.findings[0].detail

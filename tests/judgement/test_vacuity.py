@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from questions import DTYPES, FORWARD_OPS, answered, batch_of
 
-from conformance.cases import cases, families
-from conformance.execution.batches import batches
+from conformance.cases import batches, cases, families
 from conformance.judgement import Judge
-from conformance.values import Answered, Batch, Case, Severity, Tier
+from conformance.values import Batch, Case, Severity, Tier
 from reference.formats import FORMATS
-from reference.truth import truth
+from reference.ops import LOG_SOFTMAX, SOFTMAX, Op
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,46 +27,43 @@ RIGHT = {"single": set(VACUOUS), "all_equal": {"uniform", "rolled"}}
 
 
 @cache
-def judge() -> Judge:
-    return Judge()
-
-
-@cache
-def asked(family: str, op: str, dtype: str) -> list[Batch]:
+def asked(family: str, op: Op, dtype: str) -> list[Judge]:
+    """The judge of each batch in which one answer is right."""
     found = cases(FORMATS[dtype], (op,), families=[family], tier=Tier.SMOKE, seed=0)
-    return [b for b in batches(c for c in found if not c.raises and (c.sent or not c.policy)) if b.values.size]
+    kept = (case for case in found if not case.raises and (case.inputs.dtype != dtype or not case.policy))
+    return [Judge(batch) for batch in batches(kept) if batch.logits.size]
 
 
-def vacuous(name: str, batch: Batch) -> np.ndarray:
+def vacuous(name: str, judge: Judge) -> np.ndarray:
     """The answer, representable in the format."""
-    x, n = batch.values, batch.values.shape[batch.axis]
+    batch: Batch = judge.batch
+    x, n = batch.logits, batch.logits.shape[batch.call.axis]
     if name == "zeros":
         return np.zeros_like(x)
     if name == "uniform":
-        return batch.format.quantise(np.full_like(x, 1 / n if batch.op == "softmax" else -np.log(n)))
+        return batch.format.quantise(np.full_like(x, -np.log(n) if batch.op.log else 1 / n))
     if name == "copy":
         return x
-    return np.roll(judge().question(batch).expected, 1, batch.axis)
+    return np.roll(judge.question.expected, 1, batch.call.axis)
 
 
-def severities(name: str, batch: Batch) -> Iterator[tuple[Case, Severity]]:
-    stored = batch.format.encode(vacuous(name, batch))
-    judged = judge().judge(batch, Answered(batch.format.name, stored.shape, stored, 0.0))
-    yield from zip(batch.cases, (one.severity for one in judged), strict=True)
+def severities(name: str, judge: Judge) -> Iterator[tuple[Case, Severity]]:
+    judged = judge.judge(answered(judge.batch, vacuous(name, judge)))
+    yield from zip(judge.batch.cases, (one.severity for one in judged), strict=True)
 
 
 EVERY = [(family, dtype) for family in families() for dtype in FORMATS if family != "dtypes" or dtype == "float32"]
 """Arrays of other dtypes ride with the default float."""
 
 
-@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+@FORWARD_OPS
 @pytest.mark.parametrize("name", VACUOUS)
 @pytest.mark.parametrize(("family", "dtype"), EVERY)
-def test_every_family_rejects_what_looks_at_nothing(family: str, name: str, op: str, dtype: str) -> None:
-    if name in RIGHT.get(family, ()) and (name, op) not in {("zeros", "softmax"), ("copy", "log_softmax")}:
+def test_every_family_rejects_what_looks_at_nothing(family: str, name: str, op: Op, dtype: str) -> None:
+    if name in RIGHT.get(family, ()) and (name, op) not in {("zeros", SOFTMAX), ("copy", LOG_SOFTMAX)}:
         pytest.skip(f"{name} is the right answer, or may be, to the rows of {family}")
 
-    found = [severity for batch in asked(family, op, dtype) for _, severity in severities(name, batch)]
+    found = [severity for judge in asked(family, op, dtype) for _, severity in severities(name, judge)]
 
     assert Severity.VIOLATION in found
 
@@ -74,21 +71,21 @@ def test_every_family_rejects_what_looks_at_nothing(family: str, name: str, op: 
 @pytest.mark.parametrize(("family", "dtype"), EVERY)
 def test_zeros_are_rejected_on_every_row(family: str, dtype: str) -> None:
     """Nothing is a legal answer to a row of -inf alone, and to no other."""
-    for batch in asked(family, "softmax", dtype):
-        for case, severity in severities("zeros", batch):
-            if not (case.values == -np.inf).all(axis=case.axis).any():
+    for judge in asked(family, SOFTMAX, dtype):
+        for case, severity in severities("zeros", judge):
+            if not (case.logits == -np.inf).all(axis=case.call.axis).any():
                 assert Severity.VIOLATION is severity, case.name
 
 
 @pytest.mark.parametrize("n", [2, 1000, 100_000, 1_000_000])
-@pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
-def test_length_hides_nothing(op: str, dtype: str, n: int) -> None:
+@DTYPES
+@FORWARD_OPS
+def test_length_hides_nothing(op: Op, dtype: str, n: int) -> None:
     format: Format = FORMATS[dtype]
     x = format.quantise(np.linspace(-4, 4, n))
-    batch = Batch((Case("vacuity", "ramp", op, dtype, x),))
+    judge = Judge(batch_of([x], op, dtype))
     for name in VACUOUS[:3]:
-        assert [Severity.VIOLATION] == [severity for _, severity in severities(name, batch)], name
-    other = truth(op, format.quantise(x * 0.5), format=format).rounded(format)[None]
-    (judged,) = judge().judge(batch, Answered(dtype, other.shape, format.encode(other), 0.0))
+        assert [Severity.VIOLATION] == [severity for _, severity in severities(name, judge)], name
+    other = op.truth(format.quantise(x * 0.5), -1, format=format).rounded(format)[None]
+    (judged,) = judge.judge(answered(judge.batch, other))
     assert Severity.VIOLATION is judged.severity

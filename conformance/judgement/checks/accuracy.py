@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from conformance.values import Severity
 
 if TYPE_CHECKING:
-    from conformance.judgement.answer import Answer, Lanes
+    from conformance.judgement.answer import Answer
+    from conformance.judgement.checks import Index
+    from conformance.judgement.question import Lanes
 
 SEVERITY = Severity.VIOLATION
 
@@ -19,8 +21,8 @@ def find(answer: Answer) -> Lanes:
     return np.asarray(answer.measured & ~answer.loose & ~answer.lost_normal)
 
 
-def detail(answer: Answer, index: tuple[Any, ...]) -> str:
-    """The size of the error by all three rulers."""
+def detail(answer: Answer, index: Index) -> str:
+    """The error in ulps and as a multiple of both bounds."""
     return (
         f"off by {answer.error_ulps[index]:.3g} ulp, {answer.error_over_stable[index]:.3g} × the stable bound, "
         f"{answer.error_over_loose[index]:.3g} × the loose one"

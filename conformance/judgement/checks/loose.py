@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from conformance.values import Severity
 
 if TYPE_CHECKING:
-    from conformance.judgement.answer import Answer, Lanes
+    from conformance.judgement.answer import Answer
+    from conformance.judgement.checks import Index
+    from conformance.judgement.question import Lanes
 
 SEVERITY = Severity.DEGRADED
 
 
 def find(answer: Answer) -> Lanes:
     """Measured lanes beyond the stable bound and within the loose one."""
-    return np.asarray(answer.measured & answer.loose & ~answer.stable)
+    return np.asarray(answer.loose & ~answer.stable)
 
 
-def detail(answer: Answer, index: tuple[Any, ...]) -> str:
-    """The size of the error by two rulers."""
+def detail(answer: Answer, index: Index) -> str:
+    """The error in ulps and as a multiple of the stable bound."""
     return f"off by {answer.error_ulps[index]:.3g} ulp, {answer.error_over_stable[index]:.3g} × the stable bound"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from conformance.values import Severity
 
 if TYPE_CHECKING:
-    from conformance.judgement.answer import Answer, Lanes
+    from conformance.judgement.answer import Answer
+    from conformance.judgement.checks import Index
+    from conformance.judgement.question import Lanes
 
 SEVERITY = Severity.VIOLATION
 
@@ -17,6 +19,6 @@ def find(answer: Answer) -> Lanes:
     return answer.nonfinite_wrong
 
 
-def detail(answer: Answer, index: tuple[Any, ...]) -> str:
+def detail(answer: Answer, index: Index) -> str:
     """What came and what was due."""
     return f"returned {answer.got[index]:g} where the truth rounds to {answer.expected[index]:.6g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,25 +10,39 @@ from conformance.values import Severity
 from reference.model import CAP
 
 if TYPE_CHECKING:
-    from conformance.judgement.answer import Answer, Lanes
+    from conformance.judgement.answer import Answer
+    from conformance.judgement.checks import Index
+    from conformance.judgement.question import Lanes, Numbers
+    from reference.ops import Op
 
 SEVERITY = Severity.VIOLATION
 
 
+def applies(op: Op) -> bool:
+    """To probabilities, and to log-probabilities through their exponentials."""
+    return op.is_distribution
+
+
 def find(answer: Answer) -> Lanes:
     """Every lane of a row whose sum is out of bounds."""
-    allowed = answer.question.row_sum_bound
-    # Flushed lanes are missing from the sum; but a row that lost half of itself is no distribution.
-    p = np.abs(answer.expected) if answer.op == "softmax" else np.zeros_like(answer.got)
-    flushed = np.where(answer.flushed, p, 0.0).sum(axis=answer.axis, keepdims=True)
+    allowed = answer.question.row_sum_bound + _flushed(answer)
     # A row with a misplaced NaN or infinity has that finding already, and no sum; an undefined one is a policy.
-    finite = answer.defined & ~answer.nonfinite_wrong.any(axis=answer.axis, keepdims=True)
-    off = finite & (np.abs(answer.excess) > allowed + np.minimum(flushed, CAP))
-    return np.broadcast_to(off, answer.got.shape)
+    whole = answer.question.defined & ~answer.nonfinite_wrong.any(axis=answer.axis, keepdims=True)
+    off = np.abs(answer.excess) > allowed
+    return np.asarray(whole & off)
 
 
-def detail(answer: Answer, index: tuple[Any, ...]) -> str:
-    """By how much the sum is off."""
-    at = list(index)
-    at[answer.axis] = 0
-    return f"the row sums to 1 {answer.excess[tuple(at)]:+.3g}"
+def detail(answer: Answer, index: Index) -> str:
+    """The sum, how far it is from 1, and how far it may be."""
+    at = tuple(0 if axis == answer.axis % answer.x.ndim else place for axis, place in enumerate(index))
+    excess, allowed = answer.excess[at], answer.question.row_sum_bound[at]
+    terms = "exponentials of the row sum" if answer.op.log else "row sums"
+    return f"the {terms} to {1 + excess:.6g}, off by {abs(excess):.3g} where {allowed:.3g} is allowed"
+
+
+def _flushed(answer: Answer) -> Numbers:
+    """What flushed lanes lack in the sum of each row; but a row that lost half of itself is no distribution."""
+    if answer.op.log or not answer.flushed.any():
+        return np.zeros(())
+    lost = np.where(answer.flushed, np.abs(answer.expected), 0.0).sum(axis=answer.axis, keepdims=True)
+    return np.asarray(np.minimum(lost, CAP))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from conformance.values import Severity
 
 if TYPE_CHECKING:
-    from conformance.judgement.answer import Answer, Lanes
+    from conformance.judgement.answer import Answer
+    from conformance.judgement.checks import Index
+    from conformance.judgement.question import Lanes
+    from reference.ops import Op
 
 SEVERITY = Severity.DEGRADED
+
+
+def applies(op: Op) -> bool:
+    """To probabilities and log-probabilities; equal logits have different cotangents."""
+    return op.is_distribution
 
 
 def find(answer: Answer) -> Lanes:
@@ -17,6 +25,6 @@ def find(answer: Answer) -> Lanes:
     return answer.steps_where(lambda dx, dy: (dx == 0) & (dy != 0))
 
 
-def detail(answer: Answer, index: tuple[Any, ...]) -> str:
+def detail(answer: Answer, index: Index) -> str:
     """The logit and its answer."""
     return f"the logit {answer.x[index]:.6g} stands more than once and got {answer.got[index]:.17g} only here"

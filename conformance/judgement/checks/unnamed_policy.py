@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,22 +10,32 @@ from conformance.judgement import policies
 from conformance.values import Severity
 
 if TYPE_CHECKING:
-    from conformance.judgement.answer import Answer, Lanes
+    from conformance.judgement.answer import Answer
+    from conformance.judgement.checks import Index
+    from conformance.judgement.question import Lanes
+    from reference.ops import Op
 
 SEVERITY = Severity.VIOLATION
 
 
+def applies(op: Op) -> bool:
+    """To probabilities and log-probabilities, whose choices have names."""
+    return op.is_distribution
+
+
 def find(answer: Answer) -> Lanes:
     """Every lane of a row whose answer has no name."""
-    unnamed = np.char.endswith(policies.choices(answer), f"={policies.UNNAMED}")
-    return np.asarray(unnamed & policies.undefined_rows(answer) & np.ones(answer.got.shape, dtype=bool))
+    lanes = np.zeros(answer.got.shape, dtype=bool)
+    for choice, rows in answer.row_choices.items():
+        if choice.answer == policies.UNNAMED:
+            lanes |= rows
+    return lanes
 
 
-def detail(answer: Answer, index: tuple[Any, ...]) -> str:
+def detail(answer: Answer, index: Index) -> str:
     """The first lanes of the row, and the answers that would be legal."""
-    at: list[Any] = list(index)
-    at[answer.axis] = slice(0, 4)
-    question = "plus-inf" if (np.moveaxis(answer.x, answer.axis, 0) == np.inf).any() else "all-minus-inf"
-    policy = policies.POLICIES[question]
-    start = ", ".join(f"{value:.6g}" for value in answer.got[tuple(at)].reshape(-1))
+    axis = answer.axis % answer.x.ndim
+    row = tuple(slice(None) if at == axis else place for at, place in enumerate(index))
+    policy = policies.POLICIES["plus-inf" if (answer.x[row] == np.inf).any() else "all-minus-inf"]
+    start = ", ".join(f"{value:.6g}" for value in answer.got[row][:4])
     return f"returned {start}, … for {policy.question}, which is none of {', '.join(policy.choices)}"
