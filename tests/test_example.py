@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conformance import record
+from conformance.frameworks import Adapter
+from reference.formats import FORMATS
+from reference.ops import OPS
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,12 +48,47 @@ def test_the_examples_framework_is_asked_its_family_and_ours(installed: dict[str
     assert {"alternating", "random", "underflow"} <= set(rows["family"])
     answered = rows[rows["outcome"] == "answered"]
     assert {"float64"} == set(answered["dtype"])
-    assert rows["policy"].str.contains("Python's float is float64").any()
+    assert rows["reason"].str.contains("Python's float is float64").any()
+    assert "plain/definition/cpu" not in set(rows["target"])
 
 
 def test_the_lists_name_them(installed: dict[str, str]) -> None:
     assert "alternating" in run(installed, "list", "families").stdout
     assert "unknown target 'plain'" in run({**installed, "PYTHONPATH": ""}, "run", "--target", "plain").stderr
+
+
+def test_its_methods_have_the_signatures_of_the_base_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names, order and kinds of parameters, annotations included: what contributors copy."""
+    monkeypatch.syspath_prepend(ROOT / "examples" / "plain-python")
+    own = importlib.import_module("plain_python.adapter").PlainPython
+    methods = {name for name, value in vars(own).items() if inspect.isfunction(value)} - {"__init__"}
+
+    assert {"devices", "send", "fetch", "program", "primitives"} == methods
+    for name in methods:
+        due, got = (inspect.signature(getattr(owner, name)).parameters for owner in (Adapter, own))
+        assert list(due.values()) == list(got.values()), name
+
+
+def test_what_it_computes_is_right_and_its_program_shows_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "examples" / "plain-python")
+    plain = importlib.import_module("plain_python.adapter").PlainPython()
+    x, g = np.array([[0.0, 1.0], [3.0, 2.0], [-1.0, 5.0]]), np.array([[1.0, 0.0], [0.5, 2.0], [-1.0, 1.0]])
+    for op in OPS.values():
+        cotangent = g if op.takes_cotangent else None
+        got = plain.function(op.name, "plain", "loop", "cpu")(x, 0, *([g] if op.takes_cotangent else []))
+        due, bound = (part(x, 0, format=FORMATS["float64"], cotangent=cotangent, **more) for part, more in (
+            (op.truth, {}), (op.bounds, {"grade": "stable"})
+        ))  # fmt: skip
+        assert (due.error_over(bound, got) <= 1).all()
+
+        arrays = [
+            ("x", repr(x.tolist()), "float64"),
+            *([("g", repr(g.tolist()), "float64")] if op.takes_cotangent else []),
+        ]
+        exec(plain.program(op.name, "plain", "loop", "cpu").text(arrays, 0, "cpu"), {})  # noqa: S102 - our own text
+        assert got.tolist() == json.loads(capsys.readouterr().out)
 
 
 def test_a_broken_entry_point_is_one_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whom do we ask?  One module a framework, found by listing this package and by entry points of others.
+"""The frameworks that can be asked: one module each, found by listing this package and by entry points of others.
 
 Another package offers an adapter as an entry point in the group ``conformance.frameworks``: its name is the
 framework's, its value the class.
@@ -9,13 +9,17 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
 
-from conformance.frameworks.base import Framework
+from conformance.frameworks.base import Adapter
 
-__all__ = ["BrokenPlugin", "Framework", "adapter", "load", "names"]
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
-_NOT_ADAPTERS = {"arrays", "base", "controls"}
+__all__ = ["Adapter", "BrokenPlugin", "adapter", "load", "names"]
+
+_NOT_ADAPTERS = {"arrays", "base", "controls", "kernel"}
 _GROUP = "conformance.frameworks"
 
 
@@ -30,7 +34,10 @@ def _own() -> tuple[str, ...]:
 
 @cache
 def _others() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=_GROUP) if entry.name not in _own()}
+    found: Any = entry_points()
+    # A dictionary of groups before Python 3.10, which cannot be asked for one group in the call.
+    group = found.select(group=_GROUP) if hasattr(found, "select") else found.get(_GROUP, ())
+    return {entry.name: entry for entry in group if entry.name not in _own()}
 
 
 @cache
@@ -40,38 +47,46 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def adapter(name: str) -> type[Framework]:
-    """The adapter's class; importing it imports no framework.
+def adapter(name: str) -> type[Adapter]:
+    """The adapter's class; importing it imports no framework, and of other packages' modules at most that one.
 
     Raises
     ------
+    LookupError
+        If there is no such adapter; the message names those that there are.
     BrokenPlugin
         If an entry point of another package is no adapter.
     """
-    if name in _others():
-        entry = _others()[name]
-        try:
-            found = entry.load()
-        except Exception as error:
-            raise BrokenPlugin(f"entry point {entry.name} = {entry.value} ({_GROUP}): {error!r}") from error
-        if not (isinstance(found, type) and issubclass(found, Framework)):
-            raise BrokenPlugin(f"entry point {entry.name} = {entry.value} ({_GROUP}) is no subclass of Framework")
-        return found
-    module = importlib.import_module(f"{__name__}.{name}")
-    return next(
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Framework) and value.__module__ == module.__name__
-    )
+    if name in _own():
+        module = importlib.import_module(f"{__name__}.{name}")
+        return next(
+            value
+            for value in vars(module).values()
+            if isinstance(value, type) and issubclass(value, Adapter) and value.__module__ == module.__name__
+        )
+    if name not in _others():
+        raise LookupError(f"unknown framework {name!r}; known: {', '.join(names())}")
+    entry = _others()[name]
+    try:
+        found = entry.load()
+    except Exception as error:
+        raise BrokenPlugin(f"entry point {entry.name} = {entry.value} ({_GROUP}): {error!r}") from error
+    if not (isinstance(found, type) and issubclass(found, Adapter)):
+        raise BrokenPlugin(f"entry point {entry.name} = {entry.value} ({_GROUP}) is no subclass of Adapter")
+    return found
 
 
 @cache
-def load(name: str) -> Framework:
+def load(name: str) -> Adapter:
     """Import a framework, once a process.
 
     Raises
     ------
+    LookupError
+        If there is no such adapter.
     ImportError
-        If it is not installed, or is broken at import; the message says which.
+        If the framework is not installed, or is broken at import; the message says which.
+    BrokenPlugin
+        If an entry point of another package is no adapter.
     """
     return adapter(name)()

@@ -1,7 +1,7 @@
 """NumPy arrays: what a kernel written for NumPy gets and returns.
 
-NumPy has no softmax, so this is nobody who is asked, and only the border that a kernel is asked through.
-bfloat16 is ``ml_dtypes.bfloat16``, the extension type that JAX and TensorFlow give to NumPy.
+NumPy has no softmax; this border only converts arrays for the kernels of users.  bfloat16 and the formats of 8 bits
+are the extension types of ``ml_dtypes``, which JAX and TensorFlow use as well.
 """
 
 from __future__ import annotations
@@ -10,53 +10,52 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import LAYOUTS, Behind, Framework, Primitives
+from conformance.frameworks.base import LAYOUTS, RAW, Border, Primitives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
+PRIMITIVES = Primitives(
+    exp=np.exp,
+    log=np.log,
+    sum=lambda x, axis: np.sum(x, axis=axis, keepdims=True),
+    max=lambda x, axis: np.max(x, axis=axis, keepdims=True),
+)
+"""NumPy's own elementary functions."""
 
-class NumPy(Framework):
-    """NumPy's arrays and elementary functions."""
+
+class NumPy(Border):
+    """NumPy's arrays."""
 
     name = "numpy"
-    modes = ()
     layouts = tuple(LAYOUTS)
     version = np.__version__
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)
 
-    def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:  # noqa: ARG002 - there is one
-        if dtype != "bfloat16":
-            return stored.copy()
-        import ml_dtypes
-
-        return stored.copy().view(ml_dtypes.bfloat16)
+    def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
+        if device not in self.devices():
+            raise ValueError(f"NumPy's arrays lie on the cpu, not on {device}")
+        return stored.copy().view(_extension(dtype)) if dtype in RAW else stored.copy()
 
     def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
         return np.broadcast_to(array, shape)
 
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         array = np.asarray(array)
-        if array.dtype.name == "bfloat16":
-            return "bfloat16", array.copy().view(np.uint16)
+        if array.dtype.name in RAW:
+            return array.dtype.name, array.copy().view(RAW[array.dtype.name])
         return array.dtype.name if array.dtype.isnative else array.dtype.str, array.copy()
 
-    def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:
-        raise NotImplementedError(f"NumPy has no {op}: {mode} {device}")
+    def state(self) -> dict[str, object]:
+        return {"floating-point error state": dict(np.geterr())}
 
-    def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - there is one
-        return Primitives(
-            exp=np.exp,
-            log=np.log,
-            sum=lambda x, axis: np.sum(x, axis=axis, keepdims=True),
-            max=lambda x, axis: np.max(x, axis=axis, keepdims=True),
-        )
 
-    def script(
-        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, behind: Behind | None = None
-    ) -> str:
-        raise NotImplementedError(f"NumPy has no {op}: {mode} {device} {dtype} {axis} {values} {behind}")
+def _extension(dtype: str) -> Any:
+    """The NumPy dtype of a format that NumPy does not have."""
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise ImportError(f"NumPy has no {dtype} without ml_dtypes: pip install ml_dtypes") from None
+    return getattr(ml_dtypes, dtype)

@@ -1,33 +1,40 @@
-"""What must a framework be able to do to be asked?  Six verbs.
+"""The border and the adapter of a framework, and the program of one call.
 
-An adapter is one module in this package with one subclass of :class:`Framework`.  The module never
-imports its framework at the top: a framework may be missing, heavy, or broken at import, so the
-import happens in ``__init__``, and only when somebody asks for it.  Numbers cross as NumPy arrays
-in the storage dtype of their format (see :mod:`reference.formats`): native floats, and the raw bits
-in ``uint16`` for bfloat16.  No verb may change a bit; the transport check proves it before anything
-is judged.
+An adapter is one module in this package with one subclass of :class:`Adapter`.  The module never imports its
+framework at the top: a framework may be missing, heavy, or broken at import, so the import happens in ``__init__``,
+and only when it is asked.  Numbers cross as NumPy arrays in the storage dtype of their format: native floats, and the
+raw bits in an unsigned dtype where NumPy has none (:data:`RAW`).  No method may change a bit; a transport check proves
+it before anything is judged.
+
+This package is the half of the project that a worker runs: it needs Python 3.9, NumPy 1.22, the standard library and
+the framework, and imports nothing else of the project.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from reference.formats import EVERY_FORMAT
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
+RAW = {"bfloat16": "uint16", "float8_e4m3fn": "uint8", "float8_e5m2": "uint8"}
+"""Dtypes that plain NumPy does not have, and the unsigned one that their bits cross in."""
+
+SYMBOLS = {"multiply": "*", "divide": "/", "add": "+"}
+"""The ways that put an operator in front of the op, and how it is written."""
+
 
 @dataclass(frozen=True)
 class Layout:
-    """A way to lie in memory: what is sent, and the view of it that holds the values asked."""
+    """A layout in memory: what is sent, and the view of it that holds the values asked."""
 
     carry: Callable[[NDArray[Any]], NDArray[Any]]
     view: Callable[[Any], Any]
@@ -40,9 +47,6 @@ def _spread(array: NDArray[Any]) -> NDArray[Any]:
     return wide
 
 
-RAW = {name: format.storage for name, format in EVERY_FORMAT.items() if format.storage.startswith("uint")}
-"""Dtypes that plain NumPy does not have, and the unsigned one that their bits cross in."""
-
 LAYOUTS: dict[str, Layout] = {
     "transposed": Layout(lambda a: np.ascontiguousarray(np.swapaxes(a, 0, -1)), lambda a: a.swapaxes(0, -1)),
     "heads": Layout(lambda a: np.ascontiguousarray(np.swapaxes(a, 0, 1)), lambda a: a.swapaxes(0, 1)),
@@ -52,12 +56,13 @@ LAYOUTS: dict[str, Layout] = {
     "broadcast-row": Layout(lambda a: a[:1], lambda a: a),
     "broadcast-axis": Layout(lambda a: a[..., :1], lambda a: a),
 }
-"""By name, ``heads`` after attention, which swaps the first two of several axes; the broadcast ones are widened to the asked shape by the framework, with stride zero."""
+"""By name.  ``heads`` is named after attention, which swaps the first two of several axes; the broadcast ones are
+widened to the asked shape by the framework, with stride zero."""
 
 
 @dataclass(frozen=True)
 class Primitives:
-    """The framework's own elementwise functions and keep-dims reductions, for the controls.
+    """The framework's own elementwise functions and keep-dims reductions.
 
     ``exp`` and ``log`` take one array; ``sum`` and ``max`` take an array and an axis and keep it.
     """
@@ -69,34 +74,76 @@ class Primitives:
 
 
 @dataclass(frozen=True)
-class Behind:
-    """What a program needs to know of a producer: its name, its operand as source, and the dtype of the logits."""
+class Program:
+    """Python source of one call: executed to ask, and printed to reproduce.
 
-    producer: str
-    operand: str
-    sent: str
+    Attributes
+    ----------
+    setup
+        Imports and settings.
+    array
+        One expression, a template of ``{values}`` (source of a nested list of floats), ``{dtype}`` and ``{device}``.
+    define
+        Defines the function ``f``: f(x, axis), f(x, o, axis) where the way has an operand, f(x, axis, g) for a vjp.
+    show
+        A template of ``{arguments}`` (``x`` or ``x, o``) and ``{axis}`` that prints the answer; that of a vjp names
+        its cotangent ``g`` itself.
+    """
+
+    setup: str
+    array: str
+    define: str
+    show: str
+
+    def function(self) -> Callable[..., Any]:
+        """The function ``f``."""
+        names: dict[str, Any] = {}
+        exec(self.setup + self.define, names)  # noqa: S102 - an adapter's own text
+        f: Callable[..., Any] = names["f"]
+        return f
+
+    def text(self, arrays: Sequence[tuple[str, str, str]], axis: int, device: str) -> str:
+        """The whole program.
+
+        Parameters
+        ----------
+        arrays
+            (``x``, ``o`` or ``g``; source of a nested list; dtype) of each array, x first.
+        axis
+            The axis of the rows.
+        device
+            Where the arrays lie.
+        """
+        lines = [
+            f"{name} = {self.array.format(values=values, dtype=dtype, device=device)}" for name, values, dtype in arrays
+        ]
+        arguments = ", ".join(name for name, _, _ in arrays if name != "g")
+        parts = [self.setup, self.define, *lines, self.show.format(arguments=arguments, axis=axis)]
+        return "".join(f"{part.rstrip()}\n" for part in parts if part.strip())
 
 
-class Framework(ABC):
-    """One framework, imported.  Construction raises ImportError where it is not installed."""
+@dataclass(frozen=True)
+class Variant:
+    """An environment that makes a framework another subject: a backend, an option that is read at import.
+
+    ``environment`` is set before the framework is imported; an empty name is the framework as it comes.
+    """
+
+    name: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Border(ABC):
+    """Arrays of one framework, and how bits come in and out.  Construction raises ImportError where it is missing."""
 
     name: ClassVar[str]
     """The first part of a target's name."""
 
-    modes: ClassVar[tuple[str, ...]]
-    """How its functions can be run; the second part of a target's name."""
-
     layouts: ClassVar[tuple[str, ...]] = ()
     """The names of those LAYOUTS that its arrays can have; most frameworks have no strides."""
 
-    calls: ClassVar[Mapping[str, str]] = {}
-    """Producer → how its functions are called with it; see :mod:`conformance.producers`.
-
-    Python source of ``x``, of the operand ``o`` and of ``axis``, with ``{op}`` for the name of the op.
-    """
-
     version: str
-    """The version the framework reports of itself."""
+    """The version that the framework reports."""
 
     @abstractmethod
     def devices(self) -> tuple[str, ...]:
@@ -104,10 +151,13 @@ class Framework(ABC):
 
     @abstractmethod
     def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
-        """The framework's own array of these bits, not sharing memory with ``stored``."""
+        """The framework's own array of these bits, not sharing memory with ``stored``.
+
+        A dtype that the framework does not have is an exception of any type.
+        """
 
     def send_as(self, stored: NDArray[Any], dtype: str, device: str, layout: str) -> Any:
-        """The framework's own array of these bits in a memory layout; the empty name is the plain one."""
+        """The framework's own array of these bits in a memory layout; the empty name is C order."""
         if not layout:
             return self.send(stored, dtype, device)
         array = LAYOUTS[layout].view(self.send(LAYOUTS[layout].carry(stored), dtype, device))
@@ -115,41 +165,86 @@ class Framework(ABC):
 
     def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
         """A view of a larger shape with stride zero; only for frameworks with such layouts."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} has no strides of zero, asked for {shape}")
 
     @abstractmethod
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         """The dtype by the framework's own name, and the bits in the storage dtype."""
 
-    @abstractmethod
-    def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:
-        """The framework's own function for ``op``.
-
-        softmax and log_softmax are called as ``f(x, axis)``, their vjps as ``f(x, axis, g)``.
-        A compiled mode returns the compiled function.
-        """
-
-    def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:
-        """One function for producer and op, ``f(x, operand, axis)``, compiled as a whole where the mode compiles."""
-        raise NotImplementedError
-
-    def written(self, op: str, producer: str) -> str:
-        """That function as source, so that what is asked and what the program of a finding asks are one text."""
-        return f"lambda x, o, axis: {self.calls[producer].format(op=op)}"
+    def state(self) -> dict[str, object]:
+        """Settings of the framework that a call must not change, by name, as far as it can be asked for them."""
+        return {}
 
     def threads(self, count: int) -> AbstractContextManager[None]:
         """Compute with this many threads for a while; only for frameworks that can change it while they run."""
         raise NotImplementedError(f"{self.name} cannot change its number of threads while it runs, asked for {count}")
 
-    @abstractmethod
-    def primitives(self, device: str) -> Primitives:
-        """exp, log, sum and max as the framework has them."""
+
+class Adapter(Border):
+    """A border with functions: one framework, imported."""
+
+    modes: ClassVar[tuple[str, ...]]
+    """How its functions can be run; the second part of a target's name."""
+
+    compiled: ClassVar[tuple[str, ...]] = ()
+    """Those of the modes that compile a function anew for each shape."""
+
+    twice: ClassVar[bool] = False
+    """Whether every question is asked twice, and what else a call does is watched: true for a function of a user's own."""
+
+    ways: ClassVar[tuple[str, ...]] = ("plain",)
+    """How its functions can be called: names of :data:`conformance.calls.WAYS`, with ``plain`` always among them."""
+
+    variants: ClassVar[tuple[Variant, ...]] = (Variant(),)
+    """The environments it is asked in."""
+
+    distributions: ClassVar[tuple[str, ...]] = ()
+    """The installed packages whose versions belong beside an answer."""
+
+    variables: ClassVar[tuple[str, ...]] = ()
+    """The environment variables, by full name, that can change an answer or its time."""
 
     @abstractmethod
-    def script(
-        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, behind: Behind | None = None
-    ) -> str:
-        """A standalone program that asks one question and prints the answer.
+    def program(self, op: str, way: str, mode: str, device: str) -> Program:
+        """The source of one call; it needs no device and asks nothing.
 
-        ``values`` is Python source of a (nested) list of floats.
+        Raises
+        ------
+        LookupError
+            If the framework cannot be called so; the message says why in one line.
         """
+
+    @cached_property
+    def _functions(self) -> dict[tuple[str, str, str, str], Callable[..., Any]]:
+        return {}
+
+    def function(self, op: str, way: str, mode: str, device: str) -> Callable[..., Any]:
+        """The ``f`` of that program, made once: f(x, axis), f(x, o, axis) or, for a vjp, f(x, axis, g).
+
+        A compiled mode returns the compiled function.
+        """
+        key = (op, way, mode, device)
+        if key not in self._functions:
+            self._functions[key] = self.program(*key).function()
+        return self._functions[key]
+
+    def primitives(self, device: str) -> Primitives | None:  # noqa: ARG002 - most arrays know theirs
+        """exp, log, sum and max as the framework has them; None where it has no such functions of their own."""
+        return None
+
+    def forget(self) -> None:
+        """Drop compiled functions and caches, so that the next task starts as a new process does."""
+        self._functions.clear()
+
+
+def expression(adapter: str, expressions: Mapping[str, str], op: str, way: str) -> str:
+    """The expression of a way with the name of the op for ``{op}``; for a vjp that of the op it belongs to.
+
+    Raises
+    ------
+    LookupError
+        If there is none; a vjp is called in the plain way alone.
+    """
+    if way not in expressions or (op.endswith("_vjp") and way != "plain"):
+        raise LookupError(f"{adapter} has no way {way!r} to call its {op}")
+    return expressions[way].format(op=op.removesuffix("_vjp"))

@@ -6,50 +6,59 @@ Peculiarities
 - ``jax.nn.log_softmax`` is jitted inside and ``jax.nn.softmax`` is not: *eager* here means what a
   user gets by just calling it.
 - The axis is static under ``jax.jit``.
+- A vjp is that of the function as the mode has it: jitted or not, ``jax.vjp`` stands outside.
+- Every compiled shape stays in memory until :meth:`Jax.forget`.
 """
 
 from __future__ import annotations
 
-from functools import cache
+import gc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import RAW, Behind, Framework, Primitives
-from conformance.producers import SYMBOLS
+from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Primitives, Program, expression
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
+_EXPRESSIONS = {
+    "plain": "jax.nn.{op}",
+    **{way: f"lambda x, o, axis: jax.nn.{{op}}(x {symbol} o, axis=axis)" for way, symbol in SYMBOLS.items()},
+    "fill": "lambda x, o, axis: jax.nn.{op}(jax.numpy.where(o != 0, x, -jax.numpy.inf), axis=axis)",
+    "where": "lambda x, o, axis: jax.nn.{op}(x, axis=axis, where=o != 0)",
+    "cast": "lambda x, o, axis: jax.nn.{op}(x.astype(o.dtype), axis=axis)",
+    # The two axes are no neighbours.
+    "axes": (
+        "lambda x, o, axis: jax.numpy.moveaxis(jax.nn.{op}(jax.numpy.moveaxis("
+        "x.reshape(-1, 5, x.shape[-1] // 5), 1, 0), axis=(0, 2)), 0, 1).reshape(x.shape)"
+    ),
+    "flat": "lambda x, o, axis: jax.nn.{op}(x.reshape(5, -1), axis=None).reshape(x.shape)",
+    "default": "lambda x, o, axis: jax.nn.{op}(x)",
+}
 
-class Jax(Framework):
+_VJP = """\
+def f(x, axis, g):
+    return jax.vjp(lambda x: forward(x, axis=axis), x)[1](g)[0]
+"""
+
+
+class Jax(Adapter):
     """JAX, on every device it can see."""
 
     name = "jax"
     modes = ("eager", "jit")
-    calls = {  # noqa: RUF012 - nobody writes to it
-        **{name: f"jax.nn.{{op}}(x {symbol} o, axis=axis)" for name, symbol in SYMBOLS.items()},
-        "fill": "jax.nn.{op}(jax.numpy.where(o != 0, x, -jax.numpy.inf), axis=axis)",
-        "where": "jax.nn.{op}(x, axis=axis, where=o != 0)",
-        "cast": "jax.nn.{op}(x.astype(o.dtype), axis=axis)",
-        # The two axes are no neighbours.
-        "axes": (
-            "jax.numpy.moveaxis(jax.nn.{op}(jax.numpy.moveaxis(x.reshape(-1, 5, x.shape[-1] // 5), 1, 0), "
-            "axis=(0, 2)), 0, 1).reshape(x.shape)"
-        ),
-        "flat": "jax.nn.{op}(x.reshape(5, -1), axis=None).reshape(x.shape)",
-        "default": "jax.nn.{op}(x)",
-    }
+    compiled = ("jit",)
+    ways = tuple(_EXPRESSIONS)
+    distributions = ("jax", "jaxlib")
+    variables = ("JAX_DEFAULT_MATMUL_PRECISION", "JAX_PLATFORMS", "NVIDIA_TF32_OVERRIDE", "XLA_FLAGS")
 
     def __init__(self) -> None:
         import jax
 
-        jax.config.update("jax_enable_x64", val=True)
+        jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's own signature
         self.jax = jax
         self.version = jax.__version__
-        self._jitted = cache(jax.jit)
 
     def devices(self) -> tuple[str, ...]:
         try:
@@ -69,22 +78,19 @@ class Jax(Framework):
         dtype, stored = str(array.dtype), np.asarray(array)
         return dtype, stored.view(RAW[dtype]) if dtype in RAW else stored
 
-    def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002 - arrays know theirs
-        forward = getattr(self.jax.nn, op.removesuffix("_vjp"))
-        if mode == "jit":
-            forward = self._jitted(forward, static_argnames="axis")
-        if not op.endswith("_vjp"):
-            return lambda x, axis: forward(x, axis=axis)
-
-        def vjp(x: Any, axis: int, g: Any) -> Any:
-            return self.jax.vjp(lambda x: forward(x, axis=axis), x)[1](g)[0]
-
-        return vjp
-
-    def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002
-        f: Callable[..., Any] = eval(self.written(op, producer), {"jax": self.jax})  # noqa: S307 - our own text
-        jitted: Callable[..., Any] = self.jax.jit(f, static_argnums=2)
-        return jitted if mode == "jit" else f
+    def program(self, op: str, way: str, mode: str, device: str) -> Program:
+        f, vjp = expression(self.name, _EXPRESSIONS, op, way), op.endswith("_vjp")
+        f = f"jax.jit({f}, static_argnames='axis')" if mode == "jit" else f
+        kind, _, index = device.partition(":")
+        return Program(
+            setup="import jax\nimport numpy\n\njax.config.update('jax_enable_x64', True)\n",
+            array=(
+                "jax.device_put(numpy.array({values}, dtype=jax.numpy.dtype('{dtype}')), "
+                f"jax.devices({kind!r})[{index or 0}])"
+            ),
+            define=f"forward = {f}\n\n{_VJP}" if vjp else f"f = {f}\n",
+            show=f"print(f({{arguments}}, {{axis}}{', g' if vjp else ''}).tolist())\n",
+        )
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - arrays know theirs
         jnp = self.jax.numpy
@@ -95,21 +101,16 @@ class Jax(Framework):
             max=lambda x, axis: jnp.max(x, axis=axis, keepdims=True),
         )
 
-    def script(
-        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, behind: Behind | None = None
-    ) -> str:
-        def array(source: str, dtype: str) -> str:
-            return f"jax.numpy.array({source}, dtype='float64').astype('{dtype}')"
+    def state(self) -> dict[str, object]:
+        config = self.jax.config
+        return {
+            "64-bit numbers": config.jax_enable_x64,
+            "default device": str(config.jax_default_device),
+            "default matmul precision": str(config.jax_default_matmul_precision),
+            "NaN raises": config.jax_debug_nans,
+        }
 
-        other = f"o = {array(behind.operand, dtype)}\n" if behind else ""
-        f, arguments = (f"({self.written(op, behind.producer)})", "x, o") if behind else (f"jax.nn.{op}", "x")
-        f = f"jax.jit({f}, static_argnames='axis')" if mode == "jit" else f
-        kind, _, index = device.partition(":")
-        return (
-            "import jax\n"
-            "jax.config.update('jax_enable_x64', True)\n"
-            f"jax.config.update('jax_default_device', jax.devices({kind!r})[{index or 0}])\n"
-            f"x = {array(values, behind.sent if behind else dtype)}\n"
-            f"{other}"
-            f"print({f}({arguments}, axis={axis}).tolist())\n"
-        )
+    def forget(self) -> None:
+        super().forget()
+        self.jax.clear_caches()
+        gc.collect()  # a compiled program hangs in cycles

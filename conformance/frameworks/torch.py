@@ -6,37 +6,64 @@ Peculiarities
 - Dynamo keeps its compiled variants on the *code object*, and past eight of them it silently runs
   the function eagerly.  A conformance run must never mistake eager for compiled, so the limit is
   lifted and reaching it is an error.
-- Shapes are left to ``torch.compile``'s default: static first, dynamic from the second shape on.
+- ``torch.softmax`` is no Python function: Dynamo compiles a wrapper of its own around it, whose code object all
+  compiled built-ins share.  What is static and what is dynamic in one op thus hangs on the ops before it, until
+  :meth:`Torch.forget`.
+- Shapes are left to ``torch.compile``'s default: static first, dynamic from the second shape on; rows up to 4,096 and
+  longer ones, an axis of length one, and each rank are programs of their own.
+- A compilation costs 1.6 s of CPU time, of which g++ takes 1.05 s with the precompiled headers that are Inductor's
+  default.  The first with an empty cache directory (``TORCHINDUCTOR_CACHE_DIR``) costs 18 s more, since ten
+  instruction sets are probed by compiling for them: workers had better share a directory that stays.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from conformance.frameworks.base import RAW, Behind, Framework, Primitives
-from conformance.producers import SYMBOLS
+from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Primitives, Program, expression
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+_EXPRESSIONS = {
+    "plain": "torch.{op}",
+    **{way: f"lambda x, o, axis: torch.{{op}}(x {symbol} o, axis)" for way, symbol in SYMBOLS.items()},
+    "fill": "lambda x, o, axis: torch.{op}(torch.where(o != 0, x, -torch.inf), axis)",
+    "cast": "lambda x, o, axis: torch.{op}(x, axis, dtype=o.dtype)",
+    "out": "lambda x, o, axis: torch.{op}(x, axis, out=o)",
+    "default": "lambda x, o, axis: torch.nn.functional.{op}(x)",
+}
 
-class Torch(Framework):
+_VJP = """\
+def f(x, axis, g):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(forward(x, axis), x, g)[0]
+"""
+
+_LIMITS = {
+    "recompile_limit": ("cache_size_limit", 100_000),
+    "accumulated_recompile_limit": ("accumulated_cache_size_limit", 100_000),
+    "fail_on_recompile_limit_hit": ("fail_on_cache_limit_hit", True),
+}
+"""Dynamo's setting → its name before release 2.6, and its value here."""
+
+
+class Torch(Adapter):
     """PyTorch, on every device it can see."""
 
     name = "torch"
     modes = ("eager", "compile")
+    compiled = ("compile",)
+    ways = tuple(_EXPRESSIONS)
     layouts = ("transposed", "heads", "step", "offset", "broadcast-row", "broadcast-axis")  # no strides below zero
-    calls = {  # noqa: RUF012 - nobody writes to it
-        **{name: f"torch.{{op}}(x {symbol} o, axis)" for name, symbol in SYMBOLS.items()},
-        "fill": "torch.{op}(torch.where(o != 0, x, -torch.inf), axis)",
-        "cast": "torch.{op}(x, axis, dtype=o.dtype)",
-        "out": "torch.{op}(x, axis, out=o)",
-        "default": "torch.nn.functional.{op}(x)",
-    }
+    distributions = ("torch",)
+    variables = (
+        "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS",
+        "TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_COMPILE_THREADS", "TORCH_COMPILE_DISABLE",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         import torch
@@ -44,10 +71,10 @@ class Torch(Framework):
 
         self.torch = torch
         self.version = torch.__version__
-        torch._dynamo.config.recompile_limit = 100_000
-        torch._dynamo.config.accumulated_recompile_limit = 100_000
-        torch._dynamo.config.fail_on_recompile_limit_hit = True
-        self._compiled = cache(torch.compile)
+        config = torch._dynamo.config
+        for name, (before, value) in _LIMITS.items():
+            if hasattr(config, name) or hasattr(config, before):
+                setattr(config, name if hasattr(config, name) else before, value)
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{i}" for i in range(self.torch.cuda.device_count())))
@@ -68,31 +95,16 @@ class Torch(Framework):
             return dtype, tensor.view(getattr(self.torch, RAW[dtype])).numpy().copy()
         return dtype, tensor.numpy().copy()
 
-    def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002 - tensors know theirs
-        forward: Callable[..., Any] = getattr(self.torch, op.removesuffix("_vjp"))
-        if mode == "compile":
-            forward = self._compiled(forward)
-        if not op.endswith("_vjp"):
-            return forward
-
-        def vjp(x: Any, axis: int, g: Any) -> Any:
-            x = x.clone().requires_grad_()
-            return self.torch.autograd.grad(forward(x, axis), x, g)[0]
-
-        return vjp
-
-    def produced(self, op: str, producer: str, mode: str, device: str) -> Callable[..., Any]:  # noqa: ARG002
-        f: Callable[..., Any] = eval(self.written(op, producer), {"torch": self.torch})  # noqa: S307 - our own text
-        return self._compiled(f) if mode == "compile" else f
-
-    @contextmanager
-    def threads(self, count: int) -> Iterator[None]:
-        before = self.torch.get_num_threads()
-        self.torch.set_num_threads(count)
-        try:
-            yield
-        finally:
-            self.torch.set_num_threads(before)
+    def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - tensors know theirs
+        f = expression(self.name, _EXPRESSIONS, op, way)
+        f = f"torch.compile({f})" if mode == "compile" else f
+        vjp = op.endswith("_vjp")
+        return Program(
+            setup="import torch\n",
+            array="torch.tensor({values}, dtype=torch.float64).to(torch.{dtype}).to('{device}')",
+            define=f"forward = {f}\n\n{_VJP}" if vjp else f"f = {f}\n",
+            show=f"print(f({{arguments}}, {{axis}}{', g' if vjp else ''}).tolist())\n",
+        )
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - tensors know theirs
         torch = self.torch
@@ -103,18 +115,25 @@ class Torch(Framework):
             max=lambda x, axis: torch.amax(x, axis, keepdim=True),
         )
 
-    def script(
-        self, op: str, mode: str, device: str, dtype: str, axis: int, values: str, behind: Behind | None = None
-    ) -> str:
-        def array(source: str, dtype: str) -> str:
-            return f"torch.tensor({source}, dtype=torch.float64).to(torch.{dtype}).to({device!r})"
+    def state(self) -> dict[str, object]:
+        torch = self.torch
+        return {
+            "number of threads": torch.get_num_threads(),
+            "default dtype": str(torch.get_default_dtype()),
+            "gradients recorded": torch.is_grad_enabled(),
+            "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+            "float32 matmul precision": torch.get_float32_matmul_precision(),
+        }
 
-        other = f"o = {array(behind.operand, dtype)}\n" if behind else ""
-        f, arguments = (f"({self.written(op, behind.producer)})", "x, o") if behind else (f"torch.{op}", "x")
-        f = f"torch.compile({f})" if mode == "compile" else f
-        return (
-            "import torch\n"
-            f"x = {array(values, behind.sent if behind else dtype)}\n"
-            f"{other}"
-            f"print({f}({arguments}, {axis}).tolist())\n"
-        )
+    @contextmanager
+    def threads(self, count: int) -> Iterator[None]:
+        before = self.torch.get_num_threads()
+        self.torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            self.torch.set_num_threads(before)
+
+    def forget(self) -> None:
+        super().forget()
+        self.torch._dynamo.reset()

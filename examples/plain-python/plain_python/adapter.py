@@ -3,6 +3,7 @@
 Peculiarities
 -------------
 - Python's float is float64; no other format is offered, and being asked for one is an error.
+- There is no automatic differentiation: the vjps are written out.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import Framework, Primitives
+from conformance.frameworks.arrays import PRIMITIVES
+from conformance.frameworks.base import Adapter, Primitives, Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    Row = list[float]
 
-def softmax(row: list[float]) -> list[float]:
+
+def softmax(row: Row) -> Row:
     """Subtract the maximum, exponentiate, add exactly, divide."""
     top = max(row)
     e = [math.exp(x - top) for x in row]
@@ -29,14 +33,36 @@ def softmax(row: list[float]) -> list[float]:
     return [v / total for v in e]
 
 
-def log_softmax(row: list[float]) -> list[float]:
+def log_softmax(row: Row) -> Row:
     """Subtract the maximum and the logarithm of the sum."""
     top = max(row)
     log = math.log(math.fsum(math.exp(x - top) for x in row))
     return [(x - top) - log for x in row]
 
 
-class PlainPython(Framework):
+def softmax_vjp(row: Row, cotangent: Row) -> Row:
+    """Multiply p by the cotangent less its mean under p."""
+    p = softmax(row)
+    mean = math.fsum(a * g for a, g in zip(p, cotangent))  # noqa: B905 - Python 3.9 runs it
+    return [a * (g - mean) for a, g in zip(p, cotangent)]  # noqa: B905
+
+
+def log_softmax_vjp(row: Row, cotangent: Row) -> Row:
+    """Subtract from the cotangent the share p of its sum."""
+    total = math.fsum(cotangent)
+    return [g - a * total for a, g in zip(softmax(row), cotangent)]  # noqa: B905
+
+
+def along(row_function: Callable[..., Row], x: Any, axis: int, *cotangent: Any) -> Any:
+    """Apply a row function to each row of float64 arrays of one shape."""
+    rows = [np.moveaxis(array, axis, -1) for array in (x, *cotangent)]
+    answer = np.empty(rows[0].shape)
+    for index in np.ndindex(*answer.shape[:-1]):
+        answer[index] = row_function(*(array[index].tolist() for array in rows))
+    return np.moveaxis(answer, -1, axis)
+
+
+class PlainPython(Adapter):
     """Python itself.  Its arrays are NumPy's, since Python has none."""
 
     name = "plain"
@@ -59,28 +85,18 @@ class PlainPython(Framework):
         """The name of the format, and the bits."""
         return array.dtype.name, array.copy()
 
-    def function(self, op: str, mode: str, device: str) -> Callable[..., Any]:
+    def program(self, op: str, way: str, mode: str, device: str) -> Program:
         """A row function applied along an axis."""
-        del mode, device
-        row_function = {"softmax": softmax, "log_softmax": log_softmax}[op]
-
-        def call(x: Any, axis: int) -> Any:
-            answer = np.apply_along_axis(lambda row: np.array(row_function(row.tolist())), axis, x)
-            return answer.astype(np.float64)
-
-        return call
+        if way not in self.ways:
+            raise LookupError(f"plain Python calls {op} as f(x, axis) alone, not in the way {way} ({mode}, {device})")
+        return Program(
+            setup="import numpy\n\nfrom plain_python import adapter\n",
+            array="numpy.array({values}, dtype='{dtype}')",
+            define=f"\n\ndef f(x, axis, *cotangent):\n    return adapter.along(adapter.{op}, x, axis, *cotangent)\n\n\n",
+            show=f"print(f({{arguments}}, {{axis}}{', g' if op.endswith('_vjp') else ''}).tolist())\n",
+        )
 
     def primitives(self, device: str) -> Primitives:
         """NumPy's, for the controls."""
         del device
-        return Primitives(
-            exp=np.exp,
-            log=np.log,
-            sum=lambda x, axis: np.sum(x, axis=axis, keepdims=True),
-            max=lambda x, axis: np.max(x, axis=axis, keepdims=True),
-        )
-
-    def script(self, op: str, mode: str, device: str, dtype: str, axis: int, values: str) -> str:
-        """One question as a program."""
-        del mode, device, dtype, axis
-        return f"from plain_python.adapter import {op}\nprint({op}({values}))\n"
+        return PRIMITIVES

@@ -1,0 +1,225 @@
+"""A function of a user's own as an adapter: the arrays of NumPy or of a framework, and that one function.
+
+A kernel is ``fn(x, axis)``; it gets and returns arrays of its framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conformance import frameworks
+from conformance.frameworks.arrays import NumPy
+from conformance.frameworks.base import Adapter, Border, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+
+class BadKernel(Exception):
+    """A kernel that cannot be found or called; the message is one line."""
+
+
+def known_frameworks() -> tuple[str, ...]:
+    """The names of the frameworks whose arrays a kernel may take: NumPy's, and those of every adapter."""
+    return ("numpy", *frameworks.names())
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Where a function is, and whose arrays it takes.
+
+    Attributes
+    ----------
+    where
+        ``path/to/file.py:function``, ``package.module:function``, or the function itself.
+    framework
+        One of :func:`known_frameworks`.
+    """
+
+    where: str | Callable[[Any, int], Any]
+    framework: str = "numpy"
+
+    @property
+    def name(self) -> str:
+        """Its name in the report: no part of a target's name may hold a slash or a space."""
+        name = self.where.rpartition(":")[2] if isinstance(self.where, str) else getattr(self.where, "__name__", "")
+        return "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or type(self.where).__name__
+
+    def function(self) -> Callable[[Any, int], Any]:
+        """Import it.
+
+        Raises
+        ------
+        BadKernel
+            If there is no such file, module or function, or importing it fails.
+        """
+        if not isinstance(self.where, str):
+            return self.where
+        place, name = self._parts()
+        try:
+            if "" not in sys.path:  # as for python -m
+                sys.path.insert(0, "")
+            module = _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        except FileNotFoundError as error:
+            missing = place.endswith(".py") and not Path(place).is_file()
+            said = f"there is no file {place}" if missing else f"importing {place} failed: {_describe(error)}"
+            raise BadKernel(f"{self.where}: {said}") from None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever its file does is its own
+            raise BadKernel(f"{self.where}: importing {place} failed: {_describe(error)}") from None
+        function = getattr(module, name, None)
+        if not callable(function):
+            known = sorted(
+                key for key, value in vars(module).items() if callable(value) and not key.startswith("_")
+                and getattr(value, "__module__", "") == module.__name__
+            )  # fmt: skip
+            what = "is no function" if function is not None else "is not there"
+            raise BadKernel(f"{self.where}: {name} {what}; {place} has {', '.join(known) or 'none'}")
+        return function  # type: ignore[no-any-return]
+
+    def load(self) -> KernelAdapter:
+        """The function as an adapter.
+
+        Its file is imported before its framework, so that what it sets for that import (an environment variable, a
+        library of its own) counts.
+
+        Raises
+        ------
+        BadKernel
+            If the function cannot be found, or its framework is none of :func:`known_frameworks`.
+        ImportError
+            If its framework is not installed.
+        """
+        if self.framework not in known_frameworks():
+            raise BadKernel(f"unknown framework {self.framework!r}; known: {', '.join(known_frameworks())}")
+        function = self.function()
+        return KernelAdapter(self, function, NumPy() if self.framework == "numpy" else frameworks.load(self.framework))
+
+    def source(self) -> str:
+        """Python source that imports the function as ``f``."""
+        if not isinstance(self.where, str):
+            module, name = inspect.getmodule(self.where), getattr(self.where, "__qualname__", self.name)
+            return f"import importlib\n\nf = importlib.import_module({module.__name__ if module else '?'!r}).{name}\n"
+        place, name = self._parts()
+        if not place.endswith(".py"):
+            return f"import importlib\n\nf = importlib.import_module({place!r}).{name}\n"
+        path = Path(place).resolve()
+        return (
+            "import importlib.util\nimport sys\n\n"
+            f"sys.path.insert(0, {str(path.parent)!r})\n"
+            f"specification = importlib.util.spec_from_file_location({path.stem!r}, {str(path)!r})\n"
+            "module = importlib.util.module_from_spec(specification)\n"
+            "specification.loader.exec_module(module)\n"
+            f"f = module.{name}\n"
+        )
+
+    def _parts(self) -> tuple[str, str]:
+        place, colon, name = str(self.where).rpartition(":")
+        if not colon or not place or not name:
+            raise BadKernel(f"{self.where!r}: a kernel is path/to/file.py:function or package.module:function")
+        return place, name
+
+
+def _from_file(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    path = path.resolve()
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    # A file may import its neighbours, as when it is run as a script.
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    sys.modules[path.stem] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def _describe(error: BaseException) -> str:
+    """An exception in one line of at most 300 characters."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001 - an exception may be of the kernel's own making
+        lines = ["its message cannot be read"]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
+
+
+_NUMPY = """\
+import contextlib
+
+import numpy
+
+with contextlib.suppress(ImportError):
+    import ml_dtypes  # gives NumPy bfloat16
+"""
+
+
+class KernelAdapter(Adapter):
+    """A border, and one function.
+
+    ``twice`` says that a kernel is asked twice on the same bits and watched, which a framework is not.
+    """
+
+    twice = True
+
+    def __init__(self, kernel: Kernel, function: Callable[[Any, int], Any], border: Border) -> None:
+        self.kernel, self.own, self.border = kernel, function, border
+        # Each kernel is a framework of its own.
+        self.name = kernel.name  # type: ignore[misc]
+        self.modes = (border.name,)  # type: ignore[misc]
+        self.layouts = border.layouts  # type: ignore[misc]
+        self.version = border.version
+        if isinstance(border, Adapter):
+            self.distributions, self.variables = border.distributions, border.variables  # type: ignore[misc]
+
+    def devices(self) -> tuple[str, ...]:
+        return self.border.devices()
+
+    def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
+        return self.border.send(stored, dtype, device)
+
+    def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
+        return self.border.widen(array, shape)
+
+    def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
+        return self.border.fetch(array)
+
+    def state(self) -> dict[str, object]:
+        return self.border.state()
+
+    def threads(self, count: int) -> AbstractContextManager[None]:
+        return self.border.threads(count)
+
+    def function(self, op: str, way: str, mode: str, device: str) -> Callable[..., Any]:
+        if way not in self.ways:
+            raise LookupError(f"{self.name} is called as f(x, axis): no {way} for {op} ({mode}, {device})")
+        return self.own
+
+    def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - a kernel has one mode
+        """The kernel's file, then the framework's own program for its arrays."""
+        if isinstance(self.border, Adapter):
+            around = self.border.program(op, way, self.border.modes[0], device)
+        else:
+            around = Program(
+                setup=_NUMPY,
+                array="numpy.array({values}, dtype='{dtype}')",
+                define="",
+                show="print(f({arguments}, {axis}).tolist())\n",
+            )
+        # As when it is loaded: the file before the framework.
+        return replace(around, setup=f"{self.kernel.source()}{around.setup}", define="")
+
+    def forget(self) -> None:
+        if isinstance(self.border, Adapter):
+            self.border.forget()

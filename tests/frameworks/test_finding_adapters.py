@@ -1,0 +1,88 @@
+"""Adapters are found by listing the package and by entry points, whatever the release of Python calls these."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance import frameworks
+from conformance.frameworks import Adapter, BrokenPlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GROUP = "conformance.frameworks"
+CACHES = (frameworks._own, frameworks._others, frameworks.names, frameworks.adapter, frameworks.load)
+
+
+class Mine(Adapter):
+    """What another package offers."""
+
+    name = "mine"
+    modes = ("eager",)
+
+
+@pytest.fixture(params=["select", "dictionary"])
+def offer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Makes these the entry points that are installed, as new releases of Python list them and as 3.9 did."""
+
+    def offered(**values: str) -> None:
+        entries = [EntryPoint(name, value, GROUP) for name, value in values.items()]
+
+        class Selectable:
+            def select(self, group: str) -> list[EntryPoint]:
+                return [entry for entry in entries if entry.group == group]
+
+        found: Any = Selectable() if request.param == "select" else {GROUP: entries}
+        monkeypatch.setattr(frameworks, "entry_points", lambda: found)
+
+    for cache in CACHES:
+        cache.cache_clear()
+    yield offered
+    for cache in CACHES:
+        cache.cache_clear()
+
+
+def test_the_own_ones_are_listed() -> None:
+    assert {"jax", "tensorflow", "torch"} <= set(frameworks.names())
+
+
+def test_one_of_another_package_is_found(offer: Any) -> None:
+    offer(mine=f"{__name__}:Mine")
+
+    assert "mine" in frameworks.names()
+    assert Mine is frameworks.adapter("mine")
+
+
+def test_loading_an_own_one_imports_nobody_elses(offer: Any) -> None:
+    offer(broken="no_such_module_of_another_package", torch=f"{__name__}:Mine")
+
+    assert "broken" in frameworks.names()
+    for name in ("jax", "tensorflow", "torch"):
+        assert f"conformance.frameworks.{name}" == frameworks.adapter(name).__module__
+    assert "no_such_module_of_another_package" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [("no_such_module", "No module named 'no_such_module'"), ("json:JSONDecoder", "is no subclass of Adapter")],
+)
+def test_one_that_is_none_is_one_line(offer: Any, value: str, why: str) -> None:
+    offer(broken=value)
+
+    with pytest.raises(BrokenPlugin) as caught:
+        frameworks.load("broken")
+
+    assert f"entry point broken = {value} ({GROUP})" in str(caught.value)
+    assert why in str(caught.value)
+    assert 1 == len(str(caught.value).splitlines())
+
+
+def test_an_unknown_name_is_one_line_with_the_known_ones(offer: Any) -> None:
+    offer(mine=f"{__name__}:Mine")
+
+    with pytest.raises(LookupError, match="unknown framework 'caffe'; known: jax, mine, tensorflow, torch"):
+        frameworks.adapter("caffe")
