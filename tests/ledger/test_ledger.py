@@ -1,13 +1,18 @@
-"""The ledger knows what it says it knows, refuses what it does not understand, and notices what is gone."""
+"""A ledger is read strictly: what is not understood, and what can match nothing, is one line with file, entry and field."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pytest
 
-from conformance import ledger
+from conformance.ledger import BadLedger, Names, check, known_names, read, read_files
+from conformance.values import Target, Tier
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conformance.ledger import Entry
 
 ENTRY = """
 [[entry]]
@@ -25,124 +30,206 @@ seen = 2026-11-23
 """
 
 
-def entries(text: str = ENTRY) -> tuple[ledger.Entry, ...]:
-    return ledger.read({"file.toml": text})
+def entries(text: str = ENTRY) -> tuple[Entry, ...]:
+    return read({"file.toml": text})
 
 
-def frame(**columns: Any) -> pd.DataFrame:
-    row = {
-        "target": "torch/eager/cpu", "op": "softmax", "dtype": "float32", "family": "underflow", "case": "a",
-        "framework_version": "2.13.0+cpu", "outcome": "answered", "findings": "lost_normal", "ledger": "",
-    }  # fmt: skip
-    return pd.DataFrame([row | columns])
+def test_the_committed_ledger_can_be_read_and_can_match_something() -> None:
+    found = read()
+
+    assert {"torch.toml", "jax.toml", "tensorflow.toml"} == {entry.source for entry in found}
+    assert len(found) > 40
+    assert all(entry.note and entry.reproduce for entry in found)
+    assert not [entry.id for entry in found for glob in entry.target if set("[?") & set(glob)]
+    check(found, known_names())
 
 
-def test_the_committed_ledger_can_be_read() -> None:
-    assert all(entry.note for entry in ledger.read())
+def test_what_is_left_out_means_everything() -> None:
+    (entry,) = entries(ENTRY.replace('op = "softmax"\n', "").replace('dtype = "float32"\n', ""))
+
+    assert (("*",), ("*",), ("*",), Tier.SMOKE, "", False) == (
+        entry.op, entry.dtype, entry.case, entry.tier, entry.versions, entry.flaky,
+    )  # fmt: skip
+    assert (("torch/*/cpu",), "file.toml", "2026-11-23") == (entry.target, entry.source, str(entry.seen))
 
 
-def test_a_known_finding_is_named() -> None:
-    seen = frame(findings="accuracy;lost_normal")
+def test_a_list_is_as_good_as_a_text() -> None:
+    (entry,) = entries(ENTRY.replace('"softmax"', '["softmax", "log_*"]') + 'case = ["a", "b"]\n')
 
-    stale = ledger.annotate(seen, entries(), "x86_64/avx512", "smoke")
-
-    assert [";one"] == seen["ledger"].tolist()
-    assert [] == stale
-
-
-@pytest.mark.parametrize(
-    "other",
-    [{"op": "log_softmax"}, {"dtype": "bfloat16"}, {"family": "axes"}, {"target": "torch/eager/cuda:0"},
-     {"findings": "accuracy"}],
-)  # fmt: skip
-def test_a_finding_elsewhere_is_unknown(other: dict[str, str]) -> None:
-    seen = frame(**other)
-
-    ledger.annotate(seen, entries(), "x86_64/avx512", "smoke")
-
-    assert [""] == seen["ledger"].tolist()
+    assert (("softmax", "log_*"), ("a", "b")) == (entry.op, entry.case)
+    for op, covered in (("softmax", True), ("log_softmax", True), ("softmax_vjp", False)):
+        place = {"target": "torch/eager/cpu", "dtype": "float32", "family": "underflow", "version": ""}
+        assert covered is entry.covers(op=op, **place)
 
 
-def test_an_entry_whose_finding_is_gone_is_stale() -> None:
-    assert ["one"] == ledger.annotate(frame(findings=""), entries(), "x86_64/avx512", "smoke")
-
-
-def test_an_entry_that_was_not_asked_is_not_stale() -> None:
-    assert [] == ledger.annotate(frame(findings="", dtype="float16"), entries(), "x86_64/avx512", "smoke")
-
-
-def test_an_entry_of_what_is_only_degraded_explains_and_is_never_stale() -> None:
-    explains = entries(ENTRY.replace("lost_normal", "loose"))
-    seen = frame(findings="loose")
-
-    assert [] == ledger.annotate(seen, explains, "x86_64/avx512", "smoke")
-    assert ["one"] == seen["ledger"].tolist()
-    assert [] == ledger.annotate(frame(findings=""), explains, "x86_64/avx512", "smoke")
-
-
-def test_an_entry_about_rows_that_the_target_cannot_be_asked_is_not_stale() -> None:
-    """TensorFlow has no strides: the same entry about layouts speaks of torch's control."""
-    assert [] == ledger.annotate(frame(findings="", outcome="unsupported"), entries(), "x86_64/avx512", "smoke")
-
-
-def test_an_entry_of_another_platform_is_a_remark() -> None:
-    assert [] == ledger.annotate(frame(findings=""), entries(), "aarch64/neon", "smoke")
-
-
-def test_an_entry_of_a_higher_tier_is_not_stale_in_a_lower_one() -> None:
-    standard = entries(ENTRY + 'tier = "standard"\n')
-
-    assert [] == ledger.annotate(frame(findings=""), standard, "x86_64/avx512", "smoke")
-    assert ["one"] == ledger.annotate(frame(findings=""), standard, "x86_64/avx512", "standard")
-
-
-def test_a_finding_that_comes_and_goes_is_known_and_never_stale() -> None:
-    flaky, seen = entries(ENTRY + "flaky = true\n"), frame()
-
-    assert [] == ledger.annotate(frame(findings=""), flaky, "x86_64/avx512", "smoke")
-    assert [] == ledger.annotate(seen, flaky, "x86_64/avx512", "smoke")
-    assert ["one"] == seen["ledger"].tolist()
-
-
-@pytest.mark.parametrize(("versions", "known"), [(">=2.13", "one"), ("<2.13", ""), ("==2.13.*", "one")])
-def test_versions_are_pep_440(versions: str, known: str) -> None:
-    seen = frame()
-
-    ledger.annotate(seen, entries(ENTRY + f'versions = "{versions}"\n'), "x86_64/avx512", "smoke")
-
-    assert [known] == seen["ledger"].tolist()
+def test_an_empty_ledger_knows_nothing() -> None:
+    assert () == entries("# nothing yet\n")
 
 
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (ENTRY.replace("lost_normal", "lost_norm"), "one: kind: .*unknown kind; known: accuracy"),
-        (ENTRY.replace("unreported", "wontfix"), "one: reason"),
-        (ENTRY + 'tolerance = "2e-3"\n', "one: tolerance: Extra inputs"),
-        (ENTRY + 'versions = "newest"\n', "one: versions"),
-        (ENTRY.replace('note = "loses them"\n', ""), "one: note: Field required"),
-        (ENTRY.replace("# 0.0", ""), "one: .*reproduce: one line"),
-        (ENTRY + ENTRY, "one: stands twice"),
-        (ENTRY.replace('"one"', "one"), "file.toml"),
+        ("[entry]\nid = 'x'\n", r"file.toml: entry: tables \[\[entry\]\] are wanted, not {'id': 'x'}"),
+        ("entry = [1, 2]\n", r"file.toml: entry: tables \[\[entry\]\] are wanted, not \[1, 2\]"),
+        ("entry = 'x'\n", r"file.toml: entry: tables \[\[entry\]\] are wanted, not 'x'"),
+        ("entry = []\nentries = []\n", r"file.toml: 'entries': a ledger has tables \[\[entry\]\] and nothing else"),
+        (ENTRY.replace("[[entry]]", "[[entries]]"), r"file.toml: 'entries': a ledger has tables \[\[entry\]\]"),
+        (ENTRY.replace("[[entry]]", "[[entry"), "file.toml: "),
+        (ENTRY.replace('"one"', "one"), "file.toml: "),
+        (ENTRY.replace("lost_normal", "lost_norm"), "entry one: kind: unknown kind 'lost_norm'; known: accuracy"),
+        (ENTRY.replace("unreported", "wontfix"), "entry one: reason: one of by-design, .* is wanted, not 'wontfix'"),
+        (ENTRY + 'tolerance = "2e-3"\n', "entry one: tolerance: no such field; known: id, target"),
+        (ENTRY + 'versoins = ">=1"\n', "entry one: versoins: no such field; did you mean 'versions'"),
+        (ENTRY + 'source = "x"\n', "entry one: source: no such field"),
+        (ENTRY + 'versions = "newest"\n', "entry one: versions: a PEP 440 specifier .* is wanted, not 'newest'"),
+        (ENTRY + "versions = 2.13\n", "entry one: versions: text is wanted, not 2.13"),
+        (ENTRY + 'tier = "high"\n', "entry one: tier: one of smoke, standard, exhaustive is wanted, not 'high'"),
+        (ENTRY + "tier = 1\n", "entry one: tier: one of smoke, standard, exhaustive is wanted, not 1"),
+        (ENTRY + 'flaky = "yes"\n', "entry one: flaky: true or false is wanted, not 'yes'"),
+        (ENTRY.replace('note = "loses them"\n', ""), "entry one: note: the field is missing"),
+        (ENTRY.replace('"loses them"', '""'), "entry one: note: it is empty"),
+        (ENTRY.replace('"loses them"', '"""a\nb"""'), "entry one: note: text without control characters"),
+        (ENTRY.replace('id = "one"\n', ""), "entry [?]: id: the field is missing"),
+        (ENTRY.replace('"one"', "1"), "entry 1: id: text is wanted, not 1"),
+        (ENTRY.replace('"one"', '"a;b"'), "id: a name without spaces, commas and semicolons is wanted, not 'a;b'"),
+        (ENTRY.replace('"one"', '"a b"'), "id: a name without spaces"),
+        (ENTRY.replace('"one"', '"a,b"'), "id: a name without spaces"),
+        (ENTRY.replace('"one"', '""'), "id: a name without spaces"),
+        (ENTRY.replace("2026-11-23", '"2026-11-23"'), "entry one: seen: a date .* is wanted, not '2026-11-23'"),
+        (ENTRY.replace("2026-11-23", "2026-11-23T00:00:00"), "entry one: seen: a date .* is wanted"),
+        (ENTRY.replace("# 0.0", ""), "entry one: reproduce: one line of Python and a comment"),
+        (ENTRY.replace('"softmax"', "[]"), "entry one: op: a glob, or a list of some, is wanted"),
+        (ENTRY.replace('"softmax"', '""'), "entry one: op: a glob, or a list of some, is wanted"),
+        (ENTRY.replace('"softmax"', "3"), "entry one: op: a list is wanted, not 3"),
+        (ENTRY.replace('"softmax"', '["a", 3]'), r"entry one: op\[1\]: text is wanted, not 3"),
+        (ENTRY + ENTRY, "file.toml: entry one: stands twice, in file.toml too"),
     ],
 )
 def test_what_is_not_understood_is_refused_in_one_line(bad: str, message: str) -> None:
-    with pytest.raises(ledger.BadLedger, match=message) as caught:
+    with pytest.raises(BadLedger, match=message) as caught:
         entries(bad)
 
+    assert str(caught.value).startswith("file.toml: ")
     assert "\n" not in str(caught.value)
+
+
+def test_an_id_in_two_files_is_refused() -> None:
+    with pytest.raises(BadLedger, match=r"b\.toml: entry one: stands twice, in a\.toml too"):
+        read({"a.toml": ENTRY, "b.toml": ENTRY})
+
+
+def test_a_ledger_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(ENTRY)
+    (tmp_path / "latin").write_bytes(b"\xff")
+
+    assert ["one"] == [entry.id for entry in read_files([tmp_path / "mine.toml"])]
+    for name, why in (("absent", "No such file"), ("latin", "not UTF-8"), ("", "Is a directory")):
+        with pytest.raises(BadLedger, match=why) as caught:
+            read_files([tmp_path / name])
+        assert str(caught.value).startswith(str(tmp_path / name))
+        assert "\n" not in str(caught.value)
+
+
+# Entries that can match nothing.
+
+NAMES = Names(
+    modes={"torch": ("eager", "compile"), "keras:jax": ("eager",)},
+    ops=("softmax", "log_softmax"),
+    dtypes=("float32", "bfloat16", "int8"),
+    families=("underflow", "axes"),
+    cases=lambda family, tier: {"underflow": ["all=0,n=7", "wide"], "axes": ["last"]}[family][: tier + 1],
+)
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        ENTRY,
+        ENTRY.replace("torch/*/cpu", "*"),
+        ENTRY.replace("torch/*/cpu", "*/compile/cuda:*"),
+        ENTRY.replace("torch/*/cpu", "keras:jax/eager/cuda:1"),
+        ENTRY.replace("torch/*/cpu", "keras*/e*/cpu"),
+        ENTRY.replace('"float32"', '"*float*"'),
+        ENTRY.replace('"underflow"', '["axes", "under*"]'),
+        ENTRY + 'case = "all=0,*"\n',
+        ENTRY.replace('"underflow"', '"*"') + 'case = "last"\n',
+        ENTRY + 'case = "wide"\ntier = "standard"\n',
+        ENTRY.replace('"x86_64/avx512"', '"any"'),
+        ENTRY.replace('"x86_64/avx512"', '"aarch64/neon"'),
+        *(ENTRY + f'versions = "{v}"\n' for v in (">=2.13", "<2", "==2.13.*", "!=2.13", ">=2,<2.1", ">2,<2.1", "~=2.2",
+                                                  "<2,!=0,!=0.1", "===2.13", ">=2.13rc1,<2.14", "<1.1,>1.0.9")),
+    ],
+)  # fmt: skip
+def test_an_entry_that_can_match_something_passes(good: str) -> None:
+    check(entries(good), NAMES)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (ENTRY.replace("torch/*/cpu", "torhc/eager/cpu"), "target: no framework matches 'torhc'; the nearest is 'torch'"),
+        (ENTRY.replace("torch/*/cpu", "keras/eager/cpu"), "target: no framework matches 'keras'; .* 'keras:jax'"),
+        (ENTRY.replace("torch/*/cpu", "torch/egaer/cpu"), "target: no mode of torch matches 'egaer'; .* 'eager'"),
+        (ENTRY.replace("torch/*/cpu", "keras:jax/compile/cpu"), "target: no mode of keras:jax matches 'compile'"),
+        (ENTRY.replace("torch/*/cpu", "torch/eager/cpu0"), "target: no device matches 'cpu0'; the nearest is 'cpu'"),
+        (ENTRY.replace("torch/*/cpu", "torch"), "target: framework/mode/device is wanted, not 'torch'"),
+        (ENTRY.replace('"torch/*/cpu"', '["torch/*/cpu", "torch/x/cpu"]'), "no mode of torch matches 'x'"),
+        (ENTRY.replace('"softmax"', '"softmx"'), "op: no op matches 'softmx'; the nearest is 'softmax'"),
+        (ENTRY.replace('"float32"', '"flaot32"'), "dtype: no dtype matches 'flaot32'; the nearest is 'float32'"),
+        (ENTRY.replace('"float32"', '"float8*"'), r"dtype: no dtype matches 'float8\*'"),
+        (ENTRY.replace('"underflow"', '"overflow"'), "family: no family matches 'overflow'; .* 'underflow'"),
+        (ENTRY.replace("avx512", "avx521"), "platform: no platform matches 'x86_64/avx521'; .* 'x86_64/avx512'"),
+        (ENTRY + 'case = "all=0,n=8"\n', "case: no case matches 'all=0,n=8'; the nearest is 'all=0,n=7'"),
+        (ENTRY + 'case = "last"\n', "case: no case matches 'last'"),  # of another family
+        (ENTRY + 'case = "wide"\n', "case: no case matches 'wide'"),  # of a higher tier
+        *((ENTRY + f'versions = "{v}"\n', f"versions: no version is {v}")
+          for v in (">=3,<2", "<0", "==2.13,==2.14", ">=2.13,<=2.13,!=2.13", ">=2.13rc1,<2.13")),
+    ],
+)  # fmt: skip
+def test_an_entry_that_can_match_nothing_is_refused_with_what_is_nearest(bad: str, message: str) -> None:
+    with pytest.raises(BadLedger, match=message) as caught:
+        check(entries(bad), NAMES)
+
+    assert str(caught.value).startswith("file.toml: entry one: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_names_that_there_are_come_from_the_rooms() -> None:
+    kernel = Target("my_softmax", "call", "npu:3")
+
+    plain, names = known_names(), known_names([kernel])
+
+    assert {"torch", "jax", "tensorflow"} <= set(plain.modes)
+    assert {"eager", "compile"} <= set(plain.modes["torch"])
+    assert {"softmax", "log_softmax"} <= set(plain.ops)
+    assert {"bfloat16", "float8_e5m2", "int8", "bool"} <= set(plain.dtypes)
+    assert {"underflow", "axes"} <= set(plain.families)
+    smoke, standard = (set(plain.cases("underflow", tier)) for tier in (Tier.SMOKE, Tier.STANDARD))
+    assert smoke
+    assert smoke < standard
+    mine = entries(ENTRY.replace("torch/*/cpu", "my_softmax/call/npu:3"))
+    check(mine, names)
+    with pytest.raises(BadLedger, match="no framework matches 'my_softmax'"):
+        check(mine, plain)
 
 
 def test_no_firm_entry_asks_for_what_a_flaky_one_has_only_sometimes() -> None:
     """jax.jit's NaN of float8_e4m3fn was both: the firm one was stale in one session of ten."""
-    entries = ledger.read()
-    firm = [entry for entry in entries if entry.binds_on(entry.platform, "exhaustive")]
+    found = read()
+    firm = [entry for entry in found if entry.binds_on(entry.platform[0], Tier.EXHAUSTIVE)]
+    flaky = [entry for entry in found if entry.flaky]
     clashes = [
-        (flaky.id, other.id)
-        for flaky in entries
-        if flaky.flaky
+        (one.id, other.id)
+        for one in flaky
         for other in firm
-        if other.kind == flaky.kind and other.covers(flaky.target, flaky.op, flaky.dtype, flaky.family, "0")
+        if other.kind == one.kind
+        for target in one.target
+        for op in one.op
+        for dtype in one.dtype
+        for family in one.family
+        if other.covers(target=target, op=op, dtype=dtype, family=family, version="0")
     ]
 
+    assert flaky
+    assert firm
     assert not clashes

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from conformance import frameworks, ledger
-from conformance.execution.environment import this_platform
+from conformance.record.machine import this_platform
+from conformance.values import Tier
 
 DRIVER = """
 import contextlib, io, json, os, sys, warnings
@@ -33,12 +34,13 @@ def test_each_line_prints_what_its_comment_says(framework: str) -> None:
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
     here = this_platform()
-    entries = [e for e in ledger.read() if e.target.startswith(framework) and e.reproduce and e.platform == here]
+    mine = [entry for entry in ledger.read() if any(glob.startswith(framework) for glob in entry.target)]
+    entries = [entry for entry in mine if entry.reproduce and here in entry.platform]
     if not entries:
         pytest.skip(f"the ledger says nothing of {framework} on {here}")
     lines = sorted({entry.reproduce for entry in entries})
     # What is only degraded hangs on last bits, which two processors of a platform need not share: it has to run.
-    firm = {entry.reproduce for entry in entries if entry.binds_on(here, "standard")}
+    firm = {entry.reproduce for entry in entries if entry.binds_on(here, Tier.STANDARD)}
 
     driver = [sys.executable, "-c", DRIVER]
     ran = subprocess.run(driver, input=json.dumps(lines), capture_output=True, text=True, check=True)  # noqa: S603

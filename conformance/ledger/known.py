@@ -1,0 +1,164 @@
+"""What a ledger says of a record: computed when it is read, and never written into the record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from conformance import record as records
+from conformance.ledger.entry import PATTERNS, matches
+from conformance.values import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from conformance.ledger.entry import Entry
+    from conformance.record import Part, Record
+
+_SILENT = ("unsupported", "not_asked")
+"""Outcomes that say nothing about a finding."""
+
+
+@dataclass(frozen=True)
+class Stale:
+    """An entry whose finding was looked for and is gone.
+
+    Attributes
+    ----------
+    asked
+        How many observations of its region there are.
+    targets
+        The targets that were asked there.
+    """
+
+    entry: Entry
+    asked: int
+    targets: tuple[str, ...]
+
+    def __str__(self) -> str:
+        place = f"{self.asked} answers of {', '.join(self.targets)}"
+        return f"{self.entry.id}: no {self.entry.kind} in {place}; delete it, or narrow it ({self.entry.source})"
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A record, seen with a ledger.
+
+    Attributes
+    ----------
+    record
+        One run or several merged: staleness is a matter of all of them together.
+    entries
+        In the order in which they are looked at: of two that know a finding, the first is named.
+    """
+
+    record: Record
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def ids(self) -> pd.Series:
+        """For each observation a tuple, as long as its findings and in their order: the id of an entry, or ``""``."""
+        shown = self._shown
+        ids = pd.Series("", index=shown.index, dtype="object")
+        for entry in self.entries:
+            ids[(ids == "") & (shown["kind"] == entry.kind) & entry.region(shown)] = entry.id
+        known = {label: tuple(mine) for label, mine in ids.groupby(shown["label"], sort=False)}
+        return pd.Series([known.get(label, ()) for label in self._rows.index], self._rows.index, dtype="object")
+
+    @cached_property
+    def unknown(self) -> pd.Series:
+        """For each observation whether it has a violation that no entry knows; of a control, every violation is one."""
+        violated = self._rows["severity"] == Severity.VIOLATION
+        unknown = pd.Series(data=False, index=self._rows.index)
+        for label, row in zip(self._rows.index[violated], self._rows[violated].to_dict("records"), strict=True):
+            pairs = zip(records.findings_of(row), self.ids[label], strict=True)
+            unknown[label] = any(finding.severity is Severity.VIOLATION and not name for finding, name in pairs)
+        return unknown
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """:func:`conformance.record.findings` with a column ``ledger``.
+
+        It names the entries that know the finding, joined by ``;``, and is empty where one of its observations is known
+        to none: that makes the finding one to look at.
+        """
+        found = records.findings(self.record)
+        kinds = self._rows["findings"]
+        names = []
+        for kind, rows in zip(found["kind"], found["rows"], strict=True):
+            mine = [
+                name
+                for label in rows
+                for shown, name in zip(kinds[label].split(";"), self.ids[label], strict=True)
+                if shown == kind
+            ]
+            names.append(";".join(sorted(set(mine))) if all(mine) else "")
+        return found.assign(ledger=pd.Series(names, index=found.index, dtype="str"))
+
+    @cached_property
+    def stale(self) -> tuple[Stale, ...]:
+        """The entries whose region was asked and shows their finding nowhere.
+
+        The region is looked at over all parts of the entry's platform whose tier reaches it; what an interrupted part has
+        not asked may still show it, and so may what only another glob of a list covers, so that an entry is stale only
+        where each glob was asked of something.
+        """
+        return tuple(found for entry in self.entries if (found := self._stale(entry)) is not None)
+
+    @cached_property
+    def unasked(self) -> tuple[Entry, ...]:
+        """The entries of these platforms and tiers of whose region nothing was asked at all."""
+        asked = self._rows[~self._rows["outcome"].isin(_SILENT)]
+        return tuple(
+            entry
+            for entry in self.entries
+            if (runs := self._runs(self._parts(entry))) and not entry.region(asked[asked["run_id"].isin(runs)]).any()
+        )
+
+    def _stale(self, entry: Entry) -> Stale | None:
+        parts = self._parts(entry)
+        parts = [part for part in parts if entry.binds_on(part.header.machine.platform, part.header.plan.tier)]
+        rows = self._rows[self._rows["run_id"].isin(self._runs(parts))]
+        rows = rows[entry.region(rows)]
+        shown = self._shown
+        if (shown["label"].isin(rows.index) & (shown["kind"] == entry.kind)).any():
+            return None
+        if any(not part.footer.complete and _concerns(entry, part) for part in parts):
+            return None
+        asked = rows[~rows["outcome"].isin(_SILENT)]
+        for name in PATTERNS:
+            values = asked[name].unique()
+            if not all(any(matches(value, [glob]) for value in values) for glob in getattr(entry, name)):
+                return None
+        return Stale(entry, len(asked), tuple(asked["target"].unique()))
+
+    def _parts(self, entry: Entry) -> list[Part]:
+        """Those of its platform whose tier reaches it."""
+        return [
+            part
+            for part in self.record.parts
+            if entry.seen_on(part.header.machine.platform) and entry.tier <= part.header.plan.tier
+        ]
+
+    @staticmethod
+    def _runs(parts: Iterable[Part]) -> set[str]:
+        return {part.header.run_id for part in parts}
+
+    @property
+    def _rows(self) -> pd.DataFrame:
+        return self.record.observations
+
+    @cached_property
+    def _shown(self) -> pd.DataFrame:
+        """One row a finding: what an entry looks at, its kind, and the label of its observation."""
+        rows = self._rows[self._rows["findings"] != ""]
+        shown = rows[[*PATTERNS, "version"]].assign(label=rows.index, kind=rows["findings"].str.split(";"))
+        return shown.explode("kind", ignore_index=True)
+
+
+def _concerns(entry: Entry, part: Part) -> bool:
+    """Whether a part was going to ask a target that the entry speaks of."""
+    return any(matches(str(target), entry.target) for target in part.header.plan.targets)

@@ -1,0 +1,159 @@
+"""An entry that can match nothing is a mistake, and is said before anything is asked."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from conformance import cases, frameworks
+from conformance.ledger.entry import BadLedger, matches
+from conformance.record.machine import PLATFORMS, this_platform
+from conformance.record.typed import shown
+from reference.formats import EVERY_FORMAT, FORMATS
+from reference.ops import FORWARD, OPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from conformance.ledger.entry import Entry
+    from conformance.values import Target, Tier
+
+DEVICES = ("cpu", "gpu", "mps", *(f"{kind}:{i}" for kind in ("cuda", "rocm", "tpu", "xpu") for i in range(16)))
+"""Devices that a framework might report; which of them there are is known only once it is imported."""
+
+OTHER_DTYPES = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "complex64", "complex128",
+)  # fmt: skip
+"""Dtypes of arrays that are handed over besides the formats."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names that there are.
+
+    Attributes
+    ----------
+    modes
+        Framework, with its variant where it has one, → how its functions can be run.
+    cases
+        (family, tier) → the names of its cases; called only where an entry names cases.
+    """
+
+    modes: Mapping[str, Collection[str]]
+    ops: Collection[str]
+    dtypes: Collection[str]
+    families: Collection[str]
+    cases: Callable[[str, Tier], Collection[str]]
+    devices: Collection[str] = DEVICES
+    platforms: Collection[str] = field(default=("any", *PLATFORMS))
+
+
+def known_names(targets: Iterable[Target] = ()) -> Names:
+    """The names of every adapter, op, dtype and family that is installed, and those of further targets.
+
+    No framework is imported: modes and variants stand in its adapter.
+    """
+    modes: dict[str, set[str]] = {}
+    devices = [*DEVICES]
+    for name in frameworks.names():
+        adapter = frameworks.adapter(name)
+        for variant in getattr(adapter, "variants", ()):
+            modes.setdefault(f"{name}:{variant.name}" if variant.name else name, set()).update(adapter.modes)
+        modes.setdefault(name, set()).update(adapter.modes)
+    for target in targets:
+        name = f"{target.framework}:{target.variant}" if target.variant else target.framework
+        modes.setdefault(name, set()).add(target.mode)
+        devices.append(target.device)
+    return Names(
+        modes=modes,
+        ops=tuple(OPS),
+        dtypes=(*EVERY_FORMAT, *OTHER_DTYPES),
+        families=tuple(cases.families()),
+        cases=_case_names,
+        devices=tuple(dict.fromkeys(devices)),
+        platforms=tuple(dict.fromkeys(("any", *PLATFORMS, this_platform()))),
+    )
+
+
+@cache
+def _case_names(family: str, tier: Tier) -> tuple[str, ...]:
+    asked = (
+        case.name
+        for format in FORMATS.values()
+        for case in cases.cases(format, FORWARD, families=[family], tier=tier, seed=0)
+    )
+    return tuple(dict.fromkeys(asked))
+
+
+def check(entries: Iterable[Entry], names: Names) -> None:
+    """Refuse entries that can match nothing.
+
+    Raises
+    ------
+    BadLedger
+        In one line, with file, entry and field, and the name that is nearest.
+    """
+    for entry in entries:
+        for glob in entry.target:
+            _check_target(entry, glob, names)
+        for field_name, known in (("op", names.ops), ("dtype", names.dtypes), ("family", names.families)):
+            for glob in getattr(entry, field_name):
+                _refuse_unknown(entry, field_name, glob, known)
+        for one in entry.platform:
+            _refuse_unknown(entry, "platform", one, names.platforms)
+        if entry.case != ("*",):
+            families = [family for family in names.families if matches(family, entry.family)]
+            known = tuple(dict.fromkeys(case for family in families for case in names.cases(family, entry.tier)))
+            for glob in entry.case:
+                _refuse_unknown(entry, "case", glob, known)
+        if entry.versions and not _satisfiable(entry.versions):
+            raise BadLedger(f"{_place(entry)}: versions: no version is {entry.versions}")
+
+
+def _place(entry: Entry) -> str:
+    return f"{entry.source}: entry {entry.id}"
+
+
+def _check_target(entry: Entry, glob: str, names: Names) -> None:
+    if glob == "*":
+        return
+    parts = glob.split("/")
+    if len(parts) != 3:
+        raise BadLedger(f"{_place(entry)}: target: framework/mode/device is wanted, not {shown(glob)}")
+    framework, mode, device = parts
+    _refuse_unknown(entry, "target", framework, names.modes, "framework ")
+    meant = {one for name, modes in names.modes.items() if fnmatchcase(name, framework) for one in modes}
+    _refuse_unknown(entry, "target", mode, sorted(meant), f"mode of {framework} ")
+    _refuse_unknown(entry, "target", device, names.devices, "device ")
+
+
+def _refuse_unknown(entry: Entry, name: str, glob: str, known: Collection[str], what: str = "") -> None:
+    if any(fnmatchcase(one, glob) for one in known):
+        return
+    near = difflib.get_close_matches(glob, [*known], n=1, cutoff=0.0)
+    hint = f"; the nearest is {near[0]!r}" if near else ""
+    raise BadLedger(f"{_place(entry)}: {name}: no {what or f'{name} '}matches {shown(glob)}{hint}")
+
+
+def _satisfiable(versions: str) -> bool:
+    """Whether some version is in a specifier: one of its ends, or just beside one."""
+    wanted = SpecifierSet(versions, prereleases=True)
+    candidates = {"0", "0.1", "99999"}
+    for specifier in wanted:
+        version = specifier.version.removesuffix(".*")
+        release = [*Version(version).release]
+        candidates |= {
+            version,
+            f"{Version(version).base_version}.0.1",
+            ".".join(map(str, [*release[:-1], release[-1] + 1])),
+        }
+        for i, number in enumerate(release):
+            if number:
+                candidates.add(".".join(map(str, [*release[:i], number - 1, 99999])))
+    return any(wanted.contains(Version(candidate)) for candidate in candidates)

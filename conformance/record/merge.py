@@ -1,0 +1,84 @@
+"""One record of several runs: every part keeps its header, its machine, its versions, its timing and its programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from conformance.record.errors import (
+    DifferentCases,
+    DifferentSelection,
+    DifferentSuiteVersion,
+    DuplicateTarget,
+    RecordError,
+)
+from conformance.record.rows import in_order
+from conformance.record.schema import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conformance.values import Target
+
+
+def merge(parts: Sequence[tuple[str, Record]]) -> Record:
+    """One record from several that fit, each given with its name.
+
+    The same target may be there at several versions.  It may not be there twice at one, on another platform neither: a
+    reader of the merged record could not tell the two apart.
+
+    Raises
+    ------
+    DifferentSuiteVersion, DifferentSelection, DifferentCases, DuplicateTarget
+        Naming both records.
+    """
+    if not parts:
+        raise RecordError("there is no record to merge")
+    name, first = parts[0]
+    for other_name, other in parts[1:]:
+        names = (name, other_name)
+        _refuse_if_different(DifferentSuiteVersion, "suite version", names, first.suite_version, other.suite_version)
+        _refuse_if_different(DifferentSelection, "tier", names, first.tier.name.lower(), other.tier.name.lower())
+        _refuse_if_different(DifferentSelection, "seed", names, first.seed, other.seed)
+    _refuse_duplicate_targets(parts)
+    _refuse_different_cases(parts)
+    records = [record for _, record in parts]
+    return Record(
+        tuple(part for record in records for part in record.parts),
+        in_order(pd.concat([record.observations for record in records])),
+        pd.concat([record.claims for record in records], ignore_index=True),
+    )
+
+
+def _refuse_if_different(
+    error: type[RecordError], what: str, names: tuple[str, str], mine: object, others: object
+) -> None:
+    if mine != others:
+        raise error(f"{names[0]} has {what} {mine}, {names[1]} has {others}")
+
+
+def _refuse_duplicate_targets(parts: Sequence[tuple[str, Record]]) -> None:
+    owner: dict[tuple[str, str], str] = {}
+    for name, record in parts:
+        for target in record.targets:
+            other = owner.setdefault(_key(target), name)
+            if other != name:
+                raise DuplicateTarget(f"{other} and {name} both hold {target.versioned}")
+
+
+def _key(target: Target) -> tuple[str, str]:
+    return str(target), target.version
+
+
+def _refuse_different_cases(parts: Sequence[tuple[str, Record]]) -> None:
+    """Each op and dtype must have been asked the same cases, unless a run was interrupted."""
+    asked: dict[Any, tuple[str, frozenset[tuple[str, str]]]] = {}
+    for name, record in parts:
+        if not record.complete:
+            continue
+        for key, rows in record.observations.groupby(["op", "dtype"]):
+            cases = frozenset(zip(rows["family"], rows["case_id"], strict=True))
+            other_name, others = asked.setdefault(key, (name, cases))
+            if cases != others:
+                raise DifferentCases(f"{other_name} and {name} asked other cases of {key[0]} in {key[1]}")
