@@ -3,160 +3,175 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pandas as pd
 
-from conformance.reporting import claims, plots, summary, tables
+from conformance.reporting import claims, escape, plots, summary, tables
+from conformance.reporting.frames import dicts, names
+from conformance.reporting.scripts import script_of
+from conformance.values import Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from conformance.record import Record
+    from conformance.reporting.reading import Reading
+
+
+def _shown(value: Any) -> Any:
+    """Whatever stands in the page, but for programs and texts made here, without characters that do not show."""
+    return escape.program(value) if type(value) is str else value
+
 
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("conformance.reporting"),
     autoescape=True,
+    finalize=_shown,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
 
-_CARD = ["severity", "framework", "family", "kind", "ledger"]
-"""Findings that share a card: a framework's fault in its modes, ops and dtypes."""
+_CARD = ["severity", "framework", "version", "family", "kind", "known", "ledger"]
+"""Findings that share a card: a framework's fault in its modes, ops, dtypes and ways."""
 
-_CONTROL_CARD = ["mode", "kind"]
+_CONTROL_CARD = ["mode", "kind", "known"]
 """The same for controls, which are there to be caught: a textbook formula's fault wherever it shows."""
 
 _ALSO = 20
 """Lines of a card's table of other places; the CSV holds them all."""
 
+_LONGEST = 4000
+"""Characters of a row or of a program; a longer one is told by its length, and stands in the record."""
 
-def render(record: Record) -> str:
+
+def render(reading: Reading) -> str:
     """The report as one page."""
-    found = tables.findings(record)
-    own = found[~found["control"]]
-    controls = found[found["control"] & (found["severity"] == "violation")]
+    record = reading.record
+    own, unexpected = reading.own, reading.unexpected
+    controls = reading.findings[reading.findings["control"] & (reading.findings["severity"] == Severity.VIOLATION)]
     context = {
-        "header": record.header,
-        "footer": record.footer,
-        "verdict": summary.verdict(record),
-        "grades": tables.GRADES,
-        "matrix": _matrix(record),
+        "reading": reading,
+        "record": record,
+        "parts": record.parts,
+        "day": min((part.header.started for part in record.parts), default="")[:10],
+        "verdict": summary.verdict(reading),
+        "matrix": _matrix(reading),
         "cells": _cells(record),
-        "families": record.header["plan"]["families"],
-        "findings": _cards(own, _CARD),
-        "control_findings": _cards(controls, _CONTROL_CARD),
-        "control_count": len(controls),
+        "families": record.families,
+        "findings": _cards(record, own, _CARD),
+        "control_findings": _cards(record, controls[controls["known"]], _CONTROL_CARD),
+        "control_failures": _cards(record, unexpected[unexpected["control"]], [*_CONTROL_CARD, "problem"]),
+        "control_count": int(controls["known"].sum()),
         "naive": _naive(record),
         "counts": {name: int((own["severity"] == name).sum()) for name in tables.SEVERITIES},
-        "new": int(((own["severity"] == "violation") & (own["ledger"] == "")).sum()),
-        "targets": tables.targets(record).to_dict("records"),
+        "new": int((own["severity"].eq(Severity.VIOLATION) & ~own["known"]).sum()),
+        "unanswered": dicts(reading.unanswered),
+        "loud": tables.LOUD,
+        "said": summary.unanswered,
         "claims": claims.grouped(record),
-        "policies": _policies(record),
+        "policies": _policies(reading),
         "plot": plots.error_against_gap(record),
     }
     return _ENVIRONMENT.get_template("index.html.jinja").render(context)
 
 
-def _matrix(record: Record) -> list[dict[str, Any]]:
+def _matrix(reading: Reading) -> list[dict[str, Any]]:
     """The rows of the matrix; a framework's controls stand under its own functions."""
-    table = tables.matrix(record)
+    table = tables.matrix(reading)
     rows = []
-    for target in record.header["plan"]["targets"]:
-        if target["target"] in table.index:
-            cells = table.loc[target["target"]].unstack(level=0)
+    for target, name in reading.record.names.items():
+        if name in table.index:
+            cells = table.loc[name].unstack(level=0)
             by_family = {str(family): dict(cells[family]) for family in cells.columns}
-            rows.append({**target, "cells": by_family})
+            rows.append({"name": name, "framework": target.framework, "control": target.control, "cells": by_family})
     return rows
 
 
-def _policies(record: Record) -> list[dict[str, Any]]:
-    """One row a question, with each framework's choices; a choice that is not the only one says where it is made."""
-    table = tables.policies(record)
-    rows = []
-    for question in dict.fromkeys(table["question"]):
-        mine = table[table["question"] == question].set_index("framework")
-        answers = mine[["choices", "inconsistent"]].to_dict("index")
-        for answer in answers.values():
-            answer["choices"] = {choice: _folded(places) for choice, places in answer["choices"].items()}
-        rows.append({"question": question, "answers": answers})
-    return rows
+def _policies(reading: Reading) -> list[dict[str, Any]]:
+    """One row a question, with each framework's policy; a choice that is not the only one says where it is made."""
+    by_question = sorted(reading.policies, key=lambda policy: (policy.question, policy.framework))
+    return [
+        {
+            "question": question,
+            "policies": [
+                {"policy": policy, "places": {answer: _listed(places) for answer, places in policy.answers.items()}}
+                for policy in mine
+            ],
+        }
+        for question, mine in groupby(by_question, lambda policy: policy.question)
+    ]
 
 
-def _folded(places: list[str]) -> str:
-    """Places that share target and op, with their dtypes in one list."""
-    dtypes: dict[str, list[str]] = {}
-    for place in places:
-        where, _, dtype = place.rpartition(" ")
-        dtypes.setdefault(where, []).append(dtype)
-    return "; ".join(f"{where}: {', '.join(names)}" for where, names in dtypes.items())
+def _listed(places: Sequence[str]) -> str:
+    more = f"; and {len(places) - _ALSO} more" if len(places) > _ALSO else ""
+    return "; ".join(places[:_ALSO]) + more
 
 
 def _cells(record: Record) -> str:
-    """Names, then grade and counts of each target × family × op × dtype by their numbers; JSON safe inside HTML."""
-    rows = record.observations
+    """JSON for the script: the grades, names, and grade and counts of each target × family × op × dtype by their numbers."""
+    rows = record.observations.assign(target=names(record, record.observations))
     keys = ["target", "family", "op", "dtype"]
-    names = [pd.factorize(rows[key])[1].tolist() for key in keys]
+    texts = [list(map(escape.printable, pd.factorize(rows[key])[1].tolist())) for key in keys]
     facts: dict[str, pd.Series] = {key: pd.Series(pd.factorize(rows[key])[0], rows.index) for key in keys}
     facts["grade"] = rows["grade"].map({name: i for i, name in enumerate(tables.GRADES)}).fillna(-1).astype(int)
-    facts["violated"] = rows["severity"] == "violation"
-    cells = pd.DataFrame(facts).groupby(keys, sort=False).agg(
-        grade=("grade", "max"), cases=("grade", "size"), violations=("violated", "sum")
-    )  # fmt: skip
+    facts["violated"] = rows["severity"] == Severity.VIOLATION
+    facts["missing"] = rows["outcome"] == "not_asked"
+    cells = (
+        pd.DataFrame(facts)
+        .groupby(keys, sort=False)
+        .agg(
+            grade=("grade", "max"),
+            cases=("grade", "size"),
+            violations=("violated", "sum"),
+            missing=("missing", "sum"),
+        )
+    )
     listed = cells.reset_index().astype(int).to_numpy().tolist()
-    return json.dumps([names, listed], separators=(",", ":")).replace("<", "\\u003c")
+    # A script ends where its text says so, in a string of JSON too.
+    return json.dumps([tables.GRADES, texts, listed], separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _cards(found: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
+def _cards(record: Record, found: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
     """A card for each fault: its first finding in full, and where else it shows."""
     cards = []
-    parts = found["target"].str.split("/")
-    for _, mine in found.assign(framework=parts.str[0], mode=parts.str[1]).groupby(by, sort=False):
-        first, *others = mine.to_dict("records")
-        everywhere = {f"in_{name}": sorted(set(mine[name])) for name in ("target", "op", "dtype", "family")}
-        cards.append({**_card(first), **everywhere, "also": others[:_ALSO], "more": len(others)})
+    for _, mine in found.groupby(by, sort=False):
+        first, *others = dicts(mine)
+        everywhere = {f"in_{key}": json.dumps(sorted(set(mine[key]))) for key in ("name", "op", "dtype", "family")}
+        cards.append({**_card(record, first), **everywhere, "also": others[:_ALSO], "more": len(others)})
     return cards
 
 
-def _card(row: dict[Any, Any]) -> dict[str, Any]:
+def _card(record: Record, row: dict[Any, Any]) -> dict[str, Any]:
     """A finding as the page shows it: numbers in decimal beside hex."""
     witness = row["witness"]
-    logits = witness.get("input")
-    shown = {"script": witness.get("script", ""), "row": "", "lanes": []}
-    if isinstance(logits, list):
-        shown["row"] = _row([float.fromhex(v) for v in logits])
-    elif logits:
-        shown["row"] = f"{logits['omitted']:,} logits, case {row['case']}"
-    if "index" in witness:
-        at = witness["index"]
-        pairs = {"logit": logits[at]} if isinstance(logits, list) else {}
-        pairs |= {"got": witness["got"], "true, rounded": witness["expected"], "allowed error": witness["bound"]}
-        shown["lanes"] = [(name, _decimal(value), value) for name, value in pairs.items()]
-        shown["index"] = at
+    shown: dict[str, Any] = {"script": "", "row": "", "lanes": [], "index": 0}
+    if witness is None:
+        return {**row, **shown}
+    written = _row(witness.row)
+    told = 0 < len(written) <= _LONGEST and bool(witness.row)
+    shown["row"] = written if told else f"{witness.length:,} logits, case {row['case']}"
+    figures = {"got": witness.got, "true, rounded": witness.expected, "allowed error": witness.bound}
+    logit = {"logit": witness.row[witness.index]} if 0 <= witness.index < len(witness.row) else {}
+    shown["lanes"] = [(name, f"{value:.9g}", value.hex()) for name, value in (logit | figures).items()]
+    shown["index"] = witness.index
+    text = script_of(record, record.observations.loc[row["rows"][0]].to_dict(), witness)
+    shown["script"] = text if len(text) <= _LONGEST else ""
     return {**row, **shown}
 
 
-def _row(values: list[float]) -> str:
+def _row(values: Sequence[float]) -> str:
     """A row as text, runs of equal logits folded: ``[0, −10 × 16]``."""
-    parts: list[tuple[float, int]] = []
-    for value in values:
-        if parts and parts[-1][0] == value:
-            parts[-1] = (value, parts[-1][1] + 1)
-        else:
-            parts.append((value, 1))
-    return "[" + ", ".join(f"{v:.9g}" + (f" × {n}" if n > 1 else "") for v, n in parts) + "]"
-
-
-def _decimal(text: str) -> str:
-    return f"{float.fromhex(text):.9g}"
+    parts = [(text, len(list(same))) for text, same in groupby(f"{value:.9g}" for value in values)]
+    return "[" + ", ".join(text + (f" × {n}" if n > 1 else "") for text, n in parts) + "]"
 
 
 def _naive(record: Record) -> dict[str, int]:
     """How many rows of ±1000 the textbook definition violates, beside the frameworks' own functions."""
     rows = record.observations
-    hostile = rows[(rows["family"] == "magnitude") & (rows["severity"] == "violation")]
-    controls = [target["target"] for target in record.header["plan"]["targets"] if target["control"]]
-    return {
-        "definition": int((hostile["mode"] == "definition").sum()),
-        "own": int((~hostile["target"].isin(controls)).sum()),
-    }
+    hostile = rows[(rows["family"] == "magnitude") & (rows["severity"] == Severity.VIOLATION)]
+    control = hostile["control"].astype(bool)
+    return {"definition": int((control & (hostile["mode"] == "definition")).sum()), "own": int((~control).sum())}

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from conformance.reporting.escape import printable
+from conformance.reporting.frames import names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,40 +31,66 @@ _INK = "#010203"
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart and which stands on light and dark.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-_DASHES = ("-", "--", ":")
+_MARKS = (("-", "o"), ("--", "x"), (":", "+"), ("-.", "s"), ("-", "^"), ("--", "d"))
 _FLOOR, _CEILING = 2.0**-8, 2.0**60
 _GAPS = (2.0**-10, 2.0**12)
 _PEN: Any = {"linewidth": 0.9, "markersize": 4, "markerfacecolor": "none", "markeredgewidth": 0.9, "alpha": 0.85}
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
+_SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "conformance", "font.family": "sans-serif", "font.size": 9}
+
+
+@dataclass(frozen=True)
+class _Style:
+    colour: str
+    dash: Any
+    marker: str
+
 
 def error_against_gap(record: Record) -> str:
     """Error over bound against max x - min x, one panel for each op and dtype; an ``<svg>`` element."""
-    rows = record.observations
-    own = [t for t in record.header["plan"]["targets"] if not t["control"]]
-    rows = rows[rows["target"].isin([t["target"] for t in own]) & rows["error_over_bound"].notna()]
-    ops, dtypes = record.header["plan"]["ops"], record.header["plan"]["dtypes"]
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "conformance", "font.family": "sans-serif", "font.size": 9}
-    with mpl.rc_context(settings):
-        figure = Figure(figsize=(10, 1.0 + 1.9 * len(dtypes)), layout="constrained")
-        panels = figure.subplots(len(dtypes), len(ops), sharex=True, sharey=True, squeeze=False)
-        styles = _styles(own)
-        for i, dtype in enumerate(dtypes):
-            for j, op in enumerate(ops):
-                chosen = rows[(rows["op"] == op) & (rows["dtype"] == dtype)]
-                for target in own:
-                    _line(panels[i, j], chosen[chosen["target"] == target["target"]], target["target"], styles)
-                _dress(panels[i, j], f"{op}, {dtype}")
-        figure.supxlabel(f"logit gap, max x − min x (the last bin holds every gap from {_GAPS[1]:g} on)", color=_INK)
-        figure.supylabel("worst error ÷ stable bound", color=_INK)
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        legend = figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, labelcolor=_INK)
-        legend.set_in_layout(True)
+    with mpl.rc_context(_SETTINGS):
         text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata=_NO_METADATA)
+        figure(record).savefig(text, format="svg", transparent=True, metadata=_NO_METADATA)
     # A hundredth of a point is finer than a screen.
     svg = re.sub(r"(\d\.\d\d)\d+", r"\1", text.getvalue().replace(_INK, "currentColor"))
     return _classes(svg[svg.index("<svg") :])
+
+
+def figure(record: Record) -> Figure:
+    """The figure itself: a row of panels a dtype, a column an op, a line for each target that is no control."""
+    rows = record.observations
+    rows = rows[~rows["control"].astype(bool) & rows["error_over_bound"].notna()]
+    rows = rows.assign(name=names(record, rows))
+    ops, dtypes, styles = record.ops, record.dtypes, _styles(record)
+    with mpl.rc_context(_SETTINGS):
+        drawn = Figure(figsize=(10, 1.0 + 1.9 * len(dtypes)), layout="constrained")
+        panels = drawn.subplots(len(dtypes), len(ops), sharex=True, sharey=True, squeeze=False)
+        for i, dtype in enumerate(dtypes):
+            for j, op in enumerate(ops):
+                chosen = rows[(rows["op"] == op) & (rows["dtype"] == dtype)]
+                for name, style in styles.items():
+                    _line(panels[i, j], chosen[chosen["name"] == name], name, style)
+                _dress(panels[i, j], f"{op}, {dtype}")
+        drawn.supxlabel(f"logit gap, max x − min x (the last bin holds every gap from {_GAPS[1]:g} on)", color=_INK)
+        drawn.supylabel("worst error ÷ stable bound", color=_INK)
+        # Not those of a panel: a legend leaves out a label that begins with an underscore.
+        handles = [
+            Line2D([], [], color=style.colour, linestyle=style.dash, marker=style.marker, **_PEN)
+            for style in styles.values()
+        ]
+        legend = drawn.legend(
+            handles, map(_label, styles), loc="outside upper center", ncols=4, frameon=False, labelcolor=_INK
+        )
+        legend.set_in_layout(True)
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a dollar in the name of a device is a dollar
+    return drawn
+
+
+def _label(name: str) -> str:
+    """A name in letters that every font has."""
+    return printable(name).encode("ascii", "backslashreplace").decode()
 
 
 def _classes(svg: str) -> str:
@@ -74,30 +105,29 @@ def _classes(svg: str) -> str:
     return svg.replace("</svg>", f"<style>{rules}</style></svg>")
 
 
-def _styles(own: list[dict[str, str]]) -> dict[str, tuple[str, str]]:
-    """A colour for each framework, a dash for each of its modes."""
-    frameworks = list(dict.fromkeys(t["framework"] for t in own))
+def _styles(record: Record) -> dict[str, _Style]:
+    """Target → a colour for each framework, a dash and a marker for each of its modes."""
+    own = {target: name for target, name in record.names.items() if not target.control}
+    frameworks = list(dict.fromkeys(target.framework for target in own))
     styles = {}
-    for target in own:
-        mates = [t["target"] for t in own if t["framework"] == target["framework"]]
-        dash = _DASHES[mates.index(target["target"]) % len(_DASHES)]
-        styles[target["target"]] = (_COLOURS[frameworks.index(target["framework"]) % len(_COLOURS)], dash)
+    for target, name in own.items():
+        mates = [mate for mate in own if mate.framework == target.framework]
+        colour = _COLOURS[frameworks.index(target.framework) % len(_COLOURS)]
+        styles[name] = _Style(colour, *_MARKS[mates.index(target) % len(_MARKS)])
     return styles
 
 
-def _line(panel: Axes, rows: pd.DataFrame, label: str, styles: dict[str, tuple[str, str]]) -> None:
-    colour, dash = styles[label]
+def _line(panel: Axes, rows: pd.DataFrame, name: str, style: _Style) -> None:
     # The smallest gaps share the first bin and those beyond every exponent range the last.
     gap = np.log2(rows["logit_gap"].clip(*_GAPS))
     worst = rows["error_over_bound"].clip(_FLOOR, _CEILING).groupby((gap / 2).round() * 2).max()
-    marker = {"-": "o", "--": "x", ":": "+"}[dash]
     panel.plot(
         2.0 ** worst.index.to_numpy(),
         worst.to_numpy(),
-        dash,
-        marker=marker,
-        color=colour,
-        label=label,
+        style.dash,
+        marker=style.marker,
+        color=style.colour,
+        label=_label(name),
         **_PEN,
     )
 

@@ -1,108 +1,139 @@
-"""Which tables does a record hold?  Plain pandas: every page and every printout is made from these."""
+"""The tables of a report: findings, the matrix of targets and families, targets, and what was not answered.
+
+Plain pandas, computed from a :class:`~conformance.reporting.Reading`: every page and every printout is made from these.
+"""
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-if TYPE_CHECKING:
-    from conformance.record import Record
+from conformance.record import rows as read
+from conformance.reporting.controls import NOT_CAUGHT, unexplained
+from conformance.reporting.frames import dicts, names
+from conformance.values import Grade, Severity
 
-GRADES = ("exact", "faithful", "stable", "loose", "divergent")
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from conformance.record import Record
+    from conformance.reporting.reading import Reading
+
+GRADES = tuple(str(grade) for grade in Grade)
 """Best first."""
 
-SEVERITIES = ("none", "policy", "degraded", "violation")
+SEVERITIES = tuple(str(severity) for severity in Severity)
 """Mildest first."""
 
-FINDING = ["target", "op", "dtype", "family", "kind", "severity"]
-"""What makes two findings the same finding."""
+LOUD = ("not_asked", "out_of_memory", "timed_out", "crashed")
+"""Outcomes that nobody may overlook: the first is no answer at all, the others ended a process."""
 
 
-@lru_cache(maxsize=1)
-def findings(record: Record) -> pd.DataFrame:
-    """One row a finding: target, op, dtype, family, kind, severity, and what stands behind it.
+def known(reading: Reading) -> dict[Any, tuple[tuple[str, bool], ...]]:
+    """Index label of each violated observation → (kind, whether it is known) of each of its findings.
 
-    Further columns: ``control``, ``cases`` (how many rows show it), ``worst`` (largest error over the
-    stable bound among them), ``detail``, ``witness`` (that of the shortest row that shows it), ``case``,
-    ``ledger`` (an entry's id, empty where no entry knows it).  Violations that no entry knows come first.
+    A violation of a framework is known to the ledger, one of a control to its arithmetic; what is no violation is known.
     """
-    rows = [
-        {
-            **{name: row[name] for name in ("target", "op", "dtype", "family", "case")},
-            "kind": said["kind"],
-            "severity": said["severity"],
-            "ratio": row["error_over_bound"],
-            "detail": said["detail"],
-            "witness": said,
-            "length": _length(said),
-            "retold": "script" not in said,
-            "ledger": ledger,
-        }
-        for row in record.observations[record.observations["witness"] != ""].to_dict("records")
-        for said, ledger in zip(json.loads(row["witness"]), row["ledger"].split(";"), strict=True)
-    ]
-    if not rows:
-        nothing = pd.DataFrame(columns=[*FINDING, "case", "control", "cases", "worst", "detail", "witness", "ledger"])
-        return nothing.astype({"control": bool, "cases": int, "worst": float})
-    # Of the shortest rows the record tells one whole, with its script.
-    frame = pd.DataFrame(rows).sort_values(["length", "retold"], kind="stable")
-    grouped = frame.groupby(FINDING, sort=False)
-    found = grouped.agg(
-        cases=("case", "size"),
-        worst=("ratio", "max"),
-        case=("case", "first"),
-        detail=("detail", "first"),
-        witness=("witness", "first"),
-        # Unknown wins: one unexplained row makes the finding one to look at.
-        ledger=("ledger", "min"),
-    ).reset_index()
-    controls = {target["target"] for target in record.header["plan"]["targets"] if target["control"]}
-    found["control"] = found["target"].isin(controls)
-    found["rank"] = -found["severity"].map(SEVERITIES.index)
-    found["known"] = found["ledger"] != ""
-    found["size"] = -found["worst"].fillna(float("inf"))
-    order = ["control", "rank", "known", "size", "target", "op", "dtype", "family", "kind"]
-    return found.sort_values(order).drop(columns=["rank", "known", "size"]).reset_index(drop=True)
+    observations = reading.record.observations
+    violated = observations[observations["severity"] == Severity.VIOLATION]
+    ids = reading.known.ids
+    found = {}
+    for label, row in zip(violated.index, dicts(violated[["control", "findings", "expected", "witness"]]), strict=True):
+        kinds = row["findings"].split(";")
+        if row["control"]:
+            strange = unexplained(row)
+            verdicts = [kind not in strange for kind in kinds]
+        elif all(ids[label]):
+            verdicts = [True] * len(kinds)
+        else:
+            wrong = (finding.severity is Severity.VIOLATION for finding in read.findings_of(row))
+            verdicts = [bool(entry) or not violation for entry, violation in zip(ids[label], wrong, strict=True)]
+        found[label] = tuple(zip(kinds, verdicts, strict=True))
+    return found
 
 
-def _length(said: dict[str, Any]) -> int:
-    row = said.get("input", [])
-    return len(row) if isinstance(row, list) else int(row["omitted"])
+def findings(reading: Reading) -> pd.DataFrame:
+    """One row a finding, as :attr:`conformance.ledger.Known.findings` has them, with what is known of it, worst first.
+
+    A further column, ``known``, says whether each of its rows is known: to the ledger, or to the arithmetic of a control.
+    Controls come last; violations that are not known come first.
+    """
+    found = reading.known.findings
+    pairs = zip(found["kind"], found["rows"], strict=True)
+    found["known"] = pd.Series([_known(reading, kind, rows) for kind, rows in pairs], found.index, dtype=bool)
+    found["rank"] = -found["severity"].map(SEVERITIES.index).astype(int)
+    # Those of a record are in order already; a stable sort only takes the known ones back.
+    order = ["control", "rank", "known"]
+    return found.sort_values(order, kind="stable").drop(columns="rank").reset_index(drop=True)
 
 
-def unexpected(record: Record) -> pd.DataFrame:
-    """The violations that no ledger entry knows: what makes the exit status 1."""
-    found = findings(record)
-    return found[(found["severity"] == "violation") & (found["ledger"] == "")]
+def _known(reading: Reading, kind: str, rows: Sequence[Any]) -> bool:
+    """Whether the finding is known on each of its rows."""
+    return all(known for row in rows for each, known in reading.verdicts.get(row, ()) if each == kind)
 
 
-def worst(values: pd.Series, order: tuple[str, ...]) -> str:
+def unexpected(reading: Reading) -> pd.DataFrame:
+    """What makes the exit status 1, besides stale entries of the ledger: columns as in :func:`findings`, and ``problem``.
+
+    ``problem`` is ``unknown`` for a violation of a framework that no ledger entry knows, ``unexplained`` for one of a
+    control that does not follow from its arithmetic, ``not caught`` where a control is right and must not be.
+    """
+    found = reading.findings[(reading.findings["severity"] == Severity.VIOLATION) & ~reading.findings["known"]]
+    found = found.assign(problem=found["control"].map({True: "unexplained", False: "unknown"}))
+    failures = reading.control_failures
+    missed = failures[failures["problem"] == NOT_CAUGHT]
+    if missed.empty:
+        return found.reset_index(drop=True)
+    missed = missed.assign(
+        name=names(reading.record, missed),
+        control=True,
+        severity=str(Severity.VIOLATION),
+        known=False,
+        ledger="",
+        worst=float("nan"),
+        detail="must be caught here, and was not",
+        witness=None,
+    )
+    return pd.concat([found, missed], ignore_index=True)[list(found.columns)]
+
+
+def unexplained_rows(reading: Reading) -> frozenset[Any]:
+    """The index labels of the observations that :func:`unexpected` gathers."""
+    missed = reading.control_failures
+    return frozenset(
+        {label for label, found in reading.verdicts.items() if not all(verdict for _, verdict in found)}
+        | {label for labels in missed.loc[missed["problem"] == NOT_CAUGHT, "rows"] for label in labels}
+    )
+
+
+def worst(values: Iterable[str], order: Sequence[str]) -> str:
     """The last in the order of those that occur; empty where none does."""
     present = set(values)
     return next((name for name in reversed(order) if name in present), "")
 
 
-def matrix(record: Record, **only: str) -> pd.DataFrame:
+def matrix(reading: Reading, **only: str) -> pd.DataFrame:
     """Targets × families: grade, severity, and counts, for all ops and dtypes or for those named.
 
-    Columns are a MultiIndex (family, what) with what in ``grade``, ``severity``, ``cases``,
-    ``violations``, ``unsupported``, ``known`` (whether the ledger knows every violation).
+    The index is the targets' names.  Columns are a MultiIndex (family, what) with what in ``grade``, ``severity``,
+    ``cases``, ``violations``, ``unsupported``, ``not_asked``, ``known`` (whether every violation is known).
     """
+    record = reading.record
     rows = record.observations
     for name, value in only.items():
         rows = rows[rows[name] == value]
+    unknown = {label for label, found in reading.verdicts.items() if not all(verdict for _, verdict in found)}
     facts = pd.DataFrame(
         {
-            "target": rows["target"],
+            "target": names(record, rows),
             "family": rows["family"],
             "grade": rows["grade"].map({name: i for i, name in enumerate(GRADES)}).fillna(-1).astype(int),
-            "severity": rows["severity"].map(SEVERITIES.index),
-            "violations": rows["severity"] == "violation",
+            "severity": rows["severity"].map(SEVERITIES.index).astype(int),
+            "violations": rows["severity"] == Severity.VIOLATION,
             "unsupported": rows["outcome"] == "unsupported",
-            "unknown": unknown(record)[rows.index],
+            "not_asked": rows["outcome"] == "not_asked",
+            "unknown": rows.index.isin(list(unknown)),
         }
     )
     cells = facts.groupby(["target", "family"], sort=False).agg(
@@ -111,6 +142,7 @@ def matrix(record: Record, **only: str) -> pd.DataFrame:
         cases=("grade", "size"),
         violations=("violations", "sum"),
         unsupported=("unsupported", "sum"),
+        not_asked=("not_asked", "sum"),
         unknown=("unknown", "sum"),
     )
     cells["grade"] = cells["grade"].map({-1: "", **dict(enumerate(GRADES))})
@@ -119,69 +151,53 @@ def matrix(record: Record, **only: str) -> pd.DataFrame:
     if cells.empty:
         return pd.DataFrame()
     table = pd.DataFrame(cells.unstack("family")).swaplevel(axis=1)
-    order = [t["target"] for t in record.header["plan"]["targets"] if t["target"] in table.index]
-    families = [name for name in record.header["plan"]["families"] if name in table.columns.get_level_values(0)]
+    order = [name for name in record.names.values() if name in table.index]
+    families = [name for name in record.families if name in table.columns.get_level_values(0)]
     return pd.DataFrame(table.loc[order, families])
 
 
-def unknown(record: Record) -> pd.Series:
-    """Whether each observation is violated in a way that no ledger entry knows."""
-    found = findings(record)
-    violations = set(found.loc[found["severity"] == "violation", "kind"])
-    # Many rows share few combinations of kinds and entries: each combination is looked at once.
-    combined = record.observations["findings"] + "|" + record.observations["ledger"]
-    verdicts = {}
-    for text in combined.unique():
-        kinds, _, ids = text.partition("|")
-        pairs = zip(kinds.split(";"), ids.split(";"), strict=False)
-        verdicts[text] = any(kind in violations and not entry for kind, entry in pairs)
-    return combined.map(verdicts).astype(bool)
+def targets(reading: Reading) -> pd.DataFrame:
+    """One row a target: how many questions it was asked, the worst grade, and how many of them have each severity.
 
-
-def targets(record: Record) -> pd.DataFrame:
-    """One row a target: cases asked, the worst grade, and how many cases have each severity."""
-    rows, new = [], unknown(record)
-    for target in record.header["plan"]["targets"]:
-        mine = record.observations[record.observations["target"] == target["target"]]
+    Columns: ``name``, ``control``, ``cases`` (without those it does not support or was not asked), ``not_asked``,
+    ``grade``, one for each severity but none, ``unexpected``, ``error_over_bound`` (the largest that is not divergent).
+    """
+    record = reading.record
+    rows = record.observations.assign(
+        name=names(record, record.observations),
+        asked=~record.observations["outcome"].isin(["unsupported", "not_asked"]),
+    )
+    by_name = dict(iter(rows.groupby("name", sort=False)))
+    table = []
+    for target, name in record.names.items():
+        mine = by_name.get(name, rows.iloc[:0])
         counts = mine["severity"].value_counts()
-        rows.append(
+        table.append(
             {
-                "target": target["target"],
-                "control": target["control"],
-                "cases": int((mine["outcome"] != "unsupported").sum()),
+                "name": name,
+                "control": target.control,
+                "cases": int(mine["asked"].sum()),
+                "not_asked": int((mine["outcome"] == "not_asked").sum()),
                 "grade": worst(mine["grade"], GRADES),
-                **{name: int(counts.get(name, 0)) for name in SEVERITIES[1:]},
-                "unexpected": int(new[mine.index].sum()),
-                "error_over_bound": mine.loc[mine["grade"] != "divergent", "error_over_bound"].max(),
+                **{severity: int(counts.get(severity, 0)) for severity in SEVERITIES[1:]},
+                "unexpected": len(reading.unknown(mine)),
+                "error_over_bound": mine.loc[mine["grade"] != Grade.DIVERGENT, "error_over_bound"].max(),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(table)
 
 
-def policies(record: Record) -> pd.DataFrame:
-    """One row a framework and question: the choices, which targets, ops and dtypes make each, and whether they differ.
+def unanswered(record: Record) -> pd.DataFrame:
+    """One row for each (target, outcome, reason) without an answer: how many questions, the loudest first.
 
-    Columns: ``framework``, ``question``, ``choices`` (choice → a list of ``target op dtype``), ``inconsistent``.
-    Controls are left out: they are no framework's choice.
+    Columns: ``name``, ``control``, ``outcome``, ``reason``, ``questions``.  An error that was raised is an answer of
+    its kind, due where an axis is out of range, and stands among the findings where it is not.
     """
-    own = {t["target"]: t["framework"] for t in record.header["plan"]["targets"] if not t["control"]}
-    rows = record.observations[
-        record.observations["target"].isin(own) & record.observations["policy"].str.contains("=")
-    ]
-    where = ["target", "op", "dtype"]
-    said = rows[[*where, "policy"]].drop_duplicates()
-    found: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for row in said.to_dict("records"):
-        for choice in row["policy"].split():
-            question, _, answer = choice.partition("=")
-            by = found.setdefault((own[row["target"]], question), {}).setdefault(answer, [])
-            place = " ".join(row[name] for name in where)
-            if place not in by:
-                by.append(place)
-    return pd.DataFrame(
-        [
-            {"framework": framework, "question": question, "choices": choices, "inconsistent": len(choices) > 1}
-            for (framework, question), choices in sorted(found.items())
-        ],
-        columns=["framework", "question", "choices", "inconsistent"],
-    )
+    rows = record.observations[~record.observations["outcome"].isin(["answered", "raised"])]
+    facts = rows[["outcome", "reason"]].assign(name=names(record, rows), control=rows["control"].astype(bool))
+    table = facts.groupby(["name", "control", "outcome", "reason"], sort=False).size().rename("questions").reset_index()
+    order = list(record.names.values())
+    table["rank"] = table["outcome"].map({name: i for i, name in enumerate(LOUD)}).fillna(len(LOUD))
+    table["place"] = table["name"].map({name: i for i, name in enumerate(order)})
+    table = table.sort_values(["rank", "control", "place", "questions"], ascending=[True, True, True, False])
+    return table[["name", "control", "outcome", "reason", "questions"]].reset_index(drop=True)

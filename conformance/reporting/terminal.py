@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,135 +9,228 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from conformance.reporting import tables
+from conformance.record import rows as read
+from conformance.reporting import escape, tables
+from conformance.reporting import summary as sentences
+from conformance.reporting.controls import not_caught
+from conformance.reporting.frames import dicts
+from conformance.reporting.scripts import script_of
+from conformance.values import Grade, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
     from rich.console import Console
 
-    from conformance.record import Record
+    from conformance.reporting.reading import Reading
+    from conformance.values import Finding, Judgement, Witness
 
-_STYLES = {"exact": "green", "faithful": "green", "stable": "green", "loose": "yellow", "divergent": "red", "": "dim"}
+_STYLES: dict[str, str] = {
+    Grade.EXACT: "green",
+    Grade.FAITHFUL: "green",
+    Grade.STABLE: "green",
+    Grade.LOOSE: "yellow",
+    Grade.DIVERGENT: "red",
+    "": "dim",
+}
 _SHOWN = 12
 
 
-def summary(record: Record, console: Console) -> None:
+def summary(reading: Reading, console: Console) -> None:
     """Print the summary table, the unexpected findings and what the tier does not prove."""
-    console.print(_table(record))
-    unexpected = tables.unexpected(record)
-    own = unexpected[~unexpected["control"]]
-    for finding in own.head(_SHOWN).to_dict("records"):
-        where = f"{finding['target']} {finding['op']} {finding['dtype']} {finding['family']}"
-        console.print(
-            Text.assemble(("unexpected ", "bold red"), (where, "bold"), f" {finding['kind']}: {finding['detail']}")
-        )
-    if len(own) > _SHOWN:
-        console.print(f"… and {len(own) - _SHOWN} more unexpected findings, in the report", highlight=False)
-    for line in inconsistencies(record):
-        console.print(line, highlight=False, markup=False)
-    for name in record.footer["stale_ledger"]:
-        console.print(
-            Text.assemble(("stale ", "bold red"), f"ledger entry {name}: its finding is gone; delete or narrow it")
-        )
-    for name, why in record.header["plan"]["absent"].items():
-        console.print(f"not asked: {name} ({why})", highlight=False)
-    console.print(
-        f"not proved by the tier {record.header['tier']}: {record.header['tier_proves_not']}", highlight=False
-    )
-    if not record.footer["complete"]:
-        console.print(Text("incomplete: the run was interrupted; this is what was done", style="bold red"))
+    record = reading.record
+    console.print(_table(reading))
+    for row in dicts(reading.unanswered):
+        if row["outcome"] in tables.LOUD:
+            _say(console, (f"{row['outcome'].replace('_', ' ')} ", "bold red"), sentences.unanswered(row))
+    unsupported = reading.unanswered[~reading.unanswered["outcome"].isin(tables.LOUD)]
+    if len(unsupported):
+        _say(console, (f"unsupported: {unsupported['questions'].sum():,} questions; the report says why", "dim"))
+    unexpected = reading.unexpected
+    for finding in dicts(unexpected.head(_SHOWN)):
+        way = "" if finding["way"] == "plain" else f" {finding['way']}"
+        where = f"{finding['name']} {finding['op']}{way} {finding['dtype']} {finding['family']}"
+        head = "unexpected " if finding["problem"] == "unknown" else f"{finding['problem']} "
+        _say(console, (head, "bold red"), (where, "bold"), f" {finding['kind']}: {finding['detail']}")
+    if len(unexpected) > _SHOWN:
+        _say(console, f"… and {len(unexpected) - _SHOWN} more unexpected findings, in the report")
+    for line in inconsistencies(reading):
+        _say(console, line)
+    for stale in reading.stale:
+        _say(console, ("stale ", "bold red"), f"ledger entry {stale}")
+    for name, why in record.absent.items():
+        _say(console, f"not asked: {name} ({why})")
+    _say(console, f"not proved by the tier {reading.tiers}: {reading.proves_not}")
+    if not record.complete:
+        _say(console, ("incomplete: the run was interrupted; this is what was done", "bold red"))
 
 
-def verdict(record: Record, failures: pd.DataFrame, unsupported: dict[str, str], console: Console) -> None:
-    """Print what is said of one kernel: a line a dtype, then each kind of finding with its smallest witness."""
-    (target,) = record.header["plan"]["targets"]
-    rows, found = record.observations, tables.findings(record)
-    console.print(
-        f"{target['framework']} ({target['mode']} {target['version']}, {target['device']}): "
-        f"{', '.join(record.header['plan']['ops'])}, tier {record.header['tier']}, {len(rows):,} questions, "
-        f"{record.footer['seconds']:.1f} s",
-        highlight=False,
+def verdict(reading: Reading, failures: pd.DataFrame, unsupported: Mapping[str, str], console: Console) -> None:
+    """Print what is said of one kernel: a line a dtype, then each kind of finding with its smallest witness.
+
+    Parameters
+    ----------
+    failures
+        The findings for which it is rejected.
+    unsupported
+        Dtype → why it cannot take it.
+    """
+    record, rows = reading.record, reading.record.observations
+    (target,) = record.targets
+    _say(
+        console,
+        f"{target.framework} ({target.mode} {target.version}, {target.device}): {', '.join(record.ops)}, "
+        f"tier {reading.tiers}, {len(rows):,} questions, {reading.seconds:.1f} s",
     )
+    console.print(_dtypes(rows, unsupported))
+    for why in dict.fromkeys(unsupported.values()):
+        _say(console, (f"unsupported: {why}", "dim"), soft=True)
+    for row in dicts(reading.unanswered):
+        if row["outcome"] in tables.LOUD:
+            _say(console, (f"{row['outcome'].replace('_', ' ')} ", "bold red"), sentences.unanswered(row), soft=True)
+    _kinds(reading, console)
+    for line in inconsistencies(reading):
+        _say(console, (line, "yellow"), soft=True)
+    console.print(_outcome(reading, failures, unsupported))
+    if failures.empty:
+        _say(console, f"not proved by the tier {reading.tiers}: {reading.proves_not}")
+
+
+def worst_row(console: Console, *, where: str, asked: int, length: int, judgement: Judgement, script: str = "") -> None:
+    """Print the worst row of a hunt: what is wrong there, and the program that asks it alone.
+
+    Parameters
+    ----------
+    where
+        Target, op and dtype.
+    asked, length
+        How many rows of how many logits were asked.
+    judgement
+        Of the worst of them.
+    """
+    _say(
+        console,
+        f"{where}: {asked:,} rows of {length} asked; the worst is {judgement.grade or 'not gradable'}, "
+        f"{_number(judgement.max_ulp)} ulp, {_number(judgement.error_over_bound)} × the stable bound",
+        soft=True,
+    )
+    for finding in judgement.findings:
+        _say(
+            console, (f"{finding.severity} {finding.kind}", _style(finding.severity)), f": {finding.detail}", soft=True
+        )
+    if script:
+        console.print(Text(f"\n{escape.program(script)}"), soft_wrap=True)
+
+
+def explain(reading: Reading, observations: pd.DataFrame, command: str = "") -> str:
+    """Failing observations for a failing test: worst first, a table of witnesses, and how to reproduce the shortest.
+
+    Parameters
+    ----------
+    observations
+        Some of those of the reading's record, with their index.
+    command
+        Asks again; by default it is the run of the worst observation's family.
+    """
+    ordered = observations.sort_values("error_over_bound", ascending=False, na_position="first")
+    lines = [f"{len(ordered)} of its cases diverge; worst first", ""]
+    scripts = []
+    for i, (label, row) in enumerate(zip(ordered.index, dicts(ordered), strict=True)):
+        for finding, entry in zip(read.findings_of(row), reading.known.ids[label], strict=True):
+            text = script_of(reading.record, row, finding.witness)
+            if text and finding.witness:
+                scripts.append((finding.witness.length, i, text))
+            if i < _SHOWN:
+                lines += _told(row, finding, entry)
+        if row["control"] and i < _SHOWN:
+            lines += [
+                escape.printable(f"{_where(row)}: {kind} must be caught, and was not") for kind in not_caught(row)
+            ]
+    if scripts:
+        lines += ["", "reproduce the shortest of them with:", "", escape.program(min(scripts)[2])]
+    worst = ordered.iloc[0]
+    options = " ".join(f"--{name} {worst[name]}" for name in ("tier", "target", "op", "dtype", "family"))
+    lines.append(escape.printable(command or f"conformance run {options}"))
+    return "\n".join(lines)
+
+
+def inconsistencies(reading: Reading) -> list[str]:
+    """A line for each policy question that a framework answers in several ways."""
+    return [
+        escape.printable(
+            f"inconsistent {policy.framework}: {policy.question} is "
+            + ", ".join(f"{answer} in {_places(places)}" for answer, places in policy.answers.items())
+        )
+        for policy in reading.policies
+        if policy.inconsistent
+    ]
+
+
+def _say(console: Console, *parts: str | tuple[str, str], soft: bool = False) -> None:
+    """Print texts, or texts and their styles, as one line: no markup, and nothing that moves the cursor.
+
+    ``soft`` leaves it to the terminal to break a line that is too long, so that it can be copied whole.
+    """
+    pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+    console.print(Text.assemble(*((escape.printable(text), style) for text, style in pairs)), soft_wrap=soft)
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(escape.printable(text), style=style)
+
+
+def _style(severity: str) -> str:
+    return "bold red" if severity == Severity.VIOLATION else "yellow"
+
+
+def _dtypes(rows: pd.DataFrame, unsupported: Mapping[str, str]) -> Table:
+    """The table of a kernel: a line a dtype."""
     table = Table(box=box.SIMPLE_HEAD, padding=0)
     for name in ("dtype", "worst grade", "violations", "degraded", "policy", "worst ulp", "worst ÷ bound"):
         table.add_column(name, justify="left" if name in ("dtype", "worst grade") else "right")
     for dtype, mine in rows.groupby("dtype", sort=False):
         if dtype in unsupported:
-            table.add_row(str(dtype), Text("unsupported", style="dim"))
+            table.add_row(_text(str(dtype)), Text("unsupported", style="dim"))
             continue
         counts = mine["severity"].value_counts()
         grade = tables.worst(mine["grade"], tables.GRADES)
         table.add_row(
-            str(dtype),
+            _text(str(dtype)),
             Text(grade or "—", style=_STYLES[grade]),
-            _count(int(counts.get("violation", 0)), "red"),
-            _count(int(counts.get("degraded", 0)), "yellow"),
-            _count(int(counts.get("policy", 0)), ""),
+            _count(int(counts.get(Severity.VIOLATION, 0)), "red"),
+            _count(int(counts.get(Severity.DEGRADED, 0)), "yellow"),
+            _count(int(counts.get(Severity.POLICY, 0)), ""),
             _number(mine["max_ulp"].max()),
             _number(mine["error_over_bound"].max()),
         )
-    console.print(table)
-    for why in dict.fromkeys(unsupported.values()):
-        console.print(f"unsupported: {why}", style="dim", highlight=False, markup=False, soft_wrap=True)
-    # The same defect shows in many dtypes and families: once each kind, at its shortest row.
-    shown = found.groupby(["kind", "severity"], sort=False)
-    for (kind, severity), group in shown:
-        first = group.iloc[int(group["witness"].map(_size).to_numpy().argmin())]
+    return table
+
+
+def _kinds(reading: Reading, console: Console) -> None:
+    """Print each kind of finding once, at its shortest row: the same defect shows in many dtypes and families."""
+    rows = reading.record.observations
+    for (kind, severity), group in reading.findings.groupby(["kind", "severity"], sort=False):
+        first = min(dicts(group), key=lambda finding: _length(finding, rows))
+        cases = group["cases"].sum()
+        more = f" ({cases} cases)" if cases > 1 else ""
         where = f"{first['dtype']} {first['family']}/{first['case']}"
-        style = "bold red" if severity == "violation" else "yellow"
-        more = f" ({group['cases'].sum()} cases)" if group["cases"].sum() > 1 else ""
-        console.print(
-            Text.assemble((f"{severity} {kind}", style), f"{more}: {first['detail']}; {where}"), soft_wrap=True
-        )
-        if "index" in first["witness"]:
-            for line in _witness(first["witness"]):
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
-    for line in inconsistencies(record):
-        console.print(Text(line, style="yellow"), soft_wrap=True)
-    console.print(_outcome(record, failures, unsupported))
-    if failures.empty:
-        console.print(
-            f"not proved by the tier {record.header['tier']}: {record.header['tier_proves_not']}", highlight=False
-        )
+        _say(console, (f"{severity} {kind}", _style(str(severity))), f"{more}: {first['detail']}; {where}", soft=True)
+        for line in _figures(first["witness"]):
+            _say(console, line, soft=True)
 
 
-def _outcome(record: Record, failures: pd.DataFrame, unsupported: dict[str, str]) -> Text:
-    if not record.footer["complete"]:
+def _outcome(reading: Reading, failures: pd.DataFrame, unsupported: Mapping[str, str]) -> Text:
+    if not reading.record.complete:
         return Text("incomplete: the check was interrupted; this is what was done", style="bold red")
-    if len(unsupported) == len(record.header["plan"]["dtypes"]):
+    if len(unsupported) == len(reading.record.dtypes):
         return Text("failed: it answered in no dtype", style="bold red")
     if failures.empty:
         return Text("passed", style="bold green")
     return Text(f"failed: {', '.join(dict.fromkeys(failures['kind']))}", style="bold red")
 
 
-def quarry(kept: dict[str, Any], console: Console) -> None:
-    """Print the worst row of a hunt, as it is kept: what is wrong there, and the program that asks it alone."""
-    console.print(
-        f"{kept['target']} {kept['op']} {kept['dtype']}: {kept['asked']:,} rows of {len(kept['row'])} asked; the worst "
-        f"is {kept['grade'] or 'not gradable'}, {_number(kept['max_ulp'])} ulp, "
-        f"{_number(kept['error_over_bound'])} × the stable bound",
-        highlight=False,
-        soft_wrap=True,
-    )
-    for said in kept["findings"]:
-        style = "bold red" if said["severity"] == "violation" else "yellow"
-        line = Text.assemble((f"{said['severity']} {said['kind']}", style), f": {said['detail']}")
-        console.print(line, soft_wrap=True)
-    console.print(f"\n{kept['script']}", highlight=False, markup=False, soft_wrap=True)
-
-
-def inconsistencies(record: Record) -> list[str]:
-    """A line for each policy question that a framework answers in several ways."""
-    table = tables.policies(record)
-    return [
-        f"inconsistent {row['framework']}: {row['question']} is "
-        + ", ".join(f"{choice} in {_places(places)}" for choice, places in row["choices"].items())
-        for row in table[table["inconsistent"]].to_dict("records")
-    ]
-
-
-def _places(places: list[str]) -> str:
+def _places(places: Sequence[str]) -> str:
     return places[0] if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"
 
 
@@ -146,30 +238,31 @@ def _number(value: float) -> str:
     return "—" if math.isnan(value) else f"{value:.3g}"
 
 
-def _size(witness: dict[str, Any]) -> int:
-    row = witness.get("input", ())
-    return len(row) if isinstance(row, list) else int(row["omitted"]) if row else 0
+def _length(finding: Mapping[str, Any], rows: pd.DataFrame) -> int:
+    """How many numbers the row of its witness has; without one, the array of its smallest case."""
+    if finding["witness"]:
+        return int(finding["witness"].length)
+    shape = str(rows.loc[finding["rows"][0], "shape"])
+    return math.prod(int(size) for size in shape.split("×") if size)
 
 
-def _table(record: Record) -> Table:
-    header = record.header
-    seconds = record.footer["seconds"]
+def _table(reading: Reading) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=0,
-        title=f"tier {header['tier']}, {record.footer['rows']:,} observations, {seconds:.0f} s",
+        title=f"tier {reading.tiers}, {reading.rows:,} observations, {reading.seconds:.0f} s",
         title_justify="left",
     )
-    table.add_column("target", no_wrap=True)
+    table.add_column("target", overflow="fold")
     table.add_column("cases", justify="right")
     table.add_column("worst")
     for name in ("violated", "new", "degraded", "policy"):
         table.add_column(name, justify="right")
-    rows = tables.targets(record).to_dict("records")
+    rows = dicts(reading.targets)
     for i, row in enumerate(rows):
         after = rows[i + 1] if i + 1 < len(rows) else None
         table.add_row(
-            Text(row["target"], style="dim" if row["control"] else ""),
+            _text(row["name"], style="dim" if row["control"] else ""),
             f"{row['cases']:,}",
             Text(row["grade"] or "—", style=_STYLES[row["grade"]]),
             _count(row["violation"], "dim" if row["control"] else "red"),
@@ -185,44 +278,26 @@ def _count(n: int, style: str) -> Text:
     return Text(f"{n:,}" if n else "·", style=style if n else "dim")
 
 
-def explain(observations: pd.DataFrame, command: str = "") -> str:
-    """Failing observations for a failing test: worst first, a table of witnesses, and how to reproduce the shortest.
-
-    ``command`` asks again; by default it is the run of the worst observation's family.
-    """
-    ordered = observations.sort_values("error_over_bound", ascending=False, na_position="first")
-    lines = [f"{len(ordered)} of its cases diverge; worst first", ""]
-    for row in ordered.head(_SHOWN).to_dict("records"):
-        for said in json.loads(row["witness"]):
-            known = f"  [ledger: {row['ledger']}]" if row["ledger"].strip(";") else ""
-            where = f"{row['dtype']} {row['family']}/{row['case']}"
-            lines.append(f"{where}: {said['kind']} ({said['severity']}): {said['detail']}{known}")
-            if "index" in said:
-                lines += _witness(said)
-    scripts = [said["script"] for text in ordered["witness"] for said in json.loads(text) if said.get("script")]
-    if scripts:
-        lines += ["", "reproduce the shortest of them with:", "", scripts[0]]
-    worst = ordered.iloc[0]
-    options = " ".join(f"--{name} {worst[name]}" for name in ("tier", "target", "op", "dtype", "family"))
-    lines.append(command or f"conformance run {options}")
-    return "\n".join(lines)
+def _told(row: Mapping[str, Any], finding: Finding, entry: str) -> list[str]:
+    """One finding of a failing test, and its figures."""
+    known = f"  [ledger: {entry}]" if entry else ""
+    line = f"{_where(row)}: {finding.kind} ({finding.severity}): {finding.detail}{known}"
+    return [escape.printable(line), *_figures(finding.witness)]
 
 
-def _witness(said: dict[str, Any]) -> list[str]:
-    row = said["input"]
-    logit = row[said["index"]] if isinstance(row, list) else f"({row['omitted']} logits)"
+def _where(row: Mapping[str, Any]) -> str:
+    return f"{row['dtype']} {row['family']}/{row['case']}"
+
+
+def _figures(witness: Witness | None) -> list[str]:
+    """The lane of a witness as a small table: a head, the numbers in hex, and in decimal."""
+    if not witness:
+        return []
     heads = ("index", "logit", "got", "true", "bound")
-    values = (str(said["index"]), logit, said["got"], said["expected"], said["bound"])
-    decimal = ("", *(_decimal(value) for value in values[1:]))
-    width = [max(map(len, column)) for column in zip(heads, values, decimal, strict=True)]
-    return [
-        "    " + "  ".join(text.rjust(w) for text, w in zip(line, width, strict=True))
-        for line in (heads, values, decimal)
-    ]
-
-
-def _decimal(text: str) -> str:
-    try:
-        return f"{float.fromhex(text):.9g}"
-    except ValueError:
-        return ""
+    numbers = (witness.got, witness.expected, witness.bound)
+    logit = witness.row[witness.index] if 0 <= witness.index < len(witness.row) else None
+    hexes = [f"({witness.length} logits)" if logit is None else logit.hex(), *(value.hex() for value in numbers)]
+    decimals = ["" if logit is None else f"{logit:.9g}", *(f"{value:.9g}" for value in numbers)]
+    lines = (heads, (str(witness.index), *hexes), ("", *decimals))
+    width = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["    " + "  ".join(text.rjust(w) for text, w in zip(line, width, strict=True)) for line in lines]

@@ -3,80 +3,114 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from conformance import cases, ledger, record
-from conformance.claims import COLUMNS as CLAIMS
-from conformance.engine import Selection as Chosen
-from conformance.engine import Task, _rows, _witnessed
-from conformance.execution.batches import batches
-from conformance.execution.environment import environment
+from conformance import cases
 from conformance.judgement import Judge
-from conformance.selection import PROVES_NOT
-from conformance.values import Answered, Raised, Target, Tier, Unsupported
+from conformance.record import Footer, Header, Part, Plan, Record, Subject, claims_frame, frame
+from conformance.record.machine import this_machine
+from conformance.record.rows import observation_row, thin_witnesses
+from conformance.reporting import Reading
+from conformance.values import Answered, NotAsked, OutOfMemory, Raised, Target, Tier, Unsupported
 from reference.formats import FORMATS
 from reference.functions import log_softmax_shifted, softmax_definition, softmax_shifted
+from reference.ops import FORWARD, LOG_SOFTMAX, SOFTMAX
+
+if TYPE_CHECKING:
+    from conformance.values import Batch, Observation
 
 HOSTILE = "<script>document.title = 'owned'</script>"
+TARGETS = [Target("numpy", kind, "cpu", version="1.0", control=kind == "definition")
+           for kind in ("honest", "raising", "partial", "definition")]  # fmt: skip
+PROGRAM = (
+    "import numpy as np",
+    "np.array({values}, dtype='float64').astype('{dtype}')",
+    "def f(x, axis):\n    e = np.exp(x - x.max(axis, keepdims=True))\n    return e / e.sum(axis, keepdims=True)",
+    "print(f({arguments}, {axis}).tolist())",
+)
 
 
-def _answer(kind: str, batch: Any) -> Any:
-    if kind == "partial" and batch.op == "log_softmax":
+def _answer(kind: str, batch: Batch) -> Observation:
+    length = batch.logits.shape[-1] if batch.logits.ndim else 0
+    if kind == "partial" and batch.op is LOG_SOFTMAX:
         return Unsupported("no kernel")
+    if kind == "partial" and length == 1024:
+        return NotAsked("it ended 3 processes") if batch.format.name == "float16" else OutOfMemory(2**30)
     if batch.cases[0].raises:
         return Raised("AxisError: out of range")
-    if kind == "raising" and batch.values.shape[-1] == 17:
+    if kind == "raising" and length == 17:
         return Raised(f"ValueError: {HOSTILE}")
-    f = {"definition": softmax_definition}.get(kind, softmax_shifted if batch.op == "softmax" else log_softmax_shifted)
+    f = {"definition": softmax_definition}.get(kind, softmax_shifted if batch.op is SOFTMAX else log_softmax_shifted)
     with np.errstate(all="ignore"):
-        stored = batch.format.encode(batch.format.quantise(f(batch.values, batch.axis)))
+        wrong = 1.5 if kind == "raising" and length == 7 else 1.0
+        stored = batch.format.encode(batch.format.quantise(wrong * f(batch.logits, batch.call.axis)))
     return Answered(batch.format.name, stored.shape, stored, 0.001)
 
 
+def _rows(target: Target, asked: list[Any], answered: list[tuple[Batch, Observation, Any]]) -> list[dict[str, Any]]:
+    """The rows of one target for one op and format, with a case for each family that asks it."""
+    twins = cases.twins(asked)
+    judged = [
+        (case, observation, judgement)
+        for batch, observation, judgements in answered
+        for first, judgement in zip(batch.cases, judgements, strict=True)
+        for case in twins[first.id]
+    ]
+    thin = thin_witnesses([(case, judgement) for case, _, judgement in judged])
+    rows = []
+    for (case, observation, _), judgement in zip(judged, thin, strict=True):
+        kinds = {finding.kind for finding in judgement.findings} if target.control else set()
+        must = kinds & {"nonfinite"} if case.family == "magnitude" else set()
+        row = observation_row(target, case, observation, judgement, must=must, may=kinds - must)
+        rows.append({"suite_version": "0", **row})
+    return rows
+
+
 @pytest.fixture(scope="session")
-def small_record() -> record.Record:
-    """Four targets on NumPy: an honest one, one that raises, one without log_softmax, and the naive control."""
-    chosen, judge, rows = Chosen(Tier.SMOKE, 0), Judge(), []
-    kinds = {"honest": False, "raising": False, "partial": False, "definition": True}
-    targets = [Target("numpy", kind, "cpu", control) for kind, control in kinds.items()]
+def small_record() -> Record:
+    """Four targets on NumPy: an honest one, one that raises or is wrong, one without log_softmax, and the naive control."""
+    rows = []
     for dtype in ("float32", "float16"):
-        for op in ("softmax", "log_softmax"):
-            asked = batches(cases.cases(FORMATS[dtype], (op,), tier=Tier.SMOKE, seed=0))
-            for target in targets:
-                task, mine = Task(target, op, dtype, chosen), []
-                for batch in asked:
-                    seen = _answer(target.mode, batch)
-                    mine += _rows(task, "1.0", batch, seen, judge.judge(batch, seen))
-                rows += _witnessed(mine, task, None)
-    observations = record.frame(rows, "test")
-    ledger.annotate(observations, (), "x86_64/none", "smoke")
-    header = {
-        "schema": record.SCHEMA, "run_id": "test", "suite_version": "0", "started": "2026-11-23T00:00:00+00:00",
-        "tier": "smoke", "tier_proves_not": PROVES_NOT[Tier.SMOKE], "seed": 0, "command": "none",
-        "plan": {
-            "targets": [{"target": str(t), "version": "1.0", **dataclasses.asdict(t)} for t in targets],
-            "ops": ["softmax", "log_softmax"], "dtypes": ["float32", "float16"],
-            "families": {name: family.reason for name, family in cases.families().items()},
-            "absent": {"jax": "not installed"},
-        },
-        "environment": environment(),
-    }  # fmt: skip
-    claims = pd.DataFrame(
-        [["a", "1 < 2 & so on", str(t), "float32", verdict, f"because {HOSTILE} | pipe"]
-         for t, verdict in zip(targets, ("holds", "fails", "not asked", "holds"), strict=True)],
-        columns=list(CLAIMS), dtype="string",
+        for op in FORWARD:
+            asked = cases.cases(FORMATS[dtype], (op,), tier=Tier.SMOKE, seed=0)
+            judges = [(batch, Judge(batch)) for batch in cases.batches(asked)]
+            for target in TARGETS:
+                seen = [(batch, _answer(target.mode, batch), judge) for batch, judge in judges]
+                rows += _rows(target, asked, [(batch, what, judge.judge(what)) for batch, what, judge in seen])
+    observations = frame(rows, "test")
+    families = {name: family.reason for name, family in cases.families().items()}
+    plan = Plan(Tier.SMOKE, 0, ("softmax", "log_softmax"), ("float32", "float16"), families, tuple(TARGETS),
+                {"jax": "not installed"})  # fmt: skip
+    header = Header("test", "0", "2026-11-23T00:00:00+00:00", "none", "a few rows", plan, this_machine(),
+                    (Subject("numpy", version="1.0"),))  # fmt: skip
+    claims = claims_frame(
+        [
+            {
+                "claim": "a", "statement": "1 < 2 & so on", "target": str(target), "version": "1.0", "dtype": "float32",
+                "verdict": verdict, "evidence": f"because {HOSTILE} | pipe",
+            }
+            for target, verdict in zip(TARGETS, ("holds", "fails", "not asked", "holds"), strict=True)
+        ],
+        "test",
     )  # fmt: skip
-    footer = {
-        "rows": len(observations),
-        "claims": 4,
-        "complete": True,
-        "seconds": 1.0,
-        "timing": {},
-        "escalated": 0,
-        "stale_ledger": [],
-    }
-    return record.Record(header, observations, claims, footer)
+    own = [target for target in TARGETS if not target.control]
+    programs = {f"{target.versioned} {op} plain": PROGRAM for target in own for op in FORWARD}
+    footer = Footer(len(observations), len(claims), complete=True, seconds=1.0)
+    return Record((Part(header, footer, programs),), observations, claims)
+
+
+@pytest.fixture(scope="session")
+def small(small_record: Record) -> Reading:
+    """The small run, read without a ledger."""
+    return Reading(small_record)
+
+
+@pytest.fixture(scope="session")
+def interrupted(small_record: Record) -> Reading:
+    """The same, as a run that did not finish."""
+    (part,) = small_record.parts
+    part = dataclasses.replace(part, footer=dataclasses.replace(part.footer, complete=False))
+    return Reading(dataclasses.replace(small_record, parts=(part,)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.reporting import publish, tables
+from conformance.reporting import Reading, publish, tables
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives the browser of these tests")
 if not (shutil.which("chromium") and shutil.which("chromedriver")):
@@ -19,8 +20,6 @@ from selenium.webdriver.support.ui import Select  # noqa: E402 - needs selenium
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conformance.record import Record
-
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
@@ -29,10 +28,10 @@ FLAGS = (
 
 
 @pytest.fixture(scope="module")
-def browser(small_record: Record, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def browser(small: Reading, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Headless Chromium with the report open."""
     folder = tmp_path_factory.mktemp("report")
-    publish(small_record, folder)
+    publish(small, folder)
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium")
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
@@ -55,8 +54,8 @@ def cell(browser: Any, target: str, family: str) -> Any:
     return browser.find_element(By.CSS_SELECTOR, f'#matrix td[data-target="{target}"][data-family="{family}"]')
 
 
-def test_the_matrix_reads_as_the_record(browser: Any, small_record: Record) -> None:
-    due = tables.matrix(small_record)
+def test_the_matrix_reads_as_the_record(browser: Any, small: Reading) -> None:
+    due = tables.matrix(small)
 
     for target in due.index:
         for family in ("magnitude", "underflow"):
@@ -67,7 +66,7 @@ def test_the_matrix_reads_as_the_record(browser: Any, small_record: Record) -> N
 
 
 def test_a_divergence_can_be_read_from_the_page(browser: Any) -> None:
-    card = browser.find_element(By.CSS_SELECTOR, 'details[data-target="numpy/raising/cpu"][data-kind="raised"]')
+    card = browser.find_element(By.CSS_SELECTOR, 'details[data-target*="numpy/raising/cpu"][data-kind="raised"]')
     card.find_element(By.TAG_NAME, "summary").click()
 
     assert "violation" in card.text
@@ -78,7 +77,7 @@ def test_a_divergence_can_be_read_from_the_page(browser: Any) -> None:
 def test_a_witness_has_decimal_and_hex(browser: Any) -> None:
     cell(browser, "numpy/definition/cpu", "magnitude").find_element(By.TAG_NAME, "a").click()
     cards = browser.find_elements(
-        By.CSS_SELECTOR, 'details[data-target~="numpy/definition/cpu"][data-kind="nonfinite"]'
+        By.CSS_SELECTOR, 'details[data-target*="numpy/definition/cpu"][data-kind="nonfinite"]'
     )
     card = next(card for card in cards if card.is_displayed())
     card.find_element(By.TAG_NAME, "summary").click()
@@ -88,16 +87,16 @@ def test_a_witness_has_decimal_and_hex(browser: Any) -> None:
     assert "0x" in lanes["true,"]
 
 
-def test_filters_repaint_the_matrix_and_the_findings(browser: Any, small_record: Record) -> None:
+def test_filters_repaint_the_matrix_and_the_findings(browser: Any, small: Reading) -> None:
     Select(browser.find_element(By.ID, "op")).select_by_visible_text("log_softmax")
 
-    due = tables.matrix(small_record, op="log_softmax")
+    due = tables.matrix(small, op="log_softmax")
     shown = [c for c in browser.find_elements(By.CSS_SELECTOR, "details.finding[data-op]") if c.is_displayed()]
     assert "" == cell(browser, "numpy/partial/cpu", "random").get_attribute("data-grade")
     got = cell(browser, "numpy/honest/cpu", "random").get_attribute("data-grade")
     assert due.loc["numpy/honest/cpu", ("random", "grade")] == got
     assert shown
-    assert all("log_softmax" in card.get_attribute("data-op").split() for card in shown)
+    assert all("log_softmax" in json.loads(card.get_attribute("data-op")) for card in shown)
 
 
 def test_a_cell_leads_to_its_findings_and_back(browser: Any) -> None:
@@ -109,6 +108,28 @@ def test_a_cell_leads_to_its_findings_and_back(browser: Any) -> None:
     assert f"{everything - len(hidden)} of {everything} findings for numpy/raising/cpu" in note.text
     note.find_element(By.TAG_NAME, "button").click()
     assert [] == browser.find_elements(By.CSS_SELECTOR, "details.finding[data-target][hidden]")
+
+
+def test_what_was_not_asked_is_marked_in_its_cells_and_above_them(browser: Any, small: Reading) -> None:
+    due = tables.matrix(small).loc["numpy/partial/cpu"]
+    unasked = [family for family in small.record.families if due.get((family, "not_asked"), 0)]
+
+    banner = browser.find_element(By.CSS_SELECTOR, '[data-outcome="not_asked"]')
+    assert "Not asked. numpy/partial/cpu:" in banner.text
+    assert "it ended 3 processes" in banner.text
+    assert unasked
+    for dtype, mark in (("all", True), ("float16", True), ("float32", False)):
+        Select(browser.find_element(By.ID, "dtype")).select_by_visible_text(dtype)
+        for family in unasked:
+            assert mark == cell(browser, "numpy/partial/cpu", family).text.endswith("?")
+
+
+def test_a_program_can_be_copied_from_a_finding(browser: Any) -> None:
+    card = browser.find_element(By.XPATH, "//details[.//pre][contains(@class, 'finding')]")
+    card.find_element(By.TAG_NAME, "summary").click()
+
+    assert card.find_element(By.TAG_NAME, "pre").text.startswith("import numpy as np\nx = np.array([")
+    assert card.find_element(By.CSS_SELECTOR, "button.copy").is_displayed()
 
 
 def test_controls_can_be_hidden(browser: Any) -> None:

@@ -1,26 +1,25 @@
 "use strict";
-const grades = ["exact", "faithful", "stable", "loose", "divergent"];
-const [names, cells] = JSON.parse(document.getElementById("cells").textContent);
+const [grades, names, cells] = JSON.parse(document.getElementById("cells").textContent);
 const op = document.getElementById("op"), dtype = document.getElementById("dtype"), controls = document.getElementById("controls");
 const note = document.getElementById("filtered");
 document.getElementById("filters").hidden = false;
 
 function paint() {
   const worst = new Map();
-  for (const [t, f, i, j, grade, cases, violations] of cells) {
+  for (const [t, f, i, j, grade, cases, violations, missing] of cells) {
     const target = names[0][t], family = names[1][f], o = names[2][i], d = names[3][j];
     if ((op.value && o !== op.value) || (dtype.value && d !== dtype.value)) continue;
-    const key = target + "|" + family, seen = worst.get(key) ?? { grade: -1, cases: 0, violations: 0 };
-    worst.set(key, { grade: Math.max(seen.grade, grade), cases: seen.cases + cases, violations: seen.violations + violations });
+    const key = JSON.stringify([target, family]), seen = worst.get(key) ?? { grade: -1, cases: 0, violations: 0, missing: 0 };
+    worst.set(key, { grade: Math.max(seen.grade, grade), cases: seen.cases + cases, violations: seen.violations + violations, missing: seen.missing + missing });
   }
   for (const td of document.querySelectorAll("#matrix td")) {
-    const cell = worst.get(td.dataset.target + "|" + td.dataset.family), a = td.firstElementChild;
+    const cell = worst.get(JSON.stringify([td.dataset.target, td.dataset.family])), a = td.firstElementChild;
     const grade = cell && cell.grade >= 0 ? grades[cell.grade] : "";
     const unknown = !op.value && !dtype.value && a.textContent.includes("!") || td.dataset.unknown === "1";
     if (unknown) td.dataset.unknown = "1";
     td.dataset.grade = grade;
     a.className = grade || "nothing";
-    a.title = cell ? `${grade || "not answered"}; ${cell.violations} of ${cell.cases} rows violated` : "not asked";
+    a.title = cell ? `${grade || "not answered"}; ${cell.violations} of ${cell.cases} rows violated${cell.missing ? `, ${cell.missing} NOT ASKED` : ""}` : "not asked";
     a.setAttribute("aria-label", `${td.dataset.target}, ${td.dataset.family}: ${a.title}`);
     a.replaceChildren();
     const letter = document.createElement("b");
@@ -30,6 +29,11 @@ function paint() {
       const count = document.createElement("small");
       count.textContent = ` ${cell.violations}${unknown ? " !" : ""}`;
       a.append(count);
+    }
+    if (cell && cell.missing) {
+      const mark = document.createElement("small");
+      mark.textContent = " ?";
+      a.append(mark);
     }
   }
   for (const row of document.querySelectorAll("#matrix tr.control")) row.hidden = !controls.checked;
@@ -42,7 +46,7 @@ function filter() {
   const all = document.querySelectorAll("details.finding[data-target]");
   for (const card of all) {
     const d = card.dataset;
-    const has = (list, name) => list.split(" ").includes(name);
+    const has = (list, name) => JSON.parse(list).includes(name);
     card.hidden = (op.value && !has(d.op, op.value)) || (dtype.value && !has(d.dtype, dtype.value)) ||
       (chosen && (!has(d.target, chosen.target) || !has(d.family, chosen.family)));
     shown += !card.hidden;
