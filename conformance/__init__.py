@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conformance.checking import check
+    from conformance.api import check
 
 try:
     __version__ = version("softmax-conformance")
@@ -24,7 +24,7 @@ __all__ = ["__version__", "check"]
 def __getattr__(name: str) -> Any:
     """Import what needs pandas when it is asked for."""
     if name == "check":
-        from conformance.checking import check
+        from conformance.api import check
 
         return check
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,25 +7,24 @@ holds on many rows and in general nowhere.  That is what the table is for.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance import frameworks
-from conformance.execution.ask import deaf, describe
-from conformance.frameworks import controls
-from conformance.values import Tier
+from conformance.asking import plan
+from conformance.asking.asker import told
+from conformance.values import Answered, Tier
 from reference.bounds import bounds, flush_allowed, row_sum_bound
 from reference.formats import FORMATS
 from reference.truth import truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from conformance.asking.asker import Asker
     from conformance.values import Target
     from reference.formats import Format
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 DTYPES = {Tier.SMOKE: ("float32",), Tier.STANDARD: ("float64", "float32"), Tier.EXHAUSTIVE: ("float64", "float32")}
 """In which formats each tier asks the claims."""
-
-COLUMNS = ("claim", "statement", "target", "dtype", "verdict", "evidence")
 
 HOLDS, FAILS, NOT_ASKED = "holds", "fails", "not asked"
 
@@ -56,51 +53,57 @@ class ClaimTask:
     def __str__(self) -> str:
         return f"{self.target} claims {self.dtype}"
 
-
-@dataclass(frozen=True)
-class Answers:
-    """The rows of the claims table for one task, and its time in seconds."""
-
-    rows: list[dict[str, str]]
-    timing: dict[str, float]
+    @property
+    def id(self) -> str:
+        """A hash of who is asked: 16 hex digits."""
+        return plan.task_id(self.target, "claims", self.dtype)
 
 
-class Witness:
-    """One target under oath: float64 numbers in, float64 numbers out."""
+class NoAnswer(Exception):
+    """A claim that could not be asked; the message is what came instead of an answer."""
 
-    def __init__(self, target: Target, dtype: str) -> None:
-        self.target = target
-        self.format = FORMATS[dtype]
-        self.framework = frameworks.load(target.framework)
 
-    def _call(self, f: Callable[..., Any], *arrays: Any, axis: int | None = -1) -> Numbers:
-        first, *rest = (
-            self.framework.send(self.format.encode(a), self.format.name, self.target.device) for a in arrays
-        )
-        answer = f(first, *rest) if axis is None else f(first, axis, *rest)
-        return self.format.decode(self.framework.fetch(answer)[1])
+class Respondent:
+    """One target in one format: float64 numbers in, float64 numbers out.
+
+    Every method raises :class:`NoAnswer` where the target gives none.
+    """
+
+    def __init__(self, asker: Asker, target: Target, format: Format) -> None:
+        self.asker, self.target, self.format = asker, target, format
+
+    def _call(self, op: str, *arrays: Any, axis: int = -1, target: Target | None = None, **more: Any) -> Numbers:
+        stored = [(self.format.name, self.format.encode(np.asarray(array, dtype=np.float64))) for array in arrays]
+        seen = self.asker.call(target or self.target, op, stored, axis, **more)
+        if not isinstance(seen, Answered):
+            raise NoAnswer(told(seen))
+        if seen.dtype != self.format.name:
+            raise NoAnswer(f"{self.format.name} was asked, {seen.dtype} came back")
+        return self.format.decode(seen.stored)
 
     def own(self, op: str, x: Any) -> Numbers:
         """The framework's own function."""
-        return self._call(self.framework.function(op, self.target.mode, self.target.device), x)
+        return self._call(op, x)
 
     def along(self, op: str, x: Any, axis: int) -> Numbers:
         """The framework's own function, along an axis."""
-        return self._call(self.framework.function(op, self.target.mode, self.target.device), x, axis=axis)
+        return self._call(op, x, axis=axis)
+
+    def with_threads(self, op: str, x: Any, threads: int) -> Numbers:
+        """The framework's own function, computed by so many threads."""
+        return self._call(op, x, threads=threads)
 
     def vjp(self, op: str, x: Any, g: Any) -> Numbers:
         """Its own vector-Jacobian product."""
-        return self._call(self.framework.function(f"{op}_vjp", self.target.mode, self.target.device), x, g)
+        return self._call(f"{op}_vjp", x, g)
 
     def control(self, name: str, op: str, x: Any) -> Numbers:
-        """A textbook formula on the framework's own primitives."""
-        f = controls.function(self.framework, name, op, self.target.device)
-        assert f is not None
-        return self._call(f, x)
+        """A textbook formula on the framework's own elementary functions."""
+        return self._call(op, x, target=replace(self.target, mode=name, control=True))
 
     def exp(self, x: Any) -> Numbers:
         """The framework's own exp."""
-        return self._call(self.framework.primitives(self.target.device).exp, x, axis=None)
+        return self._call("exp", x)
 
     def random_rows(self, count: int = 400, n: int = 7, scale: float = 4.0) -> Numbers:
         """Normal logits in the format, always the same ones."""
@@ -124,7 +127,7 @@ class Claim:
 
     slug: str
     statement: str
-    ask: Callable[[Witness], Verdict]
+    ask: Callable[[Respondent], Verdict]
 
 
 def _verdict(truth: Any, evidence: str) -> Verdict:
@@ -135,7 +138,7 @@ def _row(x: Any) -> str:
     return "[" + ", ".join(f"{float(v):.17g}" for v in np.ravel(x)) + "]"
 
 
-def _sums_to_one(w: Witness) -> Verdict:
+def _sums_to_one(w: Respondent) -> Verdict:
     x = np.concatenate([w.random_rows(), w.random_rows(scale=100.0)])
     p = w.own("softmax", x)
     off = np.abs(p.sum(axis=-1) - 1)
@@ -147,20 +150,20 @@ def _sums_to_one(w: Witness) -> Verdict:
     )
 
 
-def _exp_overflows(w: Witness) -> Verdict:
+def _exp_overflows(w: Respondent) -> Verdict:
     got = float(w.exp([1000.0])[0])
     return _verdict(np.isinf(got), f"exp(1000) = {got:.6g}; largest {w.format.name} {w.format.max:.3g}")
 
 
-def _naive_nan(row: list[float]) -> Callable[[Witness], Verdict]:
-    def ask(w: Witness) -> Verdict:
+def _naive_nan(row: list[float]) -> Callable[[Respondent], Verdict]:
+    def ask(w: Respondent) -> Verdict:
         p = w.control("definition", "softmax", [row])[0]
         return _verdict(np.isnan(p).any(), f"exp(x)/Σexp(x) of {_row(row)} = {_row(p)}")
 
     return ask
 
 
-def _shift_cures(w: Witness) -> Verdict:
+def _shift_cures(w: Respondent) -> Verdict:
     rows = np.array([LOW, HOSTILE, HIGH])
     got = w.control("shifted", "softmax", rows)
     used = w.used("softmax", rows, got)
@@ -172,8 +175,8 @@ def _shift_cures(w: Witness) -> Verdict:
     )
 
 
-def _agrees(op: str) -> Callable[[Witness], Verdict]:
-    def ask(w: Witness) -> Verdict:
+def _agrees(op: str) -> Callable[[Respondent], Verdict]:
+    def ask(w: Respondent) -> Verdict:
         x = np.concatenate([w.random_rows(), w.random_rows(scale=100.0)])
         own, textbook = w.own(op, x), w.control("shifted", op, x)
         both = max(w.used(op, x, own), w.used(op, x, textbook))
@@ -188,12 +191,12 @@ def _agrees(op: str) -> Callable[[Witness], Verdict]:
     return ask
 
 
-def _exp_log_on_row(w: Witness) -> Verdict:
+def _exp_log_on_row(w: Respondent) -> Verdict:
     p, q = w.own("softmax", [HOSTILE])[0], w.exp(w.own("log_softmax", [HOSTILE]))[0]
     return _verdict((p == q).all(), f"softmax {_row(p)}, exp(log_softmax) {_row(q)}")
 
 
-def _exp_log_in_general(w: Witness) -> Verdict:
+def _exp_log_in_general(w: Respondent) -> Verdict:
     x = w.random_rows(n=2)
     p, q = w.own("softmax", x), w.exp(w.own("log_softmax", x))
     apart = np.abs(p - q) / w.format.ulp(p)
@@ -206,7 +209,7 @@ def _exp_log_in_general(w: Witness) -> Verdict:
     )
 
 
-def _jacobian(w: Witness, x: list[float]) -> tuple[Numbers, Numbers]:
+def _jacobian(w: Respondent, x: list[float]) -> tuple[Numbers, Numbers]:
     """Its own Jacobian of log_softmax (row i: gradient of y_i), and softmax from the truth."""
     n = len(x)
     rows = np.tile(np.asarray(x), (n, 1))
@@ -217,7 +220,7 @@ def _jacobian(w: Witness, x: list[float]) -> tuple[Numbers, Numbers]:
 _LOGITS = [0.5, -1.25, 2.0]
 
 
-def _one_minus_softmax(w: Witness) -> Verdict:
+def _one_minus_softmax(w: Respondent) -> Verdict:
     jacobian, p = _jacobian(w, _LOGITS)
     if jacobian[0, 1] == 1 - p[1]:
         return HOLDS, f"the Jacobian is {jacobian.tolist()}"
@@ -227,7 +230,7 @@ def _one_minus_softmax(w: Witness) -> Verdict:
     )
 
 
-def _full_jacobian(w: Witness) -> Verdict:
+def _full_jacobian(w: Respondent) -> Verdict:
     worst = 0.0
     for x in (_LOGITS, HOSTILE, [0.0, 0.0], w.random_rows(1, 9)[0].tolist()):
         n, jacobian = len(x), _jacobian(w, x)[0]
@@ -252,11 +255,11 @@ def _apart(one: Numbers, other: Numbers, format: Format) -> float:
 
 
 def _invariant(
-    ways: Callable[[Witness, str, Numbers], dict[str, tuple[Numbers, Numbers]]],
-) -> Callable[[Witness], Verdict]:
+    ways: Callable[[Respondent, str, Numbers], dict[str, tuple[Numbers, Numbers]]],
+) -> Callable[[Respondent], Verdict]:
     """Bit for bit: a row of each length alone, and the same row in other company."""
 
-    def ask(w: Witness) -> Verdict:
+    def ask(w: Respondent) -> Verdict:
         worst: dict[str, float] = {}
         for op in ("softmax", "log_softmax"):
             for n in INVARIANT_LENGTHS:
@@ -272,7 +275,7 @@ def _invariant(
     return ask
 
 
-def _in_batches(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+def _in_batches(w: Respondent, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
     alone = w.own(op, row[None])[0]
     ways = {}
     for k in BATCHES:
@@ -284,14 +287,14 @@ def _in_batches(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, N
     return ways
 
 
-def _permuted(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+def _permuted(w: Respondent, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
     order = np.random.default_rng(2).permutation(len(row))
     reverse = np.arange(len(row))[::-1]
     alone = w.own(op, row[None])[0]
     return {name: (alone[by], w.own(op, row[None, by])[0]) for name, by in (("permuted", order), ("reversed", reverse))}
 
 
-def _in_parts(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+def _in_parts(w: Respondent, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
     matrix = np.stack([np.roll(row, i) for i in range(9)])
     whole = w.own(op, matrix)
     return {
@@ -300,17 +303,14 @@ def _in_parts(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Num
     }
 
 
-def _twice(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+def _twice(w: Respondent, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
     matrix = np.tile(row, (8, 1))
     return {"asked again": (w.own(op, matrix), w.own(op, matrix))}
 
 
-def _threads(w: Witness, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
+def _threads(w: Respondent, op: str, row: Numbers) -> dict[str, tuple[Numbers, Numbers]]:
     matrix = np.stack([np.roll(row, i) for i in range(64)])
-    with w.framework.threads(1):
-        one = w.own(op, matrix)
-    with w.framework.threads(2):
-        return {"64 rows, by 1 thread and by 2": (one, w.own(op, matrix))}
+    return {"64 rows, by 1 thread and by 2": (w.with_threads(op, matrix, 1), w.with_threads(op, matrix, 2))}
 
 
 CLAIMS = (
@@ -333,22 +333,20 @@ CLAIMS = (
 )
 
 
-@deaf
-def perform(task: ClaimTask) -> Answers:
-    """Ask one target every claim, in this process."""
-    start = time.perf_counter()
-    witness = Witness(task.target, task.dtype)
-    rows = []
+def ask(asker: Asker, task: ClaimTask) -> Iterator[dict[str, str]]:
+    """Ask one target every claim; each is a row with the columns claim, statement, target, version, dtype, verdict, evidence."""
+    respondent = Respondent(asker, task.target, FORMATS[task.dtype])
     for claim in CLAIMS:
         try:
-            verdict, evidence = claim.ask(witness)
-        except Exception as error:  # noqa: BLE001 - whatever a framework raises here is the answer
-            verdict, evidence = NOT_ASKED, describe(error)
-        rows.append(
-            dict(
-                zip(
-                    COLUMNS, (claim.slug, claim.statement, str(task.target), task.dtype, verdict, evidence), strict=True
-                )
-            )
-        )
-    return Answers(rows, {"claims": time.perf_counter() - start})
+            verdict, evidence = claim.ask(respondent)
+        except NoAnswer as error:
+            verdict, evidence = NOT_ASKED, str(error)
+        yield {
+            "claim": claim.slug,
+            "statement": claim.statement,
+            "target": str(task.target),
+            "version": task.target.version,
+            "dtype": task.dtype,
+            "verdict": verdict,
+            "evidence": evidence,
+        }

@@ -6,8 +6,11 @@ no longer hold; 2 bad usage, said in one line; 3 the run is incomplete.
 
 from __future__ import annotations
 
+import math
 import os
+import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +18,15 @@ import click
 from rich.console import Console
 
 import conformance
-from conformance import selection
+from conformance.asking import plan
 from conformance.values import Tier
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from conformance.record import Record
+    from conformance.asking.connections import Limits
+    from conformance.reporting import Reading
 
 OK, FINDINGS, USAGE, INCOMPLETE = 0, 1, 2, 3
 
@@ -30,11 +34,23 @@ EXAMPLES = """
 \b
 Examples:
   conformance run                                   every target, standard tier
-  conformance run --tier smoke --target torch       one framework, a few seconds
+  conformance run --tier smoke --target torch       one framework, under a minute
   conformance run --target 'jax/jit/*' --dtype bfloat16 --family underflow
+  conformance run --resume                          go on with a run that was interrupted
   conformance check my_softmax.py:softmax           your own function, a few seconds
   conformance list families
   conformance report reports/partial/* --out reports/latest
+"""
+
+
+RUN_EXAMPLES = """
+\b
+Examples:
+  conformance run --tier smoke --target torch
+  conformance run --target 'jax/jit/*' --dtype bfloat16 --family underflow
+  conformance run --python here --python venvs/tf-2.16/bin/python   two interpreters in one run
+  conformance run --resume                          go on with the run that was interrupted
+Exit status: 0 nothing unexpected, 1 findings that the ledger does not know or stale entries, 2 bad usage, 3 incomplete.
 """
 
 
@@ -57,109 +73,201 @@ Examples:
 Exit status: 0 no violation found, 1 one found, 2 bad usage.
 """
 
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+class Seconds(click.ParamType[float]):
+    """A finite number of seconds, at least ``least``."""
+
+    name = "SECONDS"
+
+    def __init__(self, least: float) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not math.isfinite(seconds) or seconds < self.least:
+            self.fail(f"{value!r} is no number of seconds from {self.least:g} on", param, ctx)
+        return seconds
+
+
+class Size(click.ParamType[int]):
+    """An amount of memory: 8G, 512M, or bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes."""
+        text = str(value).strip().lower().removesuffix("ib").removesuffix("b")
+        number, unit = (text[:-1], text[-1]) if text[-1:].isalpha() else (text, "")
+        try:
+            size = float(number) * _UNITS[unit]
+        except (ValueError, KeyError):
+            size = math.nan
+        if not math.isfinite(size) or size < 2**26:
+            self.fail(f"{value!r} is no amount of memory from 64M on; for example 8G", param, ctx)
+        return int(size)
+
+
+class Folder(click.Path):
+    """A folder to be written; the empty name is none."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if not str(value).strip():
+            self.fail("a folder has a name", param, ctx)
+        return super().convert(value, param, ctx)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
 @click.version_option(conformance.__version__, prog_name="conformance")
 def cli() -> None:
-    """Does a framework's softmax say what is true?"""
+    """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
 def _many(flag: str, name: str, metavar: str, text: str) -> Callable[..., Any]:
     return click.option(flag, name, multiple=True, metavar=metavar, help=f"{text}  May be repeated.")
 
 
-@cli.command()
-@_many("--target", "targets", "GLOB", "Whom to ask: framework/mode/device, or its first parts.")
+def _limits(function: Callable[..., Any]) -> Callable[..., Any]:
+    function = click.option("--memory", type=Size(), default=None, help="Memory that a worker may take, 8G say; "
+                            "40% of the machine's by default.")(function)  # fmt: skip
+    return click.option("--timeout", type=Seconds(1), default=120.0, show_default=True,
+                        help="Seconds that one array of questions may take.")(function)  # fmt: skip
+
+
+@cli.command(epilog=RUN_EXAMPLES)
+@_many("--target", "targets", "GLOB", "Targets: framework/mode/device, or its first parts; framework@version too.")
+@_many("--python", "pythons", "PATH", "Ask the frameworks of this interpreter; `here` is the one that runs the suite.")
 @_many("--op", "ops", "OP", "softmax or log_softmax.")
 @_many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}.")
 @_many("--family", "families", "FAMILY", "Which adversarial rows; see `conformance list families`.")
-@_many("--device", "devices", "GLOB", "cpu, cuda:0, 'cuda:*'.")
-@click.option("--tier", default="standard", metavar="TIER", help=f"{' or '.join(selection.TIERS)}; default standard.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/latest"), show_default=True,
-              help="Folder of the report.")  # fmt: skip
-@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Frameworks at work at once; default 2.")
+@_many("--device", "devices", "GLOB", "cpu, cuda:0, 'cuda:*', or whatever a framework reports.")
+@click.option("--tier", default="standard", metavar="TIER", help=f"{' or '.join(plan.TIERS)}; default standard.")
+@click.option("--out", type=Folder(), default=Path("reports/latest"), show_default=True,
+              help="Folder of the report; it is replaced whole.")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on with the run into this folder that was interrupted.")
+@click.option("--restart", is_flag=True, help="Discard the run into this folder that was interrupted.")
+@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Tasks worked on at once; default 2.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random families.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True,
-              help="Seconds that one target may take over one op and dtype.")  # fmt: skip
+@_limits
 def run(
     targets: Sequence[str],
+    pythons: Sequence[str],
     ops: Sequence[str],
     dtypes: Sequence[str],
     families: Sequence[str],
     devices: Sequence[str],
     tier: str,
     out: Path,
+    resume: bool,
+    restart: bool,
     jobs: int | None,
     seed: int,
     timeout: float,
+    memory: int | None,
 ) -> int:
     """Ask the frameworks, judge the answers, write a report."""
-    from conformance.engine import OPS
-    from conformance.reporting import publish, terminal
+    from conformance import ledger
+    from conformance.asking.interpreters import invitations
+    from conformance.record import Journal
+    from conformance.reporting import Reading, check_out, publish, terminal
     from conformance.run import Options, Run
 
-    selection.check_targets(targets)
-    selection.check_names("op", ops, OPS)
-    selection.check_names("dtype", dtypes, FORMATS)
-    selection.check_families(families)
-    selection.check_names("tier", [tier], selection.TIERS)
+    if resume and restart:
+        raise click.UsageError("--resume or --restart, not both")
+    plan.check_names("op", ops, plan.forward_ops())
+    plan.check_names("dtype", dtypes, FORMATS)
+    plan.check_families(families)
+    plan.check_names("tier", [tier], plan.TIERS)
+    invited = invitations(pythons)
+    plan.check_targets(targets, sorted({invitation.framework for invitation in invited}))
+    entries = ledger.read()
     _check_writable(out)
-    chosen = Options(
+    check_out(out)
+    options = Options(
         tier=Tier[tier.upper()],
+        invitations=invited,
         targets=targets,
-        ops=ops or OPS,
+        ops=ops or plan.forward_ops(),
         dtypes=dtypes or tuple(FORMATS),
         families=families,
         devices=devices,
         seed=seed,
-        timeout=timeout,
+        jobs=jobs or min(2, os.cpu_count() or 1),
+        limits=_chosen_limits(timeout, memory),
         command=" ".join(["conformance", *sys.argv[1:]]),
-        **({"jobs": jobs} if jobs else {}),
     )
     console = Console()
-    with _progress() as watch:
-        asked = Run(chosen, watch)
-        record = asked.execute()
-    publish(record, out)
+    with Journal.open(out, resume=resume, restart=restart) as journal:
+        for line in journal.damaged:
+            click.echo(f"conformance: not used: {line}", err=True)
+        with _progress() as watch:
+            asked = Run(options, journal, watch)
+            try:
+                record = asked.execute()
+            except BaseException:
+                if not journal.begun:
+                    journal.discard()
+                raise
+        reading = Reading(record, entries)
+        publish(reading, out)
+        if record.complete:
+            journal.discard()
     if asked.failure:
         raise asked.failure
-    terminal.summary(record, console)
-    console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
-    return _status(record)
+    terminal.summary(reading, console)
+    console.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
+    if not record.complete:
+        console.print("go on with it: the same command and --resume", highlight=False, markup=False)
+    return _status(reading)
+
+
+def _chosen_limits(timeout: float, memory: int | None) -> Limits:
+    from conformance.asking.connections import Limits, default_memory
+
+    return Limits(seconds=timeout, memory=memory or default_memory())
 
 
 @cli.command(epilog=CHECK_EXAMPLES)
 @click.argument("kernel")
 @click.option("--framework", default="numpy", show_default=True, metavar="NAME",
-              help="Whose arrays it takes: numpy, torch, jax or tensorflow.")  # fmt: skip
+              help="Whose arrays it takes: numpy, torch, jax, tensorflow, ….")  # fmt: skip
 @click.option("--op", default="softmax", show_default=True, metavar="OP", help="softmax or log_softmax.")
 @_many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}; all that it supports by default.")
 @_many("--family", "families", "FAMILY", "Which adversarial rows; see `conformance list families`.")
 @click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="cpu or cuda:0.")
-@click.option("--tier", default="smoke", show_default=True, metavar="TIER", help=f"{' or '.join(selection.TIERS)}.")
-@click.option("--out", type=click.Path(path_type=Path), help="Also write a report into this folder.")
+@click.option("--tier", default="smoke", show_default=True, metavar="TIER", help=f"{' or '.join(plan.TIERS)}.")
+@click.option("--out", type=Folder(), help="Also write a report into this folder.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random families.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=120.0, show_default=True,
-              help="Seconds that it may take over one dtype.")  # fmt: skip
+@_limits
 @click.option("--strict", is_flag=True, help="Let degraded findings fail too.")
 def check(kernel: str, out: Path | None, **options: Any) -> int:
     """Ask your own KERNEL everything: path/to/file.py:function or package.module:function.
 
     The function is called as fn(x, axis), and gets and returns arrays of the framework.
     """
-    from conformance import checking
-    from conformance.reporting import publish, terminal
+    from conformance import api
+    from conformance.reporting import check_out, publish, terminal
 
     if out:
         _check_writable(out)
+        check_out(out)
     with _progress() as watch:
-        result = checking.check(kernel, watch=watch, **options)
+        result = api.check(kernel, watch=watch, **options)
     console = Console()
-    terminal.verdict(result.record, result.failures, result.unsupported, console)
+    terminal.verdict(result.reading, result.failures, result.unsupported, console)
     if out:
-        publish(result.record, out)
-        console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
-    if not result.record.footer["complete"]:
+        publish(result.reading, out)
+        console.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
+    if not result.record.complete:
         return INCOMPLETE
     return OK if result.passed else FINDINGS
 
@@ -169,10 +277,12 @@ def check(kernel: str, out: Path | None, **options: Any) -> int:
 @click.option("--op", default="softmax", show_default=True, metavar="OP", help="softmax or log_softmax.")
 @click.option("--dtype", default="float32", show_default=True, metavar="DTYPE", help=f"{', '.join(FORMATS)}.")
 @click.option("--length", type=click.IntRange(min=1, max=4096), default=8, show_default=True, help="Logits in a row.")
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="The budget.")
+@click.option("--seconds", type=Seconds(0.1), default=30.0, show_default=True, help="How long to search.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the search.")
 @click.option("--framework", default="numpy", show_default=True, metavar="NAME",
               help="For a kernel of your own: whose arrays it takes.")  # fmt: skip
+@click.option("--timeout", type=Seconds(1), default=120.0, show_default=True,
+              help="Seconds that one array of questions may take.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Keep the worst row here, as JSON.")
 @click.option("--replay", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="Ask a kept row again, of the target it was kept for or of TARGET.")  # fmt: skip
@@ -184,6 +294,7 @@ def hunt(
     seconds: float,
     seed: int,
     framework: str,
+    timeout: float,
     out: Path | None,
     replay: Path | None,
 ) -> int:
@@ -191,10 +302,10 @@ def hunt(
 
     TARGET is framework/mode/device, or a kernel: path/to/file.py:function or package.module:function.
     """
+    import contextlib
     import json
 
     from conformance import hunting
-    from conformance.engine import OPS
     from conformance.reporting import terminal
 
     kept = hunting.read_case(replay) if replay else {}
@@ -202,23 +313,32 @@ def hunt(
     if not target:
         target, framework = kept.get("target"), kept.get("framework", framework)
     if not target:
-        raise click.UsageError("whom to hunt? a target, or --replay FILE")
+        raise click.UsageError("what to search? a target, or --replay FILE")
     if out:
         _check_writable(out.parent)
-    selection.check_names("op", [op], OPS)
-    selection.check_names("dtype", [dtype], FORMATS)
-    respondent = hunting.respondent(target, op, dtype, framework)
-    search = hunting.Hunt(respondent, op, dtype, length)
-    if kept:
-        found = search.again(kept)
-    else:
-        with _progress() as watch:
-            found = search.run(
-                seconds, seed, lambda gone, best: watch(int(gone), int(seconds), f"worst so far {best:.3g} × its bound")
-            )
-    terminal.quarry(found.as_json(), Console())
+    plan.check_names("op", [op], plan.forward_ops())
+    plan.check_names("dtype", [dtype], FORMATS)
+    search = hunting.hunter(target, op, dtype, length, framework=framework, timeout=timeout)
+    with contextlib.closing(search.asker):
+        if kept:
+            found = search.again(kept["row"])
+        else:
+            with _progress() as watch:
+                found = search.run(
+                    seconds,
+                    seed,
+                    lambda gone, best: watch(int(gone), int(seconds), f"worst so far {best:.3g} × its bound"),
+                )
+    terminal.worst_row(
+        Console(),
+        where=f"{found.name} {found.op} {found.dtype}",
+        asked=found.asked,
+        length=found.row.size,
+        judgement=found.judgement,
+        script=found.script,
+    )
     if out:
-        out.write_text(json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n")
+        out.write_text(json.dumps(found.as_json(), indent=2) + "\n")
         click.echo(f"kept: {out}")
     return FINDINGS if found.violated else OK
 
@@ -236,63 +356,66 @@ def list_(what: str) -> int:
         "families": lambda: [f"{name:14} {family.reason}" for name, family in cases.families().items()],
         "checks": lambda: [f"{check.kind:14} {check.severity:10} {check.rule}" for check in all_checks()],
         "policies": lambda: [f"{name:14} {p.question}: {', '.join(p.choices)}" for name, p in POLICIES.items()],
-        "ledger": lambda: [f"{entry.id:40} {entry.target} {entry.kind}: {entry.note}" for entry in ledger.read()],
+        "ledger": lambda: [str(entry) for entry in ledger.read()],
         "dtypes": lambda: list(FORMATS),
     }
-    selection.check_names("list", [what], lists)
+    plan.check_names("list", [what], lists)
     for line in lists[what]():
         click.echo(line)
     return OK
 
 
 def _targets_here() -> list[str]:
-    from conformance import engine, frameworks
+    from conformance.asking.interpreters import invitations
+    from conformance.asking.pool import Pool
+    from conformance.record import printable
+    from conformance.run import Options, introduce
 
-    lines = []
-    for name in frameworks.names():
-        said = engine.introduce(name)
-        lines += [f"{target!s:34} {said.version}" for target in said.targets()]
-        if said.absent:
-            lines.append(f"{name:34} absent: {said.absent}")
-    return lines
+    options = Options(tier=Tier.SMOKE, invitations=invitations())
+    with Pool(options.jobs, options.limits) as pool:
+        here = introduce(pool, options)
+    lines = [f"{printable(str(target)):34} {printable(target.version)}" for _, target in here.targets()]
+    return lines + [f"{one.framework:34} absent: {printable(why)}" for one, why in here.absent.items()]
 
 
 @cli.command()
-@click.argument("parts", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/latest"), show_default=True,
-              help="Folder of the report.")  # fmt: skip
+@click.argument("parts", nargs=-1, required=True, type=Folder())
+@click.option("--out", type=Folder(), default=Path("reports/latest"), show_default=True,
+              help="Folder of the report; it is replaced whole.")  # fmt: skip
 @click.option("--claims", type=click.Path(path_type=Path), help="Also write the claims table here, as Markdown.")
 def report(parts: Sequence[Path], out: Path, claims: Path | None) -> int:
     """Merge the records of PARTS (folders or Parquet files) and write one report."""
+    from conformance import ledger
     from conformance import record as records
-    from conformance.reporting import publish, terminal
+    from conformance.reporting import Reading, check_out, publish, terminal
     from conformance.reporting.claims import markdown
 
     files = [part / "observations.parquet" if part.is_dir() else part for part in parts]
+    entries = ledger.read()
     _check_writable(out)
+    check_out(out)
     merged = records.merge([(str(file), records.read(file)) for file in files])
-    publish(merged, out)
+    reading = Reading(merged, entries)
+    publish(reading, out)
     if claims:
         claims.write_text(markdown(merged))
     console = Console()
-    terminal.summary(merged, console)
-    console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
-    return _status(merged)
+    terminal.summary(reading, console)
+    console.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
+    return _status(reading)
 
 
-def _status(record: Record) -> int:
-    from conformance.reporting.tables import unexpected
-
-    if not record.footer["complete"]:
+def _status(reading: Reading) -> int:
+    if not reading.record.complete:
         return INCOMPLETE
-    return FINDINGS if len(unexpected(record)) or record.footer["stale_ledger"] else OK
+    return FINDINGS if len(reading.unexpected) or reading.stale else OK
 
 
 def _check_writable(out: Path) -> None:
     """Find out before a run of minutes, and not after it."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / f".writable-{os.getpid()}"
+        out.resolve().parent.mkdir(parents=True, exist_ok=True)
+        probe = out.resolve().parent / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -300,7 +423,7 @@ def _check_writable(out: Path) -> None:
 
 
 class _progress:  # noqa: N801 - used as a function in a with statement
-    """A bar with what is being asked, on stderr; nothing where stderr is not a terminal."""
+    """A bar with what is being asked, on stderr; where that is no terminal, a line now and then."""
 
     def __enter__(self) -> Callable[[int, int, str], None]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -317,9 +440,14 @@ class _progress:  # noqa: N801 - used as a function in a with statement
         )
         self.bar.start()
         row = self.bar.add_task("starting the workers", total=None)
+        start = told = time.monotonic()
 
         def watch(done: int, known: int, now: str) -> None:
+            nonlocal told
             self.bar.update(row, completed=done, total=known or None, description=now)
+            if not console.is_terminal and time.monotonic() - told > _NOW_AND_THEN:
+                told = time.monotonic()
+                click.echo(f"{told - start:4.0f} s: {done} of {known} tasks done, now {now}", err=True)
 
         return watch
 
@@ -327,15 +455,28 @@ class _progress:  # noqa: N801 - used as a function in a with statement
         self.bar.stop()
 
 
+_NOW_AND_THEN = 30.0
+"""Seconds between two lines of progress in a log."""
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    """SIGTERM and SIGHUP are Ctrl-C: what was done is kept."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; every error a user can cause is one line on stderr."""
+    from conformance.asking.interpreters import BadInterpreter
     from conformance.cases import BrokenFamily
-    from conformance.execution.kernel import BadKernel
     from conformance.frameworks import BrokenPlugin
+    from conformance.frameworks.kernel import BadKernel
     from conformance.hunting import BadCase
     from conformance.ledger import BadLedger
-    from conformance.record import RecordError
+    from conformance.record import RecordError, printable
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
     try:
         status = cli.main(arguments, prog_name="conformance", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -344,15 +485,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         message = error.format_message()
     except (
-        selection.UnknownName, selection.MissingTarget, RecordError, BadLedger, BadCase, BadKernel, BrokenFamily,
+        plan.UnknownName, plan.MissingTarget, RecordError, BadLedger, BadCase, BadInterpreter, BadKernel, BrokenFamily,
         BrokenPlugin,
     ) as error:  # fmt: skip
         message = str(error)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         message = "interrupted before anything was asked"
     else:
         sys.exit(status)
-    click.echo(f"conformance: {message}", err=True)
+    click.echo(f"conformance: {printable(message)}", err=True)
     sys.exit(USAGE)
 
 

@@ -1,8 +1,8 @@
-"""Where is a target worst?  Search for the row with the largest error over its bound.
+"""Search for the row where a target has the largest error over its bound.
 
 The row is described by numbers in [0, 1]: where its maximum lies, and how far below it each other logit is.
 Differential evolution (SciPy's) climbs towards the largest error; a whole generation is one batch, so that a
-compiled mode compiles one shape.
+compiled mode compiles one shape.  A crash or a hang is the worst that can be found, and ends the search.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.optimize import differential_evolution
 
-from conformance import engine, selection
-from conformance.execution.batches import batches
-from conformance.execution.kernel import FRAMEWORKS, Kernel, KernelFramework, KernelRespondent
+from conformance.asking import plan
+from conformance.asking.asker import AbsentSubject
+from conformance.asking.connections import Limits, default_memory
+from conformance.asking.plan import MissingTarget
+from conformance.asking.pool import Invitation
+from conformance.cases import batches
 from conformance.judgement import Judge
-from conformance.values import Case, Severity, Target, Tier
+from conformance.reporting.scripts import script
+from conformance.values import Call, Case, Inputs, Severity, Unsupported, Witness
 from reference.formats import FORMATS
+from reference.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +33,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from conformance.execution.ask import Respondent
-    from conformance.values import Judgement
+    from conformance.asking.asker import Asker
+    from conformance.values import Judgement, Target
     from reference.formats import Format
+    from reference.ops import Op
 
 WRONG = 2.0**40
-"""The height of a row with a violation that has no size: a NaN, an exception."""
+"""Error over bound that stands for a violation without a size: a NaN, an exception, a crash."""
 
 
 class BadCase(Exception):
@@ -41,37 +47,36 @@ class BadCase(Exception):
 
 
 @dataclass(frozen=True)
-class Quarry:
+class WorstRow:
     """The worst row that was found.
 
     Attributes
     ----------
+    name
+        What was asked, as the command line names it: a target, or where a kernel stands.
+    framework
+        Whose arrays it takes.
     row
-        The logits.
+        The logits, float64.
     judgement
-        What the judge says of the answer.
-    height
-        Error over the stable bound; more than any such where a violation has no size.
+        Of the answer.
+    error_over_bound
+        Error over the stable bound; at least :data:`WRONG` where a violation has no size.
     asked
         How many rows were asked on the way.
     script
-        A program that asks the row alone.
-    whom
-        By what name the target is asked: its own, or where a kernel stands.
-    framework
-        Whose arrays it takes.
+        A program that asks the row alone; empty where there is none.
     """
 
-    target: Target
+    name: str
+    framework: str
     op: str
     dtype: str
     row: NDArray[np.float64]
     judgement: Judgement
-    height: float
+    error_over_bound: float
     asked: int
     script: str
-    whom: str
-    framework: str
 
     @property
     def violated(self) -> bool:
@@ -79,9 +84,9 @@ class Quarry:
         return self.judgement.severity is Severity.VIOLATION
 
     def as_json(self) -> dict[str, Any]:
-        """The case, as anyone can replay it: ``conformance hunt --replay FILE``."""
+        """The row as plain data that anyone can replay: ``conformance hunt --replay FILE``."""
         return {
-            "target": self.whom,
+            "target": self.name,
             "framework": self.framework,
             "op": self.op,
             "dtype": self.dtype,
@@ -97,8 +102,8 @@ class Quarry:
         }
 
 
-def describe(format: Format, genes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of n logits from rows of n + 1 numbers in [0, 1].
+def rows_of(format: Format, genes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of n logits from rows of n + 1 numbers in [0, 1]; float64, representable in the format.
 
     The first gene is the maximum: its middle is zero, its ends are the largest numbers, and every power of two
     between has its share.  The others are gaps: half of them below a unit, the rest up to where exp is zero.
@@ -114,37 +119,49 @@ def describe(format: Format, genes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Hunt:
-    """One search; ``best`` is the worst row so far."""
+    """One search; ``best`` is the worst row so far: its error over bound, its logits, its judgement."""
 
-    def __init__(self, respondent: Respondent, op: str, dtype: str, length: int) -> None:
-        self.respondent, self.op, self.dtype, self.length = respondent, op, dtype, length
+    def __init__(self, asker: Asker, target: Target, op: Op, dtype: str, length: int, *, name: str = "") -> None:
+        self.asker, self.target, self.op, self.format, self.length = asker, target, op, FORMATS[dtype], length
+        self.name = name or str(target)
         self.asked = 0
         self.best: tuple[float, NDArray[np.float64], Judgement] | None = None
 
-    def heights(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How bad each row is: error over the stable bound, or WRONG; the worst is kept."""
-        cases = [Case("hunt", str(i), self.op, self.dtype, row) for i, row in enumerate(rows)]
-        judge = Judge()  # forgets its truths, which nobody asks for twice
-        heights = {}
-        for batch in batches(cases):
-            for part, observation in self.respondent.ask(batch):
-                for case, judged in zip(part.cases, judge.judge(part, observation), strict=True):
-                    height = 0.0 if np.isnan(judged.error_over_bound) else judged.error_over_bound
+    def errors(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How bad each row is: error over the stable bound, or WRONG; the worst is kept.
+
+        Raises
+        ------
+        MissingTarget
+            If the target does not support the op in the format.
+        """
+        format = self.format
+        asked = [
+            Case(self.op, format, "hunt", str(i), Inputs(row, format.name), Call(), logits=row)
+            for i, row in enumerate(rows)
+        ]
+        found: dict[str, float] = {}
+        for batch in batches(asked):
+            for part, observation in self.asker.ask(self.target, batch):
+                if isinstance(observation, Unsupported):
+                    raise MissingTarget(f"{self.name} {self.op} {format.name}: {observation.why}")
+                for case, judged in zip(part.cases, Judge(part).judge(observation), strict=True):
+                    error = 0.0 if np.isnan(judged.error_over_bound) else judged.error_over_bound
                     if judged.severity is Severity.VIOLATION:
-                        height = max(height, WRONG)
-                    heights[case.name] = height
-                    if self.best is None or height > self.best[0]:
-                        self.best = (height, case.values, judged)
+                        error = max(error, WRONG)
+                    found[case.id] = error
+                    if self.best is None or error > self.best[0]:
+                        self.best = (error, case.logits, judged)
         self.asked += len(rows)
-        return np.array([heights[case.name] for case in cases])
+        return np.array([found[case.id] for case in asked])
 
-    def run(self, seconds: float, seed: int = 0, watch: Callable[[float, float], None] = lambda *_: None) -> Quarry:
-        """Climb until the time is over or a violation is found; ``watch`` hears seconds gone and the best height."""
-        format, start = FORMATS[self.dtype], time.perf_counter()
+    def run(self, seconds: float, seed: int = 0, watch: Callable[[float, float], None] = lambda *_: None) -> WorstRow:
+        """Search until the time is over or a violation is found; ``watch`` gets seconds gone and the worst so far."""
+        start = time.perf_counter()
 
-        def valley(genes: NDArray[np.float64]) -> NDArray[np.float64]:
-            heights = self.heights(describe(format, np.atleast_2d(genes.T)))
-            return -np.log2(np.maximum(heights, 2.0**-60))
+        def objective(genes: NDArray[np.float64]) -> NDArray[np.float64]:
+            errors = self.errors(rows_of(self.format, np.atleast_2d(genes.T)))
+            return -np.log2(np.maximum(errors, 2.0**-60))
 
         def enough(*_: Any, **__: Any) -> bool:
             gone = time.perf_counter() - start
@@ -153,7 +170,7 @@ class Hunt:
 
         while not enough():  # a population that has settled starts again elsewhere
             differential_evolution(
-                valley,
+                objective,
                 [(0.0, 1.0)] * (self.length + 1),
                 vectorized=True,
                 updating="deferred",
@@ -164,24 +181,21 @@ class Hunt:
                 rng=np.random.default_rng([seed, self.asked]),
                 callback=enough,
             )
-        return self._quarry()
+        return self._worst()
 
-    def again(self, kept: dict[str, Any]) -> Quarry:
+    def again(self, row: NDArray[np.float64]) -> WorstRow:
         """Ask a kept row."""
-        self.heights(np.array([[float.fromhex(text) for text in kept["row"]]]))
-        return self._quarry()
+        self.errors(row[None])
+        return self._worst()
 
-    def _quarry(self) -> Quarry:
+    def _worst(self) -> WorstRow:
         assert self.best is not None
-        height, row, judged = self.best
-        target = self.respondent.target
-        literal = repr(row.tolist())
-        framework = self.respondent.framework
-        script = framework.script(self.op, target.mode, target.device, self.dtype, -1, literal)
-        whom, arrays = str(target), framework.name
-        if isinstance(framework, KernelFramework):
-            whom, arrays = str(framework.kernel.where), framework.kernel.framework
-        return Quarry(target, self.op, self.dtype, row, judged, height, self.asked, script, whom, arrays)
+        error, row, judged = self.best
+        program = self.asker.program(self.op.name, "plain", self.target)
+        witness = Witness(0, np.nan, np.nan, np.nan, row.size, row=tuple(row.tolist()), dtype=self.format.name)
+        text = script(witness, program, self.target, self.format.name) if program else ""
+        framework = str(self.asker.request["framework"])
+        return WorstRow(self.name, framework, self.op.name, self.format.name, row, judged, error, self.asked, text)
 
 
 def read_case(path: Path) -> dict[str, Any]:
@@ -195,41 +209,54 @@ def read_case(path: Path) -> dict[str, Any]:
     try:
         kept: dict[str, Any] = json.loads(path.read_text())
         row = [float.fromhex(text) for text in kept["row"]]
-        kept["target"], kept["framework"], kept["op"], FORMATS[kept["dtype"]].encode(row)
+        FORMATS[kept["dtype"]].encode(row)
+        if not row or kept["op"] not in OPS or not all(isinstance(kept[name], str) for name in ("target", "framework")):
+            raise ValueError("a row, an op, a target and a framework are wanted")  # noqa: TRY301
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadCase(f"{path} holds no row that `conformance hunt --out` kept: {error!r}") from None
-    return kept
+    return kept | {"row": np.array(row)}
 
 
-def respondent(target: str, op: str, dtype: str, framework: str = "numpy") -> Respondent:
-    """Whoever is meant, in this process and ready to be asked.
+def is_kernel(name: str) -> bool:
+    """Whether a name is a kernel's (``file.py:function``, ``module:function``) and no target's (``torch/eager/cuda:0``)."""
+    head, colon, _ = name.rpartition(":")
+    return bool(colon) and (head.endswith(".py") or "/" not in head)
+
+
+def hunter(name: str, op: str, dtype: str, length: int, *, framework: str = "numpy", timeout: float = 120.0) -> Hunt:
+    """A search in a worker.
 
     Parameters
     ----------
-    target
+    name
         framework/mode/device, or a kernel's file.py:function or module:function.
     framework
         For a kernel: whose arrays it takes.
+    timeout
+        Seconds that it may take over one array.
 
     Raises
     ------
-    MissingTarget, BadKernel
-        If there is nobody of that name here, or they do not support the op in the dtype.
+    UnknownName
+        For a framework there is no adapter for.
+    MissingTarget
+        If there is nothing of that name here.
     """
-    if ":" in target.rpartition("/")[2] and not target.rpartition("/")[2].startswith("cuda:"):
-        selection.check_names("framework", [framework], FRAMEWORKS)
-        kernel = Kernel(target, framework)
-        found: Respondent = KernelRespondent(
-            kernel.load(), Target(kernel.name, framework, "cpu"), op, FORMATS[dtype], must=False
-        )
+    limits = Limits(seconds=timeout, memory=default_memory())
+    if is_kernel(name):
+        plan.check_names("framework", [framework], ("numpy", *plan.known_frameworks()))
+        invitation = Invitation(framework, kernel=name)
     else:
-        selection.check_targets([target])
-        name, _, _ = target.partition("/")
-        said = engine.introduce(name)
-        chosen = [one for one in said.targets() if selection.matches(one, [target])]
-        if not chosen:
-            raise selection.MissingTarget(f"target {target!r} is not here ({said.absent or ', '.join(said.devices)})")
-        found = engine.Task(chosen[0], op, dtype, engine.Selection(Tier.SMOKE, 0)).respondent()
-    if found.why_not:
-        raise selection.MissingTarget(f"{found.target} {op} {dtype}: {found.why_not}")
-    return found
+        plan.check_targets([name], plan.known_frameworks())
+        invitation = Invitation(next(one for one in plan.known_frameworks() if plan.wanted(name, one)))
+    asker = invitation.asker(limits)
+    try:
+        hello = asker.start()
+    except AbsentSubject as absent:
+        raise MissingTarget(f"target {name!r} is not here ({absent})") from None
+    everyone = plan.targets(hello)
+    chosen = everyone if is_kernel(name) else [one for one in everyone if plan.matches(one, [name])]
+    if not chosen:
+        asker.close()
+        raise MissingTarget(f"target {name!r} is not here ({', '.join(map(str, everyone))})")
+    return Hunt(asker, chosen[0], OPS[op], dtype, length, name=name if is_kernel(name) else str(chosen[0]))

@@ -1,7 +1,8 @@
-"""pytest as a door: options, one test for each target × op × dtype × family, strict expectations.
+"""pytest as a door: options, one test for each target × op × dtype × family, expected failures from the ledger.
 
-The items are made from ``conformance/test_conformance.py``.  What the ledger knows is a strict xfail
-that names its entries: the test runs, must fail, and must fail in no other way than the known one.
+The items are made from ``conformance/test_conformance.py``, and asked through workers: a crash of a framework is a red item
+and not the end of the session.  An item whose violations the ledger knows is an expected failure that names its entries; one
+with any other violation fails; a last item fails for every entry whose finding was looked for and is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conformance.checking import Result
+    from conformance.api import Result
     from conformance.suite import Suite
 
 
@@ -51,20 +52,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse names that mean nothing, in one line."""
-    from conformance import selection
+    from conformance.asking import plan
     from conformance.cases import BrokenFamily
-    from conformance.engine import OPS
-    from conformance.frameworks import BrokenPlugin
     from reference.formats import FORMATS
 
     option = config.option
     try:
-        selection.check_targets(option.target)
-        selection.check_names("op", option.op, OPS)
-        selection.check_names("dtype", option.dtype, FORMATS)
-        selection.check_families(option.family)
-        selection.check_names("tier", [option.tier], selection.TIERS)
-    except (selection.UnknownName, BrokenFamily, BrokenPlugin) as error:
+        plan.check_targets(option.target, plan.known_frameworks())
+        plan.check_names("op", option.op, plan.forward_ops())
+        plan.check_names("dtype", option.dtype, FORMATS)
+        plan.check_families(option.family)
+        plan.check_names("tier", [option.tier], plan.TIERS)
+    except (plan.UnknownName, BrokenFamily) as error:
         raise pytest.UsageError(str(error)) from None
 
 
@@ -75,16 +74,36 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One parameter set for each target × op × dtype × family."""
     if "conformance_item" not in metafunc.fixturenames:
         return
-    from conformance.selection import MissingTarget
-    from conformance.suite import Suite
+    from conformance.asking.plan import MissingTarget
 
-    option = metafunc.config.option
     try:
-        suite = Suite(option.target, option.op, option.dtype, option.family, option.tier)
+        suite = _suite(metafunc.config)
     except MissingTarget as error:
         raise pytest.Collector.CollectError(str(error)) from None
-    metafunc.config.stash[_SUITE] = suite
     metafunc.parametrize("conformance_item", list(_params(suite)))
+
+
+def _suite(config: pytest.Config) -> Suite:
+    """The selection of this session; its workers are started at the first call."""
+    if _SUITE not in config.stash:
+        from conformance.asking import plan
+        from conformance.asking.interpreters import invitations
+        from conformance.run import Options
+        from conformance.suite import Suite
+        from conformance.values import Tier
+
+        option = config.option
+        options = Options(
+            tier=Tier[option.tier.upper()],
+            invitations=invitations(),
+            targets=option.target,
+            ops=tuple(option.op) or plan.forward_ops(),
+            dtypes=tuple(option.dtype) or plan.dtypes(),
+            families=tuple(option.family),
+            claims=False,
+        )
+        config.stash[_SUITE] = Suite(options)
+    return config.stash[_SUITE]
 
 
 def _params(suite: Suite) -> Iterator[Any]:
@@ -95,24 +114,29 @@ def _params(suite: Suite) -> Iterator[Any]:
             marks.append(pytest.mark.skip(reason=item.absent))
         elif known:
             reason = "ledger: " + ", ".join(entry.id for entry in known)
-            strict = any(suite.binds(entry) for entry in known)
-            marks.append(pytest.mark.xfail(raises=KnownDivergence, reason=reason, strict=strict))
+            marks.append(pytest.mark.xfail(raises=KnownDivergence, reason=reason, strict=False))
         yield pytest.param(item, id=str(item), marks=marks)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the workers."""
+    if _SUITE in config.stash:
+        config.stash[_SUITE].close()
 
 
 @pytest.fixture
 def conformance_suite(request: pytest.FixtureRequest) -> Suite:
     """The selection that this session runs."""
-    return request.config.stash[_SUITE]
+    return _suite(request.config)
 
 
 @pytest.fixture
 def conformance() -> Callable[..., Result]:
     """``conformance(fn, op=…, framework=…, dtypes=[…])`` checks a kernel and fails the test if it is rejected.
 
-    It takes what :func:`conformance.checking.check` takes, and returns its result.
+    It takes what :func:`conformance.check` takes, and returns its result.
     """
-    from conformance.checking import check
+    from conformance.api import check
 
     def checked(function: Any, **options: Any) -> Result:
         result = check(function, **options)
@@ -124,7 +148,7 @@ def conformance() -> Callable[..., Result]:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Name the tier and what it does not prove."""
-    from conformance.selection import PROVES_NOT
+    from conformance.asking.plan import PROVES_NOT
     from conformance.values import Tier
 
     tier = config.option.tier

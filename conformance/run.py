@@ -1,73 +1,234 @@
-"""What is a run?  Plan, ask in worker processes, judge, match with the ledger, and keep a record.
+"""A run: introduce the subjects, plan, perform the tasks, and keep what is found.
 
-A run that is interrupted, or whose worker dies, still ends in a record of what was done.
+A run that is interrupted, or whose workers die, still ends in a record of what was done.
 """
 
 from __future__ import annotations
 
 import os
-import time
 import uuid
-from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 import conformance
-from conformance import cases, claims, engine, ledger
-from conformance.engine import Introduction, Result, Selection, Task
-from conformance.execution.environment import environment
-from conformance.execution.workers import Begun, Done, Lost, drive
-from conformance.record import SCHEMA, Record, frame
-from conformance.selection import PROVES_NOT, MissingTarget, matches, wanted_frameworks
-from conformance.values import Crashed, TimedOut
+from conformance import cases, claims
+from conformance.asking import plan
+from conformance.asking.connections import Limits, default_memory
+from conformance.asking.plan import MissingTarget, Selection, Task
+from conformance.asking.pool import Invitation, Pool
+from conformance.record import Header, Plan, Subject, this_machine
+from conformance.tasks import Desk, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from conformance.asking.asker import Hello
+    from conformance.claims import ClaimTask
+    from conformance.record import Keeper, Record
     from conformance.values import Target, Tier
+
+
+def _limits() -> Limits:
+    return Limits(memory=default_memory())
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to run.  Empty sequences mean everything."""
+    """What to run.  Empty sequences of targets, families and devices mean everything.
+
+    Attributes
+    ----------
+    invitations
+        Which subjects may be asked; those that no pattern of ``targets`` can mean are not started.
+    jobs
+        How many tasks are worked on at once.
+    must
+        Whether a target that cannot do two rows of zeros fails, instead of not supporting the op and dtype.
+    controls, claims
+        Whether the textbook controls, and the claims, are asked too.
+    """
 
     tier: Tier
+    invitations: Sequence[Invitation]
     targets: Sequence[str] = ()
-    ops: Sequence[str] = engine.OPS
-    dtypes: Sequence[str] = ()
+    ops: Sequence[str] = field(default_factory=plan.forward_ops)
+    dtypes: Sequence[str] = field(default_factory=plan.dtypes)
     families: Sequence[str] = ()
     devices: Sequence[str] = ()
     seed: int = 0
     jobs: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
-    timeout: float = 600.0
+    limits: Limits = field(default_factory=_limits)
+    must: bool = False
+    controls: bool = True
+    claims: bool = True
     command: str = ""
 
+    @property
+    def thin(self) -> bool:
+        """Whether modes that compile are asked less; see :func:`conformance.asking.plan.thins`."""
+        return plan.thins(self.dtypes, self.tier)
 
-def perform(task: Task | claims.ClaimTask) -> Result | claims.Answers:
-    """Perform either kind of task; the function a worker imports."""
-    return claims.perform(task) if isinstance(task, claims.ClaimTask) else engine.perform(task)
+    @property
+    def selection(self) -> Selection:
+        """Which questions."""
+        return Selection(self.tier, self.seed, tuple(self.families))
+
+
+@dataclass
+class Introductions:
+    """Who was started, and who is absent and why."""
+
+    hellos: dict[Invitation, Hello] = field(default_factory=dict)
+    absent: dict[Invitation, str] = field(default_factory=dict)
+
+    def targets(self) -> list[tuple[Invitation, Target]]:
+        """Every target of every subject that is here."""
+        return [(invitation, target) for invitation, hello in self.hellos.items() for target in plan.targets(hello)]
+
+    def told(self, pattern: str) -> str:
+        """What each framework that a pattern may mean has, in a line."""
+        here = [
+            f"{hello.framework} {hello.version} has {', '.join(str(t) for t in plan.targets(hello) if not t.control)}"
+            for hello in self.hellos.values()
+            if plan.wanted(pattern, hello.framework)
+        ]
+        absent = [f"{i.framework}: {why}" for i, why in self.absent.items() if plan.wanted(pattern, i.framework)]
+        return "; ".join(dict.fromkeys(here + absent)) or "nothing of that name is installed"
+
+
+def introduce(pool: Pool, options: Options) -> Introductions:
+    """Start every subject that the options may mean, and those variants of it that it tells of."""
+    found = Introductions()
+    waiting = [
+        invitation
+        for invitation in options.invitations
+        if invitation.kernel
+        or not options.targets
+        or any(plan.wanted(pattern, invitation.framework) for pattern in options.targets)
+    ]
+    while waiting:
+        variants: list[Invitation] = []
+        for invitation, hello in pool.introduce(waiting):
+            if isinstance(hello, str):
+                found.absent[invitation] = hello
+                continue
+            found.hellos[invitation] = hello
+            if not invitation.variant and not invitation.kernel:
+                variants += [
+                    Invitation(invitation.framework, name, invitation.python) for name in hello.variants if name
+                ]
+        waiting = variants
+    return found
+
+
+def choose(options: Options, here: Introductions) -> list[tuple[Invitation, Target]]:
+    """The targets that the options mean.
+
+    Raises
+    ------
+    MissingTarget
+        If a pattern matches no target here, or nothing is left to be asked.
+    """
+    everyone = here.targets()
+    for pattern in options.targets:
+        if not any(plan.matches(target, [pattern]) for _, target in everyone):
+            raise MissingTarget(f"target {pattern!r} is not here ({here.told(pattern)})")
+    chosen = [
+        (invitation, target)
+        for invitation, target in everyone
+        if (options.controls or not target.control)
+        and (invitation.kernel or plan.matches(target, options.targets))
+        and plan.matches(target.device, options.devices)
+    ]
+    if not chosen:
+        raise MissingTarget(f"there is no target to ask ({here.told('*')})")
+    return chosen
+
+
+def planned(
+    options: Options, here: Introductions, chosen: Sequence[tuple[Invitation, Target]]
+) -> list[tuple[Invitation, Task | ClaimTask]]:
+    """Every task, sheet by sheet, the claims at the end."""
+    found: list[tuple[Invitation, Task | ClaimTask]] = []
+    for dtype in options.dtypes:
+        for op in options.ops:
+            for invitation, hello in here.hellos.items():
+                mine = [target for one, target in chosen if one == invitation]
+                asked = plan.tasks(hello, mine, op, dtype, options.selection, thin=options.thin)
+                found += [(invitation, task) for task in asked]
+    if options.claims:
+        found += [
+            (invitation, claims.ClaimTask(target, dtype))
+            for dtype in claims.DTYPES[options.tier]
+            if dtype in options.dtypes
+            for invitation, target in chosen
+            if not target.control
+        ]
+    return found
+
+
+def header(options: Options, here: Introductions, targets: Sequence[Target]) -> Header:
+    """The header of a run that starts now."""
+    families, limits = cases.families(), options.limits
+    asked = {target.framework for target in targets}
+    return Header(
+        run_id=uuid.uuid4().hex[:12],
+        suite_version=conformance.__version__,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=options.command,
+        proves_not=plan.PROVES_NOT[options.tier],
+        plan=Plan(
+            tier=options.tier,
+            seed=options.seed,
+            ops=tuple(options.ops),
+            dtypes=tuple(options.dtypes),
+            families={name: families[name].reason for name in options.families or families},
+            targets=tuple(targets),
+            absent={i.framework: why for i, why in here.absent.items() if i.framework not in asked},
+            limits={
+                "a batch": f"{limits.seconds:g} s",
+                "a worker": f"{limits.memory / 2**30:.3g} GiB of memory",
+                "a call": f"{limits.output / 2**20:g} MiB of output",
+            },
+            questions=cases.fingerprint(),
+            not_asked=(plan.THINNED[options.tier],)
+            if options.thin and any(target.mode in _compiled(here) for target in targets)
+            else (),
+        ),
+        machine=this_machine(),
+        subjects=tuple(
+            Subject(
+                framework=hello.framework,
+                variant=hello.variant,
+                version=hello.version,
+                python=hello.python,
+                numpy=hello.numpy,
+                versions=hello.versions,
+                variables=hello.variables,
+                kernel=invitation.kernel if isinstance(invitation.kernel, str) else hello.framework,
+            )
+            for invitation, hello in here.hellos.items()
+        ),
+    )
+
+
+def _compiled(here: Introductions) -> set[str]:
+    return {mode for hello in here.hellos.values() for mode in hello.compiled}
 
 
 class Run:
     """One run, from its options to its record."""
 
-    def __init__(self, options: Options, watch: Callable[[int, int, str], None] = lambda *_: None) -> None:
-        """``watch`` is called with tasks done, tasks known so far, and the task in hand."""
+    def __init__(
+        self, options: Options, keeper: Keeper, watch: Callable[[int, int, str], None] = lambda *_: None
+    ) -> None:
+        """``watch`` is called with tasks done, tasks planned (0 while that is not known), and the task in hand."""
         self.options = options
+        self.keeper = keeper
         self.watch = watch
-        self.introductions: dict[str, Introduction] = {}
-        self.targets: list[Target] = []
-        self.rows: list[dict[str, Any]] = []
-        self.claims: list[dict[str, Any]] = []
-        self.timing: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-        self.escalated = 0
-        self.complete = False
         self.failure: Exception | None = None
-        self._known = self._done = 0
-        self._started = datetime.now(UTC)
+        self.here = Introductions()
 
     def execute(self) -> Record:
         """Run to the end, or until Ctrl-C, or until the suite itself fails; what was done is never lost.
@@ -78,154 +239,35 @@ class Run:
         ------
         MissingTarget
             If a target that was asked for by name is not here; nothing was asked then.
+        KeyboardInterrupt
+            If it is interrupted before anything was asked.
+        RecordError
+            If what was found cannot be kept.
         """
-        start = time.perf_counter()
+        complete = False
         try:
-            self._drive()
-            self.complete = True
+            with Pool(self.options.jobs, self.options.limits, must=self.options.must) as pool:
+                self.watch(0, 0, "starting the workers")
+                self.here = introduce(pool, self.options)
+                chosen = choose(self.options, self.here)
+                self.keeper.begin(header(self.options, self.here, [target for _, target in chosen]))
+                self._perform(pool, planned(self.options, self.here, chosen))
+            complete = True
         except KeyboardInterrupt:
-            pass  # the record of what was done is marked incomplete, which is the answer to Ctrl-C
-        except MissingTarget:
-            raise
-        except Exception as error:  # noqa: BLE001 - kept, and raised by the caller
+            if not self.keeper.begun:
+                raise
+        except Exception as error:
+            if not self.keeper.begun:
+                raise
             self.failure = error
-        return self._record(time.perf_counter() - start)
+        return self.keeper.record(complete=complete)
 
-    def _drive(self) -> None:
-        names, introduce = self._roster()
-        events = drive(names, introduce, self._plan, perform, jobs=self.options.jobs, timeout=self.options.timeout)
-        try:
-            for event in events:
-                match event:
-                    case Begun(key=key, task=task):
-                        self.watch(self._done, self._known, f"importing {key}" if task == key else str(task))
-                    case Done(result=Introduction()):
-                        pass  # planned already, in the worker's own thread
-                    case Done(task=task, result=result):
-                        self._finish(task, result)
-                    case Lost(key=key, task=str()):
-                        self._plan(key, Introduction(key, absent=f"its import failed: {event.how}"))
-                    case Lost(task=claims.ClaimTask()):
-                        self._done += 1
-                    case Lost(task=task):
-                        seen = TimedOut(event.seconds) if event.seconds else Crashed(event.how)
-                        version = self.introductions[event.key].version
-                        self._finish(task, Result(engine.lost(task, version, seen), {}, 0))
-        finally:
-            events.close()
-        if not self.targets:
-            raise MissingTarget(f"there is no target to ask ({self._sights(list(self.introductions))})")
-
-    def _roster(self) -> tuple[Sequence[str], Callable[[str], Introduction]]:
-        """Who is invited, and how each introduces itself in its worker."""
-        return wanted_frameworks(self.options.targets), engine.introduce
-
-    def _tasks(self, chosen: Sequence[Target]) -> list[Task | claims.ClaimTask]:
-        """What these targets are asked."""
-        options = self.options
-        selection = Selection(options.tier, options.seed, tuple(options.families))
-        asked = [
-            Task(target, op, dtype, selection) for dtype in options.dtypes for op in options.ops for target in chosen
-        ]
-        about = [claims.ClaimTask(target, dtype) for dtype in claims.DTYPES[options.tier] if dtype in options.dtypes
-                 for target in chosen if not target.control]  # fmt: skip
-        return [*asked, *about]
-
-    def _entries(self) -> Sequence[ledger.Entry]:
-        """What is known already."""
-        return ledger.read()
-
-    def _plan(self, name: str, introduction: Introduction) -> list[Task | claims.ClaimTask]:
-        self.introductions[name] = introduction
-        self.timing[name]["import"] += introduction.seconds
-        options = self.options
-        chosen = [
-            target
-            for target in introduction.targets()
-            if matches(target, options.targets) and matches(target.device, options.devices)
-        ]
-        self.targets += chosen
-        self._refuse_missing()
-        tasks = self._tasks(chosen)
-        self._known += len(tasks)
-        return tasks
-
-    def _finish(self, task: Task | claims.ClaimTask, result: Result | claims.Answers) -> None:
-        if isinstance(result, Result):
-            self.rows += result.rows
-            self.escalated += result.escalated
-        else:
-            self.claims += result.rows
-        for part, seconds in result.timing.items():
-            self.timing[task.target.framework][part] += seconds
-        self._done += 1
-        self.watch(self._done, self._known, str(task))
-
-    def _refuse_missing(self) -> None:
-        """Refuse a pattern once every framework it could mean was heard and no target matches it."""
-        for pattern in self.options.targets:
-            meant = wanted_frameworks([pattern])
-            heard = all(name in self.introductions for name in meant)
-            if heard and not any(matches(target, [pattern]) for target in self.targets):
-                raise MissingTarget(f"target {pattern!r} is not here ({self._sights(meant)})")
-
-    def _sights(self, names: Sequence[str]) -> str:
-        """What each framework said of itself, in a line."""
-        said = (self.introductions[name] for name in names)
-        return "; ".join(
-            f"{one.framework}: {one.absent}"
-            if one.absent
-            else f"{one.framework} {one.version} sees {', '.join(one.devices)}"
-            for one in said
-        )
-
-    def _record(self, seconds: float) -> Record:
-        options, run_id = self.options, uuid.uuid4().hex[:12]
-        # Workers finish in any order; the record has one order.
-        self.targets.sort(key=lambda target: target.framework)
-        place = {str(target): i for i, target in enumerate(self.targets)}
-        self.claims.sort(key=lambda row: place[row["target"]])
-        observations = frame(self.rows, run_id)
-        here = environment()
-        stale = ledger.annotate(observations, self._entries(), here["platform"], options.tier.name.lower())
-        families = cases.families()
-        header = {
-            "schema": SCHEMA,
-            "run_id": run_id,
-            "suite_version": conformance.__version__,
-            "started": self._started.isoformat(timespec="seconds"),
-            "tier": options.tier.name.lower(),
-            "tier_proves_not": PROVES_NOT[options.tier],
-            "seed": options.seed,
-            "command": options.command,
-            "plan": {
-                "targets": [
-                    {
-                        "target": str(target),
-                        "framework": target.framework,
-                        "mode": target.mode,
-                        "device": target.device,
-                        "control": target.control,
-                        "version": self.introductions[target.framework].version,
-                    }
-                    for target in self.targets
-                ],
-                "ops": list(options.ops),
-                "dtypes": list(options.dtypes),
-                "families": {name: families[name].reason for name in options.families or families},
-                "absent": {name: said.absent for name, said in self.introductions.items() if said.absent},
-            },
-            "environment": here,
-        }
-        footer = {
-            "rows": len(observations),
-            "claims": len(self.claims),
-            "complete": self.complete,
-            "seconds": round(seconds, 3),
-            "timing": {name: {part: round(s, 3) for part, s in parts.items()} for name, parts in self.timing.items()},
-            "escalated": self.escalated,
-            "stale_ledger": stale,
-        }
-        return Record(
-            header, observations, pd.DataFrame(self.claims, columns=list(claims.COLUMNS), dtype="string"), footer
-        )
+    def _perform(self, pool: Pool, tasks: Sequence[tuple[Invitation, Task | ClaimTask]]) -> None:
+        """Perform what is not finished already."""
+        finished = self.keeper.finished()
+        left = [one for one in tasks if one[1].id not in finished]
+        before = len(tasks) - len(left)
+        for found in perform(
+            pool, left, Desk(self.options.selection), lambda done, what: self.watch(before + done, len(tasks), what)
+        ):
+            self.keeper.finish(found)

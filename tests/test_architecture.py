@@ -1,102 +1,350 @@
-"""The house is built as the design says: who may import whom, and nobody imports a framework by accident."""
+"""The project is built as docs/architecture.md says: who may import whom, and nobody imports a framework by accident."""
+
+from __future__ import annotations
 
 import ast
+import io
+import os
+import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
 
+from conformance import frameworks
+
 ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "architecture.md"
 
-# Room → prefixes of this project's modules that it may import, besides itself.
-MAY_IMPORT = {
-    "reference": (),
-    "conformance/values.py": ("reference.formats",),
-    "conformance/record.py": (),
-    "conformance/producers.py": (),
-    "conformance/cases": ("conformance.values", "conformance.producers", "reference"),
-    "conformance/frameworks": ("conformance.producers", "reference.formats"),
-    "conformance/execution": ("conformance.values", "conformance.cases", "conformance.frameworks", "reference.formats"),
-    "conformance/judgement": ("conformance.values", "reference"),
-    "conformance/ledger": ("conformance.values", "conformance.judgement.checks"),
-    "conformance/reporting": ("conformance.record",),
-    "conformance/claims.py": (
-        "conformance.values",
-        "conformance.frameworks",
-        "conformance.execution",
-        "reference",
+WORKER_HALF = ("conformance.asking.protocol", "conformance.asking.state", "conformance.asking.worker")
+SUITE_HALF = tuple(f"conformance.asking.{name}" for name in ("asker", "connections", "interpreters", "plan", "pool"))
+EVERY_ROOM = (
+    "reference", "conformance.values", "conformance.cases", "conformance.frameworks", "conformance.asking",
+    "conformance.judgement", "conformance.record", "conformance.ledger", "conformance.reporting",
+)  # fmt: skip
+
+# Row of the page → its modules, and what else of this project they may import: modules, and what stands in them.
+MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "`reference/`": (("reference",), ()),
+    "`conformance/values.py`": (("conformance.values",), ("reference",)),
+    "`conformance/calls.py`": (("conformance.calls",), ()),
+    "`conformance/strategies.py`": (("conformance.strategies",), ("reference",)),
+    "`conformance/cases/`": (("conformance.cases",), ("conformance.values", "conformance.calls", "reference")),
+    "`conformance/frameworks/`": (("conformance.frameworks",), ()),
+    "`conformance/asking/` (worker half)": (WORKER_HALF, ("conformance.frameworks",)),
+    "`conformance/asking/` (suite half)": (
+        ("conformance.asking", *SUITE_HALF),
+        (*WORKER_HALF, "conformance.values", "conformance.cases", "conformance.frameworks", "reference"),
     ),
-}
-FRAMEWORKS = {"torch", "tensorflow", "jax"}
-NUMPY_ONLY = {"reference"}
+    "`conformance/judgement/`": (("conformance.judgement",), ("conformance.values", "reference")),
+    "`conformance/record/`": (("conformance.record",), ("conformance.values",)),
+    "`conformance/ledger/`": (
+        ("conformance.ledger",),
+        (
+            "conformance.values", "conformance.record", "conformance.cases", "conformance.frameworks",
+            "conformance.judgement.checks", "reference",
+        ),
+    ),
+    "`conformance/reporting/`": (
+        ("conformance.reporting",),
+        ("conformance.values", "conformance.record", "conformance.ledger", "conformance.frameworks.base"),
+    ),
+    "`conformance/claims.py`, `tasks.py`, `run.py`, `suite.py`, `hunting.py`, `api.py`": (
+        tuple(f"conformance.{name}" for name in ("claims", "tasks", "run", "suite", "hunting", "api")),
+        (*EVERY_ROOM, *(f"conformance.{name}" for name in ("claims", "tasks", "run"))),
+    ),
+    "`conformance/cli.py`, `pytest_plugin.py`, `test_conformance.py`": (
+        (
+            "conformance", "conformance.__main__", "conformance.cli", "conformance.pytest_plugin",
+            "conformance.test_conformance",
+        ),
+        (*EVERY_ROOM, *(f"conformance.{name}" for name in ("run", "suite", "hunting", "api"))),
+    ),
+}  # fmt: skip
+
+FRAMEWORKS = ("jax", "tensorflow", "torch")
+"""Written down here, so that a test fails for one that is forgotten or that comes in unseen."""
 
 
-def _modules(room: str) -> list[Path]:
-    path = ROOT / room
-    return [path] if path.suffix else sorted(path.rglob("*.py"))
+def _modules() -> dict[str, Path]:
+    """Every module of this project, by its name."""
+    found = {}
+    for package in ("conformance", "reference"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
 
 
-def _imports(path: Path) -> set[str]:
-    """Every module a file imports, at the top or inside a function."""
+MODULES = _modules()
+
+
+def _imports(path: Path, *, typing_only: bool = True) -> set[str]:
+    """Every name a file imports, at the top or inside a function; without what only a type checker reads, if wished."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        inner
+        for node in ast.walk(tree)
+        if not typing_only and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in set(ast.walk(tree)) - skipped:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import hides where it goes"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-@pytest.mark.parametrize("room", MAY_IMPORT)
-def test_rooms_import_only_what_the_design_allows(room: str) -> None:
-    own = room.removesuffix(".py").replace("/", ".")
-    allowed = (own, *MAY_IMPORT[room], "conformance.__version__")
-
-    modules = _modules(room)
-    ours = {
-        (path.name, name)
-        for path in modules
-        for name in _imports(path)
-        if name.split(".")[0] in ("conformance", "reference") and not name.startswith(allowed)
-    }
-
-    assert modules, f"the room {room} is gone"
-    assert set() == ours
+def _module_of(name: str) -> str:
+    """The module of ours in which an imported name stands; ``conformance.api.check`` → ``conformance.api``."""
+    while name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name
 
 
-def test_reference_needs_numpy_and_nothing_else() -> None:
-    foreign = {
-        name.split(".")[0]
-        for path in _modules("reference")
-        for name in _imports(path)
-        if name.split(".")[0] not in sys.stdlib_module_names
-    }
+def _ours(path: Path) -> set[str]:
+    """The modules of ours that a file imports; the package itself, of which only ``__version__`` is asked, left out."""
+    names = {name for name in _imports(path) if name.split(".")[0] in ("conformance", "reference")}
+    return {module for name in names - {"conformance", "conformance.__version__"} if (module := _module_of(name))}
 
-    assert {"numpy", "reference"} >= foreign
+
+def _within(module: str, rooms: tuple[str, ...]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+def _row_of(module: str) -> str:
+    """The row that speaks of a module: the most special one."""
+    rooms = {room: row for row, (mine, _) in MAY_IMPORT.items() for room in mine}
+    fitting = [room for room in rooms if module == room or (room != "conformance" and module.startswith(f"{room}."))]
+    assert fitting, f"no row of {PAGE.name} speaks of {module}"
+    return rooms[max(fitting, key=len)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_a_row_and_imports_only_what_it_allows(module: str) -> None:
+    mine, others = MAY_IMPORT[_row_of(module)]
+    doors = mine if module in ("conformance", "conformance.__main__") else tuple(set(mine) - {"conformance"})
+
+    foreign = {name for name in _ours(MODULES[module]) if not _within(name, (*doors, *others))}
+
+    assert set() == foreign
+
+
+@pytest.mark.parametrize("row", MAY_IMPORT)
+def test_every_row_speaks_of_modules_that_are_there(row: str) -> None:
+    rooms, others = MAY_IMPORT[row]
+
+    assert set() == {name for name in (*rooms, *others) if name not in MODULES}
+    assert any(_row_of(module) == row for module in MODULES)
+
+
+@pytest.mark.parametrize("row", [row for row in MAY_IMPORT if not set(EVERY_ROOM) <= set(MAY_IMPORT[row][1])])
+def test_no_row_allows_what_nobody_needs(row: str) -> None:
+    used = {name for module, path in MODULES.items() if _row_of(module) == row for name in _ours(path)}
+
+    assert [] == [room for room in MAY_IMPORT[row][1] if not any(_within(name, (room,)) for name in used)]
+
+
+def _table() -> dict[str, str]:
+    """The last table of the page, by its first cells."""
+    text = PAGE.read_text(encoding="utf-8").rpartition("## Who may import whom")[2]
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {row[0].strip(): row[1].strip() for row in cells[1:]}
+
+
+def _told(row: str) -> str:
+    """What the page has to say of a row, in its own words."""
+    others = MAY_IMPORT[row][1]
+    if set(EVERY_ROOM) <= set(others):
+        return "all of the above"
+    names = [name.removeprefix("conformance.") for name in others if name not in WORKER_HALF]
+    shown = [f"`{name}`" for name in names]
+    if WORKER_HALF[0] in others:
+        shown.append("the worker half")
+    return ", ".join(shown) or "nothing"
+
+
+def test_the_page_says_the_same() -> None:
+    assert {row: _told(row) for row in MAY_IMPORT} == _table()
+
+
+# Other people's packages.
+
+
+def _foreign(path: Path) -> set[str]:
+    tops = {name.split(".")[0] for name in _imports(path, typing_only=False)}
+    return tops - set(sys.stdlib_module_names) - {"conformance", "reference"}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if _within(name, ("reference",))])
+def test_reference_needs_numpy_and_nothing_else(module: str) -> None:
+    assert {"numpy"} >= _foreign(MODULES[module])
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if _within(name, ("conformance.frameworks", *WORKER_HALF))]
+)
+def test_a_worker_needs_numpy_and_its_framework(module: str) -> None:
+    own = {"conformance.frameworks.arrays": {"ml_dtypes"}}.get(module, {module.rpartition(".")[2]} & set(FRAMEWORKS))
+
+    assert {"numpy"} | own >= _foreign(MODULES[module])
 
 
 def test_only_its_adapter_imports_a_framework() -> None:
     importers = {
-        (path.relative_to(ROOT).as_posix(), name.split(".")[0])
-        for package in ("conformance", "reference")
-        for path in _modules(package)
+        (module, name.split(".")[0])
+        for module, path in MODULES.items()
         for name in _imports(path)
         if name.split(".")[0] in FRAMEWORKS
     }
 
-    assert {(f"conformance/frameworks/{name}.py", name) for name in FRAMEWORKS} == importers
+    assert {(f"conformance.frameworks.{name}", name) for name in FRAMEWORKS} == importers
+    assert set(FRAMEWORKS) <= set(frameworks.names())
 
 
-LISTED = "from conformance import frameworks; [frameworks.adapter(name) for name in frameworks.names()]"
+def _names_a_framework(text: str) -> list[str]:
+    """Lines of code that treat a framework by name: an identifier, or a whole string that is nothing but its name.
+
+    Prose, help texts and examples may speak of them: comments, docstrings, and strings of several words.
+    """
+    found = []
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.NAME:
+            named = token.string.lower() in FRAMEWORKS
+        elif token.type == tokenize.STRING:
+            literal = re.sub(r"^\w*", "", token.string).strip("'\"").lower()
+            named = re.fullmatch(r"(\w+[./])?(" + "|".join(FRAMEWORKS) + r")([./:@]\S*)?", literal) is not None
+        else:
+            named = False
+        if named:
+            found.append(f"{token.start[0]}: {token.line.strip()}")
+    return found
+
+
+def test_adding_a_framework_names_nothing_else() -> None:
+    """Whatever treats torch specially would have to be told of the next framework as well."""
+    own = {f"conformance.frameworks.{name}" for name in FRAMEWORKS}
+
+    assert {} == {
+        module: lines
+        for module, path in MODULES.items()
+        if module not in own and (lines := _names_a_framework(path.read_text(encoding="utf-8")))
+    }
+    assert all(_names_a_framework(MODULES[name].read_text(encoding="utf-8")) for name in own)
 
 
 @pytest.mark.parametrize(
-    "statement", ["import conformance", "import conformance.cli", "import conformance.run", LISTED]
+    ("text", "named"),
+    [
+        ("if framework == 'torch': pass", True),
+        ("DEVICES = {'torch': 16}", True),
+        ("path = 'jax/jit/cpu'", True),
+        ("import torch.nn", True),
+        ("from tensorflow import nn", True),
+        ('"""Of torch and jax."""', False),
+        ("help = 'whose arrays: numpy, torch, jax'", False),
+        ("x = 1  # torch has none", False),
+    ],
 )
-def test_importing_the_suite_imports_no_framework(statement: str) -> None:
-    program = f"{statement}\nimport sys\nprint(*sorted({FRAMEWORKS!r} & set(sys.modules)))"
+def test_a_name_in_code_is_seen_and_one_in_prose_is_not(text: str, named: bool) -> None:
+    assert named == bool(_names_a_framework(text))
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
 
-    assert "" == done.stdout.strip()
+# What is imported when something is done.
+
+PLUGIN = """
+import os, sys
+from conformance.frameworks.base import Adapter
+{statement}
+"""
+
+
+TELL = f"print('imported', *sorted({{*{FRAMEWORKS!r}, 'plugged_in'}} & set(sys.modules)), file=sys.stderr)"
+
+
+def _python(program: str, *, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(path or ""), str(ROOT)]))}
+    return subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=240, env=environment
+    )
+
+
+def _plugged(folder: Path, statement: str) -> Path:
+    """A folder with another package whose adapter's module does this when it is imported."""
+    (folder / "plugged_in.py").write_text(PLUGIN.format(statement=statement))
+    metadata = folder / "plugged_in-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged_in\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[conformance.frameworks]\nplugged = plugged_in:Plugged\n")
+    return folder
+
+
+def _command(*arguments: str) -> str:
+    """A program that runs a command line, and then tells which modules were imported on the way."""
+    return (
+        "import sys\nfrom conformance import cli\ntry:\n"
+        f"    cli.main({list(arguments)!r})\nexcept SystemExit as ended:\n    print('status', ended.code, file=sys.stderr)\n"
+        f"{TELL}"
+    )
+
+
+def _imported(program: str, path: Path) -> str:
+    done = _python(program, path=path)
+    assert 0 == done.returncode, done.stderr
+    return done.stderr.strip().splitlines()[-1].removeprefix("imported").strip()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "conformance",
+        "conformance.cli",
+        "conformance.run",
+        "conformance.api",
+        "conformance.suite",
+        "conformance.hunting",
+    ],
+)
+def test_importing_the_suite_imports_no_framework_and_no_plugin(module: str, tmp_path: Path) -> None:
+    assert "" == _imported(f"import {module}, sys\n{TELL}", _plugged(tmp_path, "os._exit(3)"))
+
+
+@pytest.mark.parametrize("what", ["families", "ledger", "targets"])
+def test_listing_imports_no_framework_and_no_plugin(what: str, tmp_path: Path) -> None:
+    assert "" == _imported(_command("list", what), _plugged(tmp_path, "os._exit(3)"))
+
+
+def test_its_own_adapters_are_listed_without_their_frameworks(tmp_path: Path) -> None:
+    program = f"import sys\nfrom conformance import frameworks\nfor name in {FRAMEWORKS!r}:\n    frameworks.adapter(name)\n{TELL}"
+
+    assert "" == _imported(program, _plugged(tmp_path, "os._exit(3)"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("os._exit(3)", "exit status 3"),
+        ("raise RuntimeError('broken\\nin two lines')", "RuntimeError"),
+        ("sys.exit('gone')", "gone"),
+        ("os.abort()", "SIGABRT"),
+        ("Plugged = print", "no subclass of Adapter"),
+    ],
+)
+def test_a_plugin_that_breaks_at_import_is_one_line_about_itself(statement: str, why: str, tmp_path: Path) -> None:
+    folder = _plugged(tmp_path, statement)
+
+    alone = _python(_command("list", "families"), path=folder)
+    asked = _python(_command("run", "--target", "plugged", "--out", str(tmp_path / "report")), path=folder)
+
+    assert "status 0" in alone.stderr
+    lines = asked.stderr.strip().splitlines()
+    assert ["status 2", "imported"] == lines[1:], asked.stderr
+    assert "'plugged' is not here" in lines[0]
+    assert why in lines[0]
+    assert not (tmp_path / "report").exists()
+    assert not (tmp_path / "report.journal").exists()

@@ -1,0 +1,443 @@
+"""Asking one subject: its worker is started, questioned, and replaced when a question has ended it.
+
+Everything a framework does is an observation of the case that made it do so.  A batch that raises, crashes, hangs, takes
+all memory or changes its process is halved, each half asked of a worker that is well, until one case is left to blame; all
+others are answered.  Two probes come before the questions of a target, op and format.  The *transport check* hands a row
+of subnormals, signed zeros, extremes and NaN to the framework and back, bit for bit: otherwise a flush on the way in would
+be blamed on softmax.  The *support probe* asks for the op of two rows of zeros: a target that cannot do even that does not
+support it, which is not the same as failing it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conformance.asking.connections import Limits, Lost
+from conformance.asking.protocol import VERSION
+from conformance.values import Answered, Batch, Crashed, NotAsked, OutOfMemory, Raised, TimedOut, Unsupported
+from reference.formats import EVERY_FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from conformance.asking.connections import Connection
+    from conformance.asking.protocol import Array, Message
+    from conformance.values import Observation, Target
+    from reference.formats import Format
+    from reference.ops import Op
+
+PATIENCE = 8
+"""Cases that may end their worker over one target, op and format, before the rest of these questions is given up.
+
+A hang counts three, since finding its case takes minutes.
+"""
+
+
+class AbsentSubject(Exception):
+    """A worker that has no framework to ask; the message says why in one line."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a worker says of its framework.
+
+    Attributes
+    ----------
+    modes, devices, ways, layouts
+        What it can be asked: see :class:`conformance.frameworks.base.Adapter`.
+    compiled
+        Those of the modes that compile a function anew for each shape.
+    controls
+        Control → the ops it has a formula of.
+    variants
+        The other subjects that the same framework could be.
+    watched
+        Whether it is a function of somebody's own, which is asked twice and may not print.
+    seconds
+        From the start of the process until the framework was imported.
+    """
+
+    framework: str
+    variant: str
+    version: str
+    modes: tuple[str, ...]
+    devices: tuple[str, ...]
+    ways: tuple[str, ...]
+    layouts: tuple[str, ...]
+    controls: Mapping[str, tuple[str, ...]]
+    variants: tuple[str, ...]
+    watched: bool
+    compiled: tuple[str, ...]
+    python: str
+    numpy: str
+    versions: Mapping[str, str]
+    variables: Mapping[str, str]
+    seconds: float = 0.0
+
+
+def transport_probe(format: Format) -> np.ndarray:
+    """Bits that a lossy border changes: signed zeros, subnormals, extremes, infinities, NaN; in the storage dtype."""
+    eta, tiny, big = format.smallest_subnormal, format.smallest_normal, format.max
+    half = np.array([0.0, eta, 3 * eta, tiny - eta, tiny, 1.0, 1.0 + 2 * format.unit_roundoff, big, format.overflow])
+    return format.encode(np.concatenate([half, -half, [np.nan]]))
+
+
+@dataclass
+class Asker:
+    """One subject that can be asked, whatever it does to its workers.
+
+    Attributes
+    ----------
+    open
+        Opens a connection to a new worker.
+    request
+        The hello request: which framework, which variant, which kernel.
+    limits
+        What a worker may take.
+    must
+        Whether an op that the support probe cannot get an answer to is a failure and not unsupported.
+    """
+
+    open: Callable[[], Connection]
+    request: Message
+    limits: Limits = field(default_factory=Limits)
+    must: bool = False
+
+    def __post_init__(self) -> None:
+        self.seconds = 0.0
+        """What starting workers has taken."""
+        self.blamed = 0
+        """See :data:`PATIENCE`."""
+        self._connection: Connection | None = None
+        self._number = 0
+        self._probed: dict[object, str] = {}
+        self.hello: Hello | None = None
+
+    # The worker.
+
+    def start(self) -> Hello:
+        """Start a worker, if there is none, and hear what it has.
+
+        Raises
+        ------
+        AbsentSubject
+            If it has no such framework, speaks another protocol, or does not survive the import.
+        """
+        if self._connection is not None and self.hello is not None:
+            return self.hello
+        start = time.perf_counter()
+        try:
+            connection = self.open()
+        except OSError as error:
+            raise AbsentSubject(f"its worker cannot be started: {error.strerror}") from None
+        try:
+            message, _, _ = connection.exchange(
+                {"type": "hello", "protocol": VERSION, **self.request}, [], self.limits.start
+            )
+            self.hello = _hello(message, time.perf_counter() - start)
+        except Lost as lost:
+            raise AbsentSubject(f"its import failed: {told(lost.observation)}") from None
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self.seconds += time.perf_counter() - start
+        return self.hello
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _exchange(self, message: Message, arrays: Sequence[Array], seconds: float) -> tuple[Message, list[Array], str]:
+        """One request to a worker that is well; where it ends, the next request goes to a new one."""
+        self.start()
+        assert self._connection is not None
+        self._number += 1
+        try:
+            reply, back, printed = self._connection.exchange({**message, "id": self._number}, arrays, seconds)
+        except Lost:
+            self._connection = None
+            raise
+        if reply.get("id") != self._number:
+            self.close()
+            raise Lost(Crashed(f"answered question {reply.get('id')!r} where {self._number} was asked"))
+        return reply, back, printed
+
+    def forget(self) -> None:
+        """Let the worker drop what it has compiled; called between tasks."""
+        self._probed.clear()
+        self.blamed = 0
+        if self._connection is not None:
+            with contextlib.suppress(Lost):
+                self._exchange({"type": "forget"}, [], self.limits.seconds)
+
+    def program(self, op: str, way: str, target: Target) -> tuple[str, str, str, str] | None:
+        """The source of a call, as four texts (see ``docs/protocol.md``); None where there is none."""
+        message = {"type": "program", "op": op, "way": way, "mode": target.mode, "device": target.device}
+        try:
+            reply, _, _ = self._exchange(message, [], self.limits.seconds)
+        except (Lost, AbsentSubject):
+            return None
+        texts = tuple(reply.get(name) for name in ("setup", "array", "define", "show"))
+        return texts if all(isinstance(text, str) for text in texts) else None  # type: ignore[return-value]
+
+    # The questions.
+
+    def ask(self, target: Target, batch: Batch) -> Iterator[tuple[Batch, Observation]]:
+        """The observations of one batch: of it as a whole, or of its parts where a part behaves unlike the rest."""
+        refusal = self._refusal(target, batch)
+        if refusal is not None:
+            yield batch, refusal
+            return
+        yield from self._divided(target, batch, self.limits.seconds)
+
+    def _refusal(self, target: Target, batch: Batch) -> Observation | None:
+        """Why the batch is not asked; None where it is."""
+        try:
+            hello = self.start()
+        except AbsentSubject as absent:
+            return NotAsked(f"its worker did not come back: {absent}")
+        call, dtype = batch.call, batch.inputs.dtype
+        if call.layout and call.layout not in hello.layouts:
+            return Unsupported(f"{target.framework} has no arrays of the layout {call.layout}")
+        if call.way not in ("plain", *(() if target.control else hello.ways)):
+            return Unsupported(f"{target.framework} cannot be called in the way {call.way}")
+        if hello.watched and dtype != batch.format.name:
+            return Unsupported("a function of one's own is asked only in the dtypes that it is said to take")
+        for wanted in dict.fromkeys((batch.format.name, dtype)):
+            if why := self._probe(("transport", target.device, wanted), partial(self._transport, target, wanted)):
+                return Unsupported(why)
+        why = self._probe(
+            ("support", target, batch.op.name, batch.format.name),
+            partial(self._support, target, batch.op, batch.format),
+        )
+        if why:
+            return Raised(why) if self.must else Unsupported(why)
+        return None
+
+    def _probe(self, key: object, probe: Callable[[], str]) -> str:
+        """The answer to a probe, asked once a task; one that ends its worker settles nothing, and the cases are asked."""
+        if key not in self._probed:
+            self._probed[key] = ""
+            with contextlib.suppress(Lost, AbsentSubject):
+                self._probed[key] = probe()
+        return self._probed[key]
+
+    def _transport(self, target: Target, dtype: str) -> str:
+        """Why bits of a dtype do not reach the framework and come back unchanged; empty where they do."""
+        format = EVERY_FORMAT.get(dtype)
+        probe = transport_probe(format) if format else np.array([0, 1], dtype)
+        reply, back, _ = self._exchange(
+            {"type": "carry", "device": target.device}, [(dtype, probe)], self.limits.seconds
+        )
+        return _changed(dtype, probe, reply, back)
+
+    def _support(self, target: Target, op: Op, format: Format) -> str:
+        """Why two rows of zeros get no answer; empty where they do."""
+        arrays = [(format.name, format.encode(np.zeros((2, 2))))] * (2 if op.takes_cotangent else 1)
+        reply, _, _ = self._exchange(self._call(target, op.name, "plain", -1, ""), arrays, self.limits.seconds)
+        error = str(reply.get("error", "")) if reply["type"] == "raised" else ""
+        return "" if error.startswith("SystemExit") else error
+
+    @staticmethod
+    def _call(target: Target, op: str, way: str, axis: int, layout: str) -> Message:
+        return {
+            "type": "call",
+            "op": op,
+            "way": way,
+            "mode": target.mode,
+            "device": target.device,
+            "control": target.control,
+            "axis": axis,
+            "layout": layout,
+        }
+
+    def call(self, target: Target, op: str, arrays: Sequence[Array], axis: int = -1, **more: Any) -> Observation:
+        """One call outside the cases: an op by name (``exp`` too) of arrays in their storage dtypes."""
+        message = self._call(target, op, "plain", axis, "") | more
+        try:
+            reply, back, printed = self._exchange(message, arrays, self.limits.seconds)
+        except Lost as lost:
+            return lost.observation
+        except AbsentSubject as absent:
+            return NotAsked(f"its worker did not come back: {absent}")
+        return self._observation(reply, back, printed)
+
+    def _divided(self, target: Target, batch: Batch, seconds: float) -> Iterator[tuple[Batch, Observation]]:
+        """Ask a batch; where there is something wrong with it as a whole, ask its halves, down to one case."""
+        seen = self._asked(target, batch, seconds)
+        if len(batch.cases) == 1 or not _blamed(seen, batch):
+            self.blamed += {Crashed: 1, OutOfMemory: 1, TimedOut: 3}.get(type(seen), 0)
+            yield batch, seen
+            return
+        # A half is asked with less patience: it is smaller, and there will be more of them.
+        patience = min(seconds, max(10.0, self.limits.seconds / 4))
+        parts = [part for half in batch.halves() for part in self._divided(target, half, patience)]
+        if not any(_blamed(observation, part) or isinstance(observation, NotAsked) for part, observation in parts):
+            parts[0] = self._in_company(parts[0], batch, seen)
+        yield from parts
+
+    @staticmethod
+    def _in_company(first: tuple[Batch, Observation], whole: Batch, seen: Observation) -> tuple[Batch, Observation]:
+        """What a batch did that none of its parts does again: it stands with the first of them, and says so."""
+        part, observation = first
+        said = f" (as one array of {len(whole.cases)} rows; asked apart they were answered)"
+        match seen:
+            case Raised(error=error):
+                return part, replace(seen, error=error + said)
+            case Crashed(how=how):
+                return part, replace(seen, how=how + said)
+            case TimedOut(limit=limit):
+                return part, Crashed(f"no answer within {limit:g} s" + said, seen.seconds)
+            case OutOfMemory(limit=limit):
+                return part, Crashed(f"more than {limit} bytes of memory" + said, seen.seconds)
+            case Answered(shape=shape) if isinstance(observation, Answered):
+                effects = tuple(effect + said for effect in seen.side_effects)
+                return part, replace(
+                    observation,
+                    dtype=seen.dtype,
+                    shape=observation.shape if shape == whole.logits.shape else shape,
+                    side_effects=observation.side_effects + effects,
+                    wrote_input=seen.wrote_input,
+                    repeatable=seen.repeatable,
+                )
+        return part, observation
+
+    def _asked(self, target: Target, batch: Batch, seconds: float) -> Observation:
+        if self.blamed >= PATIENCE:
+            return NotAsked("too many cases had ended their worker over this target, op and dtype")
+        call = batch.call
+        message = self._call(target, batch.op.name, call.way, call.axis, call.layout)
+        try:
+            reply, back, printed = self._exchange(message, batch.inputs.stored(batch.format), seconds)
+        except Lost as lost:
+            return lost.observation
+        except AbsentSubject as absent:
+            self.blamed = PATIENCE
+            return NotAsked(f"its worker did not come back: {absent}")
+        return self._observation(reply, back, printed)
+
+    def _observation(self, reply: Message, back: Sequence[Array], printed: str) -> Observation:
+        """A reply as a value; a worker that could not keep its process as it was is replaced."""
+        seconds = float(reply.get("seconds", 0.0))
+        effects = [str(effect) for effect in reply.get("side_effects", ())]
+        assert self.hello is not None
+        if self.hello.watched and (lines := printed.strip().splitlines()):
+            effects.append(f"printed {lines[0][:80]!r}")
+        if reply.get("spoiled"):
+            self.blamed += 1
+            self.close()
+        if reply["type"] == "answered" and len(back) == 1:
+            dtype, stored = back[0]
+            wanted = EVERY_FORMAT[dtype].storage if dtype in EVERY_FORMAT else stored.dtype.name
+            if stored.dtype.name != wanted:
+                return Raised(
+                    f"its adapter returned {dtype} as {stored.dtype.name}, which is stored as {wanted}", seconds
+                )
+            return Answered(
+                dtype,
+                stored.shape,
+                stored,
+                seconds,
+                bool(reply.get("wrote_input")),
+                tuple(effects),
+                bool(reply.get("repeatable", True)),
+            )
+        if reply["type"] == "raised":
+            place = f" ({reply['place']})" if reply.get("place") and self.hello.watched else ""
+            return Raised(str(reply.get("error", "")) + place, seconds)
+        self.close()
+        return Crashed(
+            f"broke the protocol: a call was answered with {reply['type']!r} and {len(back)} arrays", seconds
+        )
+
+
+def _blamed(seen: Observation, batch: Batch) -> bool:
+    """Whether something is wrong with a batch as a whole that one of its cases may have caused."""
+    if isinstance(seen, Answered):
+        other = (seen.dtype, seen.shape) != (batch.format.name, batch.logits.shape)
+        return other or bool(seen.side_effects) or seen.wrote_input or not seen.repeatable
+    return isinstance(seen, Raised | Crashed | TimedOut | OutOfMemory)
+
+
+def told(observation: Observation) -> str:
+    """Why there is no answer, in words that are the same in every run."""
+    match observation:
+        case Raised(error=error):
+            return error
+        case Unsupported(why=why) | NotAsked(why=why):
+            return why
+        case Crashed(how=how):
+            return how
+        case TimedOut(limit=limit):
+            return f"no answer within {limit:g} s"
+        case OutOfMemory(limit=limit):
+            return f"more than {limit / 2**30:.3g} GiB of memory"
+    return str(observation)
+
+
+def _changed(dtype: str, probe: np.ndarray, reply: Message, back: Sequence[Array]) -> str:
+    if reply["type"] == "raised":
+        return f"transport: {reply.get('error', '')}"
+    if reply["type"] != "carried" or len(back) != 1:
+        return f"transport: answered with {reply['type']!r}"
+    name, stored = back[0]
+    if name != dtype:
+        return f"transport: sent {dtype}, got {name} back"
+    if stored.tobytes() != probe.tobytes():
+        changed = int(np.argmax(stored.reshape(-1) != probe)) if stored.shape == probe.shape else 0
+        return f"transport: element {changed} of the probe row came back with other bits"
+    return ""
+
+
+def _hello(message: Message, seconds: float) -> Hello:
+    """The hello of a worker.
+
+    Raises
+    ------
+    AbsentSubject
+        If it is none.
+    """
+    if message["type"] == "absent":
+        raise AbsentSubject(str(message.get("why", "")) or "absent, and does not say why")
+    if message["type"] == "raised":
+        raise AbsentSubject(f"its adapter failed: {message.get('error', '')}")
+    if message["type"] == "refused":
+        raise AbsentSubject(f"its worker refused: {message.get('why', '')}")
+    if message["type"] != "hello" or message.get("protocol") != VERSION:
+        said = message.get("protocol") if message["type"] == "hello" else message["type"]
+        raise AbsentSubject(f"its worker speaks another protocol ({said!r}, this suite {VERSION})")
+
+    def texts(name: str) -> tuple[str, ...]:
+        found: Iterable[Any] = message.get(name, ())
+        return tuple(str(text) for text in found)
+
+    try:
+        return Hello(
+            framework=str(message["framework"]),
+            variant=str(message.get("variant", "")),
+            version=str(message["version"]),
+            modes=texts("modes"),
+            devices=texts("devices"),
+            ways=texts("ways"),
+            layouts=texts("layouts"),
+            controls={str(name): tuple(ops) for name, ops in message.get("controls", {}).items()},
+            variants=texts("variants"),
+            watched=bool(message.get("watched")),
+            compiled=texts("compiled"),
+            python=str(message.get("python", "")),
+            numpy=str(message.get("numpy", "")),
+            versions={str(k): str(v) for k, v in message.get("versions", {}).items()},
+            variables={str(k): str(v) for k, v in message.get("variables", {}).items()},
+            seconds=seconds,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AbsentSubject(f"its worker's hello is incomplete: {error!r}") from None

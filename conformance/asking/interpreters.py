@@ -1,0 +1,80 @@
+"""Interpreters: which frameworks each Python has an adapter for, found by starting a worker in it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from conformance import frameworks
+from conformance.asking.connections import Limits, Lost, Process, worker_command
+from conformance.asking.pool import Invitation
+from conformance.asking.protocol import VERSION
+from conformance.values import Crashed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HERE = "here"
+"""The name of the interpreter that runs the suite."""
+
+_SECONDS = 60.0
+
+
+class BadInterpreter(Exception):
+    """A path that is no Python, or one whose Python cannot run a worker; the message says why in one line."""
+
+
+def invitations(pythons: Sequence[str] = ()) -> list[Invitation]:
+    """One invitation for each framework of each interpreter; of this one where none is named.
+
+    Parameters
+    ----------
+    pythons
+        Paths or names of interpreters; ``here`` is the one that runs the suite.
+
+    Raises
+    ------
+    BadInterpreter
+        If one of them cannot run a worker.
+    """
+    invited = []
+    for python in dict.fromkeys(pythons or [HERE]):
+        path = sys.executable if python == HERE else _found(python)
+        names = frameworks.names() if path == sys.executable else catalogue(path)
+        invited += [Invitation(name, python=path) for name in names]
+    return list(dict.fromkeys(invited))
+
+
+def _found(python: str) -> str:
+    path = shutil.which(python)
+    if path is None:
+        raise BadInterpreter(f"--python {python}: there is no such program; a path to a Python, or `{HERE}`, is wanted")
+    return path
+
+
+def catalogue(python: str) -> tuple[str, ...]:
+    """The frameworks that a worker in an interpreter has an adapter for, installed or not.
+
+    Raises
+    ------
+    BadInterpreter
+        If it is no Python from 3.9 on with NumPy from 1.22 on.
+    """
+    try:
+        worker = Process(worker_command(python), Limits(seconds=_SECONDS))
+    except OSError as error:
+        raise BadInterpreter(f"--python {python}: it cannot be started: {error.strerror}") from None
+    try:
+        reply, _, _ = worker.exchange({"type": "catalogue"}, [], _SECONDS)
+    except Lost as lost:
+        how = lost.observation.how if isinstance(lost.observation, Crashed) else "it does not answer"
+        raise BadInterpreter(
+            f"--python {python}: no worker runs in it, which needs Python 3.9 and NumPy 1.22 or later: {how}"
+        ) from None
+    finally:
+        worker.close()
+    names = reply.get("frameworks")
+    if reply["type"] != "catalogue" or reply.get("protocol") != VERSION or not isinstance(names, list):
+        raise BadInterpreter(f"--python {python}: it does not speak protocol {VERSION} of the suite")
+    return tuple(str(name) for name in names)

@@ -1,0 +1,288 @@
+"""The plan: which targets are asked which questions, for every door.
+
+Names are checked before anything starts: a name that means nothing is refused in one line that lists the names there are.
+A *sheet* is every question of one op and format; a *task* is one target asked one sheet.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from conformance import cases, frameworks
+from conformance.frameworks import controls
+from conformance.values import Target, Tier
+from reference.formats import FORMATS
+from reference.ops import FORWARD, OPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from conformance.asking.asker import Hello
+    from conformance.values import Batch, Case
+    from reference.formats import Format
+    from reference.ops import Op
+
+TIERS = tuple(tier.name.lower() for tier in Tier)
+
+PROVES_NOT = {
+    Tier.SMOKE: (
+        "a few rows of each family: most lengths, axes, thresholds, fused operations and arguments of the op are "
+        "not asked; nothing about speed; gradients, batches and threads only in the claims"
+    ),
+    Tier.STANDARD: (
+        "rows up to 151,936 logits; nothing about speed; gradients, batches and threads only in the claims"
+    ),
+    Tier.EXHAUSTIVE: ("nothing about speed; gradients, batches and threads only in the claims"),
+}
+"""What a clean run of each tier does not prove; printed by every door."""
+
+
+STRUCTURAL = ("axes", "layout")
+"""Families about ranks, axes and strides: each of their rows is a compilation of its own in a mode that compiles."""
+
+COMPILED_FORMATS = ("float32", "float16")
+"""The formats in which a mode that compiles is asked everything."""
+
+THINNED = {
+    Tier.SMOKE: (
+        "modes that compile are asked in float32 and float16 alone, where all formats are asked: each array is a "
+        "compilation in each format, and a format enters the compiled loops where numbers are loaded and stored, as "
+        "itself or by a conversion, of which these two have one each; modes that do not compile are asked in every format"
+    ),
+    Tier.STANDARD: (
+        "modes that compile are asked the families axes and layout whole in float32 and float16, and in the other "
+        "formats their rows of the smoke tier alone, where all formats are asked: a compiler makes its loops from ranks, "
+        "axes and strides, and a format enters them where numbers are loaded and stored, as itself or by a conversion, "
+        "of which these two have one each; modes that do not compile are asked all of them in every format"
+    ),
+}
+"""What the plan leaves out in a tier, and why that should hide nothing."""
+
+
+class UnknownName(Exception):
+    """A name that means nothing here; the message lists the names there are."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        known = list(known)
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"unknown {what} {name!r}{hint} known: {', '.join(known)}".replace("' known", "'; known"))
+
+
+class MissingTarget(Exception):
+    """A target that was asked for and is not here; the message says why."""
+
+
+def check_names(what: str, names: Sequence[str], known: Iterable[str]) -> None:
+    """Refuse a name that is not among the known ones.
+
+    Raises
+    ------
+    UnknownName
+        Naming the known ones.
+    """
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise UnknownName(what, name, known)
+
+
+def check_families(names: Sequence[str]) -> None:
+    """Refuse an unknown family, as :func:`check_names` does."""
+    check_names("family", names, cases.families())
+
+
+def matches(name: Target | str, patterns: Sequence[str]) -> bool:
+    """Whether any pattern is a glob of a target, or of its first parts; no pattern means all."""
+    if isinstance(name, Target):
+        return any(matches(text, patterns) for text in (str(name), name.versioned))
+    return not patterns or any(fnmatchcase(name, p) or fnmatchcase(name, f"{p}/*") for p in patterns)
+
+
+def wanted(pattern: str, framework: str) -> bool:
+    """Whether a pattern of targets may mean one of a framework, before anybody knows its modes and devices."""
+    head = pattern.partition("/")[0].partition("@")[0].partition(":")[0]
+    return fnmatchcase(framework, head)
+
+
+def check_targets(patterns: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a pattern that means no framework there is an adapter for.
+
+    Raises
+    ------
+    UnknownName
+        Naming the frameworks.
+    """
+    for pattern in patterns:
+        if not any(wanted(pattern, name) for name in known):
+            raise UnknownName("target", pattern, known)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which questions: families (all where empty), tier and seed."""
+
+    tier: Tier
+    seed: int = 0
+    families: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Every question of a selection about one op and format, as the batches they travel in.
+
+    Attributes
+    ----------
+    twins
+        Id of a question → every case that asks it, of several families.
+    """
+
+    op: Op
+    format: Format
+    selection: Selection
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """Each case, in the order of the families."""
+        asked = cases.cases(
+            self.format,
+            (self.op,),
+            families=self.selection.families or None,
+            tier=self.selection.tier,
+            seed=self.selection.seed,
+        )
+        return tuple(asked)
+
+    @cached_property
+    def batches(self) -> tuple[Batch, ...]:
+        """What a framework's own function is asked."""
+        return tuple(cases.batches(self.cases))
+
+    @cached_property
+    def twins(self) -> dict[str, tuple[Case, ...]]:
+        """See the class."""
+        return cases.twins(self.cases)
+
+    @cached_property
+    def thinned(self) -> tuple[Batch, ...]:
+        """What a mode that compiles is asked in a format that is not one of :data:`COMPILED_FORMATS`."""
+        return tuple(
+            batch
+            for batch in self.batches
+            if any(case.tier == Tier.SMOKE or case.family not in STRUCTURAL for case in self.twins[batch.cases[0].id])
+            or batch.stacked
+        )
+
+    def of(self, task: Task) -> tuple[Batch, ...]:
+        """The batches of a task: a control has fewer questions, and none with anything in front of the op."""
+        if task.thinned:
+            return self.thinned
+        if not task.target.control:
+            return self.batches
+        families = controls.CONTROLS[task.target.mode].families
+        asked = [
+            case for case in self.cases if case.family in families and case.call.way == "plain" and not case.call.layout
+        ]
+        return tuple(cases.batches(asked))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One target asked one sheet.
+
+    Attributes
+    ----------
+    thinned
+        Whether some of its questions are left out; see :data:`THINNED`.
+    """
+
+    target: Target
+    op: Op
+    dtype: str
+    selection: Selection
+    thinned: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.target} {self.op} {self.dtype}"
+
+    @property
+    def sheet(self) -> tuple[str, str]:
+        """Its op and dtype, by name."""
+        return self.op.name, self.dtype
+
+    @property
+    def id(self) -> str:
+        """A hash of who is asked what by which families: 16 hex digits."""
+        return task_id(self.target, self.op.name, self.dtype, self.selection)
+
+
+def task_id(target: Target, *what: object) -> str:
+    """A hash of a target and of what it is asked, for one state of the families: 16 hex digits."""
+    parts = (target.versioned, target.control, *what, cases.fingerprint())
+    return hashlib.blake2b(repr(parts).encode(errors="backslashreplace"), digest_size=8).hexdigest()
+
+
+def sheet(op: Op, dtype: str, selection: Selection) -> Sheet:
+    """The questions of an op and a format, by its name."""
+    return Sheet(op, FORMATS[dtype], selection)
+
+
+def targets(hello: Hello) -> list[Target]:
+    """Every target of a subject: its own functions in every mode on every device, and the controls beside them."""
+    name, variant, version = hello.framework, hello.variant, hello.version
+    own = [Target(name, mode, device, variant, version) for device in hello.devices for mode in hello.modes]
+    textbook = [
+        Target(name, control, device, variant, version, control=True)
+        for device in hello.devices
+        for control in hello.controls
+    ]
+    return own + textbook
+
+
+def thins(dtypes: Sequence[str], tier: Tier) -> bool:
+    """Whether something is left out of what modes that compile are asked: see :data:`THINNED`.
+
+    Whoever names formats is asked in those, whole.
+    """
+    return tier in THINNED and set(dtypes) == set(FORMATS)
+
+
+def tasks(
+    hello: Hello, chosen: Sequence[Target], op: str, dtype: str, selection: Selection, *, thin: bool = False
+) -> list[Task]:
+    """What the chosen targets of a subject are asked of an op in a format; a control only ops it has a formula of.
+
+    Parameters
+    ----------
+    thin
+        Whether to leave out of a compiling mode's questions what :data:`THINNED` says.
+    """
+    found = []
+    for target in chosen:
+        if target.control and op not in hello.controls[target.mode]:
+            continue
+        thinned = thin and target.mode in hello.compiled and dtype not in COMPILED_FORMATS
+        if thinned and selection.tier is Tier.SMOKE:
+            continue
+        found.append(Task(target, OPS[op], dtype, selection, thinned))
+    return found
+
+
+def forward_ops() -> tuple[str, ...]:
+    """The names of the ops that are asked by default."""
+    return tuple(op.name for op in FORWARD)
+
+
+def dtypes() -> tuple[str, ...]:
+    """The names of the formats that can be asked."""
+    return tuple(FORMATS)
+
+
+def known_frameworks() -> tuple[str, ...]:
+    """Every framework there is an adapter for in this interpreter, installed or not."""
+    return frameworks.names()
