@@ -1,7 +1,7 @@
 """The command line: thin, because everything it does the rooms behind it do.
 
 Exit status: 0 nothing unexpected; 1 violations that the ledger does not know, or ledger entries that
-no longer hold; 2 bad usage, said in one line; 3 the run is incomplete.
+no longer hold; 2 bad usage, said in one line; 3 the run is incomplete; 70 a mistake of the suite, with its traceback.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from conformance.asking.connections import Limits
     from conformance.reporting import Reading
 
-OK, FINDINGS, USAGE, INCOMPLETE = 0, 1, 2, 3
+OK, FINDINGS, USAGE, INCOMPLETE, MISTAKE = 0, 1, 2, 3, 70
 
 EXAMPLES = """
 \b
@@ -126,6 +127,19 @@ class Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
+class File(Folder):
+    """A file to be written."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if not str(value).strip():
+            self.fail("a file has a name", param, ctx)
+        path = super().convert(value, param, ctx)
+        if path.is_dir():
+            self.fail(f"{path} is a folder", param, ctx)
+        return path
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
 @click.version_option(conformance.__version__, prog_name="conformance")
 def cli() -> None:
@@ -189,7 +203,7 @@ def run(
     plan.check_names("tier", [tier], plan.TIERS)
     invited = invitations(pythons)
     plan.check_targets(targets, sorted({invitation.framework for invitation in invited}))
-    entries = ledger.read()
+    entries = ledger.load()
     _check_writable(out)
     check_out(out)
     options = Options(
@@ -218,7 +232,13 @@ def run(
                     journal.discard()
                 raise
         reading = Reading(record, entries)
-        publish(reading, out)
+        try:
+            publish(reading, out)
+        except KeyboardInterrupt:
+            click.echo(
+                "conformance: interrupted while the report was written; what was asked is kept: --resume", err=True
+            )
+            return INCOMPLETE
         if record.complete:
             journal.discard()
     if asked.failure:
@@ -283,7 +303,7 @@ def check(kernel: str, out: Path | None, **options: Any) -> int:
               help="For a kernel of your own: whose arrays it takes.")  # fmt: skip
 @click.option("--timeout", type=Seconds(1), default=120.0, show_default=True,
               help="Seconds that one array of questions may take.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Keep the worst row here, as JSON.")
+@click.option("--out", type=File(), help="Keep the worst row here, as JSON.")
 @click.option("--replay", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="Ask a kept row again, of the target it was kept for or of TARGET.")  # fmt: skip
 def hunt(
@@ -306,6 +326,7 @@ def hunt(
     import json
 
     from conformance import hunting
+    from conformance.record.disk import write_whole
     from conformance.reporting import terminal
 
     kept = hunting.read_case(replay) if replay else {}
@@ -338,7 +359,7 @@ def hunt(
         script=found.script,
     )
     if out:
-        out.write_text(json.dumps(found.as_json(), indent=2) + "\n")
+        write_whole(out, (json.dumps(found.as_json(), indent=2) + "\n").encode())
         click.echo(f"kept: {out}")
     return FINDINGS if found.violated else OK
 
@@ -356,7 +377,7 @@ def list_(what: str) -> int:
         "families": lambda: [f"{name:14} {family.reason}" for name, family in cases.families().items()],
         "checks": lambda: [f"{check.kind:14} {check.severity:10} {check.rule}" for check in all_checks()],
         "policies": lambda: [f"{name:14} {p.question}: {', '.join(p.choices)}" for name, p in POLICIES.items()],
-        "ledger": lambda: [str(entry) for entry in ledger.read()],
+        "ledger": lambda: [f"{e.id:40} {', '.join(e.target)} {e.kind}: {e.note}" for e in ledger.load()],
         "dtypes": lambda: list(FORMATS),
     }
     plan.check_names("list", [what], lists)
@@ -382,23 +403,24 @@ def _targets_here() -> list[str]:
 @click.argument("parts", nargs=-1, required=True, type=Folder())
 @click.option("--out", type=Folder(), default=Path("reports/latest"), show_default=True,
               help="Folder of the report; it is replaced whole.")  # fmt: skip
-@click.option("--claims", type=click.Path(path_type=Path), help="Also write the claims table here, as Markdown.")
+@click.option("--claims", type=File(), help="Also write the claims table here, as Markdown.")
 def report(parts: Sequence[Path], out: Path, claims: Path | None) -> int:
     """Merge the records of PARTS (folders or Parquet files) and write one report."""
     from conformance import ledger
     from conformance import record as records
+    from conformance.record.disk import write_whole
     from conformance.reporting import Reading, check_out, publish, terminal
     from conformance.reporting.claims import markdown
 
     files = [part / "observations.parquet" if part.is_dir() else part for part in parts]
-    entries = ledger.read()
+    entries = ledger.load()
     _check_writable(out)
     check_out(out)
     merged = records.merge([(str(file), records.read(file)) for file in files])
     reading = Reading(merged, entries)
     publish(reading, out)
     if claims:
-        claims.write_text(markdown(merged))
+        write_whole(claims, markdown(merged).encode())
     console = Console()
     terminal.summary(reading, console)
     console.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
@@ -490,7 +512,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ) as error:  # fmt: skip
         message = str(error)
     except (click.Abort, KeyboardInterrupt):
-        message = "interrupted before anything was asked"
+        click.echo("conformance: interrupted; nothing was written", err=True)
+        sys.exit(INCOMPLETE)
+    except Exception:  # noqa: BLE001 - a mistake of the suite is no finding, which status 1 would say it is
+        traceback.print_exc()
+        sys.exit(MISTAKE)
     else:
         sys.exit(status)
     click.echo(f"conformance: {printable(message)}", err=True)

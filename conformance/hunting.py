@@ -118,6 +118,11 @@ def rows_of(format: Format, genes: NDArray[np.float64]) -> NDArray[np.float64]:
     return format.quantise(np.clip(top - gaps, -format.max, format.max))
 
 
+def population(length: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The genes that a search begins with: 256 rows, and fewer long ones, so that a generation takes seconds at most."""
+    return rng.random((min(256, max(16, 2**17 // (length + 1))), length + 1))
+
+
 class Hunt:
     """One search; ``best`` is the worst row so far: its error over bound, its logits, its judgement."""
 
@@ -156,7 +161,13 @@ class Hunt:
         return np.array([found[case.id] for case in asked])
 
     def run(self, seconds: float, seed: int = 0, watch: Callable[[float, float], None] = lambda *_: None) -> WorstRow:
-        """Search until the time is over or a violation is found; ``watch`` gets seconds gone and the worst so far."""
+        """Search until the time is over, a violation is found or Ctrl-C; ``watch`` gets seconds gone and the worst so far.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If it is interrupted before any row was judged.
+        """
         start = time.perf_counter()
 
         def objective(genes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -168,19 +179,23 @@ class Hunt:
             watch(gone, self.best[0] if self.best else 0.0)
             return self.best is not None and (gone > seconds or self.best[0] >= WRONG)
 
-        while not enough():  # a population that has settled starts again elsewhere
-            differential_evolution(
-                objective,
-                [(0.0, 1.0)] * (self.length + 1),
-                vectorized=True,
-                updating="deferred",
-                popsize=max(5, 256 // (self.length + 1)),
-                maxiter=200,
-                tol=0.0,
-                polish=False,
-                rng=np.random.default_rng([seed, self.asked]),
-                callback=enough,
-            )
+        try:
+            while not enough():  # a population that has settled starts again elsewhere
+                differential_evolution(
+                    objective,
+                    [(0.0, 1.0)] * (self.length + 1),
+                    init=population(self.length, rng := np.random.default_rng([seed, self.asked])),
+                    vectorized=True,
+                    updating="deferred",
+                    maxiter=200,
+                    tol=0.0,
+                    polish=False,
+                    rng=rng,
+                    callback=enough,
+                )
+        except KeyboardInterrupt:
+            if self.best is None:
+                raise
         return self._worst()
 
     def again(self, row: NDArray[np.float64]) -> WorstRow:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -115,9 +115,7 @@ def introduce(pool: Pool, options: Options) -> Introductions:
                 continue
             found.hellos[invitation] = hello
             if not invitation.variant and not invitation.kernel:
-                variants += [
-                    Invitation(invitation.framework, name, invitation.python) for name in hello.variants if name
-                ]
+                variants += [replace(invitation, variant=name) for name in hello.variants if name]
         waiting = variants
     return found
 
@@ -137,7 +135,7 @@ def choose(options: Options, here: Introductions) -> list[tuple[Invitation, Targ
     chosen = [
         (invitation, target)
         for invitation, target in everyone
-        if (options.controls or not target.control)
+        if (not target.control or (options.controls and _has_any(here.hellos[invitation], target, options.ops)))
         and (invitation.kernel or plan.matches(target, options.targets))
         and plan.matches(target.device, options.devices)
     ]
@@ -146,17 +144,31 @@ def choose(options: Options, here: Introductions) -> list[tuple[Invitation, Targ
     return chosen
 
 
+def _has_any(hello: Hello, control: Target, ops: Sequence[str]) -> bool:
+    return any(op in hello.controls[control.mode] for op in ops)
+
+
 def planned(
     options: Options, here: Introductions, chosen: Sequence[tuple[Invitation, Target]]
 ) -> list[tuple[Invitation, Task | ClaimTask]]:
-    """Every task, sheet by sheet, the claims at the end."""
+    """Every task, sheet by sheet, in each the modes that compile first; the claims at the end."""
     found: list[tuple[Invitation, Task | ClaimTask]] = []
     for dtype in options.dtypes:
         for op in options.ops:
-            for invitation, hello in here.hellos.items():
-                mine = [target for one, target in chosen if one == invitation]
-                asked = plan.tasks(hello, mine, op, dtype, options.selection, thin=options.thin)
-                found += [(invitation, task) for task in asked]
+            sheet = [
+                (invitation, task)
+                for invitation, hello in here.hellos.items()
+                for task in plan.tasks(
+                    hello,
+                    [target for one, target in chosen if one == invitation],
+                    op,
+                    dtype,
+                    options.selection,
+                    thin=options.thin,
+                )
+            ]
+            # Those that take longest first, so that nobody waits for them at the end.
+            found += sorted(sheet, key=lambda one: one[1].target.mode not in here.hellos[one[0]].compiled)
     if options.claims:
         found += [
             (invitation, claims.ClaimTask(target, dtype))
@@ -244,20 +256,21 @@ class Run:
         RecordError
             If what was found cannot be kept.
         """
-        complete = False
+        begun = complete = False
         try:
             with Pool(self.options.jobs, self.options.limits, must=self.options.must) as pool:
                 self.watch(0, 0, "starting the workers")
                 self.here = introduce(pool, self.options)
                 chosen = choose(self.options, self.here)
                 self.keeper.begin(header(self.options, self.here, [target for _, target in chosen]))
+                begun = True
                 self._perform(pool, planned(self.options, self.here, chosen))
             complete = True
         except KeyboardInterrupt:
-            if not self.keeper.begun:
+            if not begun:
                 raise
         except Exception as error:
-            if not self.keeper.begun:
+            if not begun:
                 raise
             self.failure = error
         return self.keeper.record(complete=complete)

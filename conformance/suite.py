@@ -55,7 +55,7 @@ class Suite:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.platform = this_platform()
-        self.entries = ledger.read()
+        self.entries = ledger.load()
         self.pool = Pool(1, options.limits)
         self.here = introduce(self.pool, options)
         chosen = choose(options, self.here)

@@ -116,6 +116,7 @@ class Asker:
         """See :data:`PATIENCE`."""
         self._connection: Connection | None = None
         self._number = 0
+        self._spoiled = False
         self._probed: dict[object, str] = {}
         self.hello: Hello | None = None
 
@@ -163,8 +164,8 @@ class Asker:
         self._number += 1
         try:
             reply, back, printed = self._connection.exchange({**message, "id": self._number}, arrays, seconds)
-        except Lost:
-            self._connection = None
+        except BaseException:
+            self._connection = None  # it has ended
             raise
         if reply.get("id") != self._number:
             self.close()
@@ -275,7 +276,7 @@ class Asker:
         """Ask a batch; where there is something wrong with it as a whole, ask its halves, down to one case."""
         seen = self._asked(target, batch, seconds)
         if len(batch.cases) == 1 or not _blamed(seen, batch):
-            self.blamed += {Crashed: 1, OutOfMemory: 1, TimedOut: 3}.get(type(seen), 0)
+            self.blamed += {Crashed: 1, OutOfMemory: 1, TimedOut: 3}.get(type(seen), int(self._spoiled))
             yield batch, seen
             return
         # A half is asked with less patience: it is smaller, and there will be more of them.
@@ -312,6 +313,7 @@ class Asker:
         return part, observation
 
     def _asked(self, target: Target, batch: Batch, seconds: float) -> Observation:
+        self._spoiled = False
         if self.blamed >= PATIENCE:
             return NotAsked("too many cases had ended their worker over this target, op and dtype")
         call = batch.call
@@ -332,8 +334,8 @@ class Asker:
         assert self.hello is not None
         if self.hello.watched and (lines := printed.strip().splitlines()):
             effects.append(f"printed {lines[0][:80]!r}")
-        if reply.get("spoiled"):
-            self.blamed += 1
+        self._spoiled = bool(reply.get("spoiled"))
+        if self._spoiled:
             self.close()
         if reply["type"] == "answered" and len(back) == 1:
             dtype, stored = back[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import selectors
 import signal
@@ -301,6 +302,8 @@ def _ending(status: int, printed: bytes) -> str:
 
 def last_words(text: str) -> str:
     """The line of an output that says most about an end, of at most 200 characters."""
+    # Where a file lies is the machine's business.
+    text = re.sub(r'File "[^"]*/([^"/]+)"', r'File "\1"', text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     fatal = [i for i, line in enumerate(lines) if line.startswith("Fatal Python error")]
     if fatal:

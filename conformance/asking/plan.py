@@ -10,7 +10,7 @@ import difflib
 import hashlib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from conformance import cases, frameworks
@@ -229,6 +229,12 @@ def task_id(target: Target, *what: object) -> str:
 
 def sheet(op: Op, dtype: str, selection: Selection) -> Sheet:
     """The questions of an op and a format, by its name."""
+    return _kept_sheet(op, dtype, selection) if selection.tier is Tier.SMOKE else Sheet(op, FORMATS[dtype], selection)
+
+
+@lru_cache(maxsize=8)
+def _kept_sheet(op: Op, dtype: str, selection: Selection) -> Sheet:
+    """A sheet of the smoke tier is small, and whoever checks one function after the other asks it again and again."""
     return Sheet(op, FORMATS[dtype], selection)
 
 

@@ -17,7 +17,7 @@ from conformance.frameworks.base import Adapter
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["Adapter", "BrokenPlugin", "adapter", "load", "names"]
+__all__ = ["Adapter", "BrokenPlugin", "adapter", "load", "names", "own"]
 
 _NOT_ADAPTERS = {"arrays", "base", "controls", "kernel"}
 _GROUP = "conformance.frameworks"
@@ -28,7 +28,8 @@ class BrokenPlugin(Exception):
 
 
 @cache
-def _own() -> tuple[str, ...]:
+def own() -> tuple[str, ...]:
+    """The frameworks that this package has an adapter for: a module each."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_ADAPTERS))
 
 
@@ -37,13 +38,13 @@ def _others() -> dict[str, EntryPoint]:
     found: Any = entry_points()
     # A dictionary of groups before Python 3.10, which cannot be asked for one group in the call.
     group = found.select(group=_GROUP) if hasattr(found, "select") else found.get(_GROUP, ())
-    return {entry.name: entry for entry in group if entry.name not in _own()}
+    return {entry.name: entry for entry in group if entry.name not in own()}
 
 
 @cache
 def names() -> tuple[str, ...]:
     """Every framework there is an adapter for, installed or not."""
-    return tuple(sorted({*_own(), *_others()}))
+    return tuple(sorted({*own(), *_others()}))
 
 
 @cache
@@ -57,7 +58,7 @@ def adapter(name: str) -> type[Adapter]:
     BrokenPlugin
         If an entry point of another package is no adapter.
     """
-    if name in _own():
+    if name in own():
         module = importlib.import_module(f"{__name__}.{name}")
         return next(
             value

@@ -55,6 +55,7 @@ class TensorFlow(Adapter):
 
     name = "tensorflow"
     modes = tuple(_MODES)
+    compiled = ("xla",)  # a traced function calls the kernels of the eager mode
     ways = tuple(_EXPRESSIONS)
     distributions = ("tensorflow", "tensorflow-cpu", "keras", "ml_dtypes")
     variables = (

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from conformance import cases
 from conformance import record as records
 from conformance.ledger.entry import PATTERNS, matches
 from conformance.values import Severity
+from reference.formats import FORMATS
+from reference.ops import FORWARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,9 +105,9 @@ class Known:
     def stale(self) -> tuple[Stale, ...]:
         """The entries whose region was asked and shows their finding nowhere.
 
-        The region is looked at over all parts of the entry's platform whose tier reaches it; what an interrupted part has
-        not asked may still show it, and so may what only another glob of a list covers, so that an entry is stale only
-        where each glob was asked of something.
+        The region is looked at over all parts of the entry's platform whose tier reaches it.  What an interrupted part has
+        not asked may still show it, and so may an op, a format or a family that was left out, and what only another glob
+        of a list covers: an entry is stale only where its whole region was asked of the targets that were there.
         """
         return tuple(found for entry in self.entries if (found := self._stale(entry)) is not None)
 
@@ -126,7 +129,7 @@ class Known:
         shown = self._shown
         if (shown["label"].isin(rows.index) & (shown["kind"] == entry.kind)).any():
             return None
-        if any(not part.footer.complete and _concerns(entry, part) for part in parts):
+        if any(not part.footer.complete and _concerns(entry, part) for part in parts) or not _whole(entry, parts):
             return None
         asked = rows[~rows["outcome"].isin(_SILENT)]
         for name in PATTERNS:
@@ -157,6 +160,17 @@ class Known:
         rows = self._rows[self._rows["findings"] != ""]
         shown = rows[[*PATTERNS, "version"]].assign(label=rows.index, kind=rows["findings"].str.split(";"))
         return shown.explode("kind", ignore_index=True)
+
+
+def _whole(entry: Entry, parts: list[Part]) -> bool:
+    """Whether the parts were going to ask every op, format and family that the entry speaks of."""
+    plans = [part.header.plan for part in parts if _concerns(entry, part)]
+    everything = (
+        (entry.op, (op.name for op in FORWARD), {op for plan in plans for op in plan.ops}),
+        (entry.dtype, FORMATS, {dtype for plan in plans for dtype in plan.dtypes}),
+        (entry.family, cases.families(), {family for plan in plans for family in plan.families}),
+    )
+    return all(name in asked for globs, known, asked in everything for name in known if matches(name, globs))
 
 
 def _concerns(entry: Entry, part: Part) -> bool:

@@ -57,11 +57,14 @@ class Names:
 def known_names(targets: Iterable[Target] = ()) -> Names:
     """The names of every adapter, op, dtype and family that is installed, and those of further targets.
 
-    No framework is imported: modes and variants stand in its adapter.
+    No framework is imported: modes and variants stand in its adapter.  Another package's adapter is not imported either,
+    and may have any mode.
     """
     modes: dict[str, set[str]] = {}
     devices = [*DEVICES]
-    for name in frameworks.names():
+    for name in set(frameworks.names()) - set(frameworks.own()):
+        modes[name] = set()  # another package's adapter, which nobody imports to know its modes
+    for name in frameworks.own():
         adapter = frameworks.adapter(name)
         for variant in getattr(adapter, "variants", ()):
             modes.setdefault(f"{name}:{variant.name}" if variant.name else name, set()).update(adapter.modes)
@@ -128,8 +131,9 @@ def _check_target(entry: Entry, glob: str, names: Names) -> None:
         raise BadLedger(f"{_place(entry)}: target: framework/mode/device is wanted, not {shown(glob)}")
     framework, mode, device = parts
     _refuse_unknown(entry, "target", framework, names.modes, "framework ")
-    meant = {one for name, modes in names.modes.items() if fnmatchcase(name, framework) for one in modes}
-    _refuse_unknown(entry, "target", mode, sorted(meant), f"mode of {framework} ")
+    meant = [modes for name, modes in names.modes.items() if fnmatchcase(name, framework)]
+    if all(meant):
+        _refuse_unknown(entry, "target", mode, sorted(set().union(*meant)), f"mode of {framework} ")
     _refuse_unknown(entry, "target", device, names.devices, "device ")
 
 

@@ -72,13 +72,25 @@ def _key(target: Target) -> tuple[str, str]:
 
 
 def _refuse_different_cases(parts: Sequence[tuple[str, Record]]) -> None:
-    """Each op and dtype must have been asked the same cases, unless a run was interrupted."""
-    asked: dict[Any, tuple[str, frozenset[tuple[str, str]]]] = {}
+    """Every part must have been made from the same families, and a case of one name must be the same question in all.
+
+    Not every target is asked every case: a part that holds fewer of them is no other part.
+    """
+    made: dict[str, tuple[str, object]] = {}
+    asked: dict[Any, tuple[str, str]] = {}
     for name, record in parts:
-        if not record.complete:
-            continue
-        for key, rows in record.observations.groupby(["op", "dtype"]):
-            cases = frozenset(zip(rows["family"], rows["case_id"], strict=True))
-            other_name, others = asked.setdefault(key, (name, cases))
-            if cases != others:
-                raise DifferentCases(f"{other_name} and {name} asked other cases of {key[0]} in {key[1]}")
+        for part in record.parts:
+            of = (part.header.plan.questions, tuple(sorted(part.header.plan.families)))
+            other_name, other = made.setdefault("families", (name, of))
+            if other != of:
+                raise DifferentCases(
+                    f"{other_name} and {name} were made from other families, or from other sources of them"
+                )
+        cases = record.observations[[*_CASE, "case_id"]].drop_duplicates()
+        for op, dtype, family, case, case_id in cases.itertuples(index=False):
+            other_name, other_id = asked.setdefault((op, dtype, family, case), (name, case_id))
+            if other_id != case_id:
+                raise DifferentCases(f"{other_name} and {name} asked another {family}/{case} of {op} in {dtype}")
+
+
+_CASE = ["op", "dtype", "family", "case"]

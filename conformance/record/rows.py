@@ -6,7 +6,6 @@ what :mod:`conformance.record.witness` makes of them.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,12 @@ import pandas as pd
 from conformance.record.schema import CLAIM_COLUMNS, COLUMNS
 from conformance.record.typed import WrongData, printable, shown
 from conformance.record.witness import findings_as_text, findings_from_text
-from conformance.values import OUTCOMES, Answered, Choice, NotAsked, Unsupported
+from conformance.values import OUTCOMES, Choice, NotAsked, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from conformance.values import Batch, Case, Finding, Judgement, Observation, Target
+    from conformance.values import Case, Finding, Judgement, Observation, Target
 
 _ORDER = ["op", "dtype", "family", "case", "target", "version", "case_id", "run_id"]
 """A record's one order of rows: no two rows are equal in all of these."""
@@ -44,7 +43,7 @@ def observation_row(
     Parameters
     ----------
     digest
-        See :func:`digests`.
+        See :func:`conformance.judgement.digests`.
     shared
         How many cases travelled in the call; each has its share of the seconds, to two digits.
     must, may
@@ -91,15 +90,6 @@ def observation_row(
         "nonfinite_got": judgement.nonfinite_got,
         "witness": findings_as_text(judgement.findings),
     }
-
-
-def digests(batch: Batch, observation: Observation) -> list[str]:
-    """A hash of the answer's bits for each case, 8 hex digits: equal digests are equal answers; empty without one."""
-    if not isinstance(observation, Answered):
-        return [""] * len(batch.cases)
-    whole = batch.stacked and observation.shape == batch.logits.shape
-    parts = observation.stored if whole else [observation.stored] * len(batch.cases)
-    return [hashlib.blake2b(np.ascontiguousarray(part).tobytes(), digest_size=4).hexdigest() for part in parts]
 
 
 def thin_witnesses(judged: Sequence[tuple[Case, Judgement]]) -> list[Judgement]:

@@ -149,7 +149,11 @@ class Bench:
         while (processes := set(marked(self.mark)) - running) and time.monotonic() < end:
             time.sleep(0.05)
         names = [f"process {pid}" for pid in processes]
-        names += [str(path) for path in (self.folder / "temporary").iterdir()]
+        # A compiler's cache is its framework's, and meant to stay.
+        temporary = [
+            path for path in (self.folder / "temporary").iterdir() if not path.name.startswith("torchinductor_")
+        ]
+        names += map(str, temporary)
         return names + [str(path) for path in self.folder.iterdir() if path.name.startswith(".")]
 
     def end(self) -> None:

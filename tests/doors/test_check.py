@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from commands import one_line, until
 
 import conformance as package
+from conformance import cli
 from conformance import record as records
-from conformance.checking import Violations
-from conformance.execution.kernel import BadKernel
-from conformance.selection import UnknownName
+from conformance.api import Violations
+from conformance.asking.plan import UnknownName
+from conformance.frameworks.kernel import BadKernel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from commands import Bench
+
 KERNELS = """
-import os, tempfile, time
+import ctypes, os, tempfile, time
 import numpy as np
 
 def good(x, axis):
@@ -122,6 +128,21 @@ def crashes(x, axis):
 
 def hangs(x, axis):
     time.sleep(60)
+
+def crashes_on_nan(x, axis):
+    if np.isnan(x).all():
+        ctypes.string_at(0)
+    return good(x, axis)
+
+def writes_to_the_descriptor(x, axis):
+    os.write(1, b"hello from below")
+    return good(x, axis)
+
+def speaks_in_escapes(x, axis):
+    raise ValueError("a\\ud800\\x00\\x1b[31m<script>")
+
+def misspelt(x, axis):
+    return good(x, axis) if x.dtype != np.float16 else gooood(x, axis)
 
 value = 3
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,15 +11,21 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from commands import CULPRIT, SMALL, one_line, until
 
-from conformance import cases, cli, engine, frameworks
-from conformance.record import frame, read
-from conformance.values import Crashed, Target, Tier
+from conformance import cli, frameworks
+from conformance.record import read
+from conformance.record.rows import findings_of
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from commands import Bench
+
+FILES = {"index.html", "summary.md", "divergences.csv", "observations.parquet", "environment.json"}
+HONEST = ("run", "--target", "honest", *SMALL, "--out", "report")
 
 
 def call(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -27,17 +35,30 @@ def call(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str,
     return int(ended.value.code or 0), out, err
 
 
+def refused(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line in which a command line is refused."""
+    status, out, err = call(*arguments, capsys=capsys)
+    assert (2, "") == (status, out)
+    return one_line(err)
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["run", "--target", "troch/eager"], ["unknown target 'troch/eager'", "torch/eager/cpu", "jax/jit/cpu"]),
+        (["run", "--target", "troch/eager"], ["unknown target 'troch/eager'", "torch", "jax", "tensorflow"]),
         (["run", "--dtype", "float8"], ["unknown dtype 'float8'", *FORMATS]),
         (["run", "--family", "nasty"], ["unknown family 'nasty'", "underflow", "all_equal"]),
-        (["run", "--tier", "exhausting"], ["unknown tier 'exhausting'", "smoke", "standard"]),
+        (["run", "--tier", "exhausting"], ["unknown tier 'exhausting'", "smoke", "standard", "exhaustive"]),
         (["run", "--op", "softplus"], ["unknown op 'softplus'", "log_softmax"]),
         (["list", "things"], ["unknown list 'things'", "targets", "families"]),
         (["run", "--out", "/proc/report"], ["cannot write to /proc/report"]),
+        (["run", "--out", "/dev/null"], ["/dev/null is no folder"]),
         (["run", "--jobs", "0"], ["--jobs"]),
+        (["run", "--seed", "-1"], ["--seed"]),
+        (["run", "--resume", "--restart"], ["--resume or --restart"]),
+        (["run", "--python", "/no/such/python"], ["--python /no/such/python", "no such program", "`here`"]),
+        (["run", "--python", "/bin/true"], ["--python /bin/true", "Python 3.9", "exit status 0"]),
+        (["run", "--python", "/bin/cat"], ["--python /bin/cat", "Python 3.9", "NumPy 1.22"]),
         (["walk"], ["walk"]),
         (["report", "nowhere"], ["nowhere"]),
     ],
@@ -45,11 +66,73 @@ def call(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str,
 def test_bad_usage_is_one_line_and_status_2(
     arguments: Sequence[str], named: Sequence[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, out, err = call(*arguments, capsys=capsys)
+    line = refused(*arguments, capsys=capsys)
 
-    assert (2, "") == (status, out)
-    assert 1 == err.count("\n")
-    assert [] == [name for name in named if name not in err]
+    assert [] == [name for name in named if name not in line]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "", "0", "-1", "8X", "1e999"])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (("run",), "--timeout"),
+        (("run",), "--memory"),
+        (("check", "k.py:f"), "--timeout"),
+        (("check", "k.py:f"), "--memory"),
+        (("hunt", "k.py:f"), "--timeout"),
+        (("hunt", "k.py:f"), "--seconds"),
+    ],
+)
+def test_what_is_no_amount_is_one_line(
+    command: tuple[str, ...], option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(*command, option, value, capsys=capsys)
+
+    assert f"Invalid value for '{option}': {value!r} is no" in line
+
+
+@pytest.mark.parametrize("name", ["", " "])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (("run",), "--out"),
+        (("check", "k.py:f"), "--out"),
+        (("hunt", "k.py:f"), "--out"),
+        (("report", "nowhere"), "--out"),
+        (("report", "nowhere"), "--claims"),
+    ],
+)
+def test_a_place_without_a_name_is_one_line(
+    command: tuple[str, ...], option: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"Invalid value for '{option}': a f" in refused(*command, option, name, capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    ("given", "size"), [("8G", 2**33), ("512M", 2**29), ("1.5gib", 3 * 2**29), (str(2**26), 2**26)]
+)
+def test_an_amount_of_memory(given: str, size: int) -> None:
+    assert size == cli.Size().convert(given, None, None)
+
+
+def test_a_python_without_numpy_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = tmp_path / "bare"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')  # -S leaves out site-packages
+    bare.chmod(0o755)
+
+    line = refused("run", "--python", str(bare), "--out", str(tmp_path / "report"), capsys=capsys)
+
+    assert f"--python {bare}: " in line
+    assert "No module named 'numpy'" in line
+    assert [bare] == list(tmp_path.iterdir())
+
+
+def test_a_folder_of_somebody_elses_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.tex").touch()
+
+    for command in (("run", "--target", "torch"), ("check", "k.py:f"), ("report", "nowhere")):
+        assert "thesis.tex" in refused(*command, "--out", str(tmp_path), capsys=capsys)
+    assert ["thesis.tex"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,103 +142,300 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert "conformance run --tier smoke --target torch" in out
 
 
-@pytest.mark.parametrize("what", ["targets", "families", "checks", "ledger", "dtypes"])
-def test_everything_can_be_listed(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("families", "underflow "),
+        ("checks", "accuracy "),
+        ("policies", "masked-row "),
+        ("dtypes", "bfloat16"),
+        ("ledger", "torch-"),
+    ],
+)
+def test_everything_can_be_listed(what: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = call("list", what, capsys=capsys)
 
     assert 0 == status
-    assert out or what == "ledger"
+    assert any(listed.startswith(line) for listed in out.splitlines())
 
 
-def _installed(name: str) -> str:
-    try:
-        frameworks.load(name)
-    except ImportError as error:
-        pytest.skip(f"{name} is not installed: {error}")
-    return name
+def test_targets_are_listed_and_those_that_are_absent_say_why(bench: Bench) -> None:
+    done = bench.run("list", "targets", DRILL="raises at import")
+
+    lines = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+    assert 0 == done.returncode
+    assert ["honest/eager/cpu", "1"] in lines
+    assert ["drill", "absent: ImportError: its library is broken"] in lines
+    assert all(line.isprintable() for line in done.stdout.splitlines())
 
 
 @pytest.mark.parametrize("name", frameworks.names())
-def test_a_run_leaves_a_whole_report(name: str, tmp_path: Path) -> None:
+def test_a_run_leaves_a_whole_report(name: str, bench: Bench) -> None:
     """The real command, in a process of its own, as a user runs it."""
-    target = f"{_installed(name)}/eager/cpu"
-    command = [sys.executable, "-m", "conformance", "run", "--tier", "smoke", "--target", target, "--dtype", "float32"]
+    pytest.importorskip(name, reason=f"{name} is not installed")
+    target = f"{name}/eager/cpu"
 
-    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, check=False)  # noqa: S603
+    done = bench.run("run", "--tier", "smoke", "--target", target, "--dtype", "float32", "--out", "report", seconds=600)
 
-    record = read(tmp_path / "observations.parquet")
-    files = {"index.html", "summary.md", "divergences.csv", "observations.parquet", "environment.json"}
+    record = read(bench.out / "observations.parquet")
     assert done.returncode in (0, 1), done.stderr
-    assert files == {path.name for path in tmp_path.iterdir()}
-    assert record.footer["complete"]
+    assert (0 if "unexpected" not in done.stdout and "stale" not in done.stdout else 1) == done.returncode
+    assert FILES == {path.name for path in bench.out.iterdir()}
+    assert record.complete
     assert {target} == set(record.observations["target"])
-    assert "" == done.stderr  # no progress bar where stderr is not a terminal, no noise of the framework
+    assert [] == [line for line in done.stderr.splitlines() if "tasks done" not in line]  # no bar, no framework's noise
     assert target in done.stdout
 
 
-def _has(name: str) -> bool:
-    try:
-        frameworks.load(name)
-    except ImportError:
-        return False
-    return True
+def test_the_status_is_that_of_what_was_found(bench: Bench) -> None:
+    clean = bench.run(*HONEST)
+    found = bench.run("run", "--target", "drill", *SMALL, "--out", "report", DRILL="returns NaN")
+
+    assert (0, "") == (clean.returncode, clean.stderr)
+    assert (1, "") == (found.returncode, found.stderr)
+    assert "unexpected drill/eager/cpu softmax float32 all_equal nonfinite" in found.stdout
+    assert not bench.journal.exists()
 
 
-def test_ctrl_c_leaves_a_report_of_what_was_done(tmp_path: Path) -> None:
-    name = next(filter(_has, frameworks.names()), None)
-    if name is None:
-        pytest.skip("no framework is installed")
-    command = [sys.executable, "-m", "conformance", "run", "--target", name, "--out", str(tmp_path)]
-    # A shell's background job is started with the signal ignored, and so would be what it starts.
-    given = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
-    finally:
-        signal.signal(signal.SIGINT, given)
-    time.sleep(8)
+def test_what_a_framework_says_is_shown_escaped(bench: Bench) -> None:
+    done = bench.run("run", "--target", "drill", *SMALL, "--out", "report", DRILL="raises hostile text")
+
+    assert 1 == done.returncode
+    assert all(line.isprintable() for line in done.stdout.splitlines())
+    assert r"raised ValueError: a\ud800\x00\x1b[31m<script>" in done.stdout
+    texts = {path.name: path.read_text(encoding="utf-8") for path in bench.out.iterdir() if path.suffix != ".parquet"}
+    assert [] == [name for name, text in texts.items() if "\x1b" in text or "\0" in text]
+    assert {"divergences.csv", "index.html"} == {name for name, text in texts.items() if r"\ud800" in text}
+    rows = read(bench.out / "observations.parquet").observations
+    [culprit] = rows[rows["case"] == CULPRIT].to_dict("records")
+    assert r"a\ud800\x00\x1b[31m" in findings_of(culprit)[0].detail
+
+
+def test_off_a_terminal_there_is_a_line_of_progress_now_and_then(bench: Bench) -> None:
+    program = "import sys\nfrom conformance import cli\ncli._NOW_AND_THEN = 0.0\ncli.main(sys.argv[1:])"
+
+    done = bench.python(program, "run", "--target", "several", *SMALL, "--out", "report")
+
+    lines = done.stderr.splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert "0 of 0 tasks done, now starting the workers" in lines[0]
+    assert "6 of 6 tasks done, now several/" in lines[-1]
+    assert [] == [line for line in lines if " s: " not in line]
+
+
+def test_nothing_to_ask_is_an_error_and_not_an_empty_report(bench: Bench) -> None:
+    done = bench.run(*HONEST, "--device", "abacus")
+
+    assert 2 == done.returncode
+    assert "there is no target to ask (honest 1 has honest/eager/cpu)" in one_line(done.stderr)
+    assert not bench.out.exists()
+    assert not bench.journal.exists()
+
+
+def test_a_named_target_that_is_not_here_is_an_error(bench: Bench) -> None:
+    done = bench.run("run", "--target", "honest", "--target", "drill/*/cuda:15", *SMALL, "--out", "report")
+
+    assert 2 == done.returncode
+    assert "target 'drill/*/cuda:15' is not here (drill 1 has drill/eager/cpu)" in one_line(done.stderr)
+    assert not bench.journal.exists()
+
+
+# Two interpreters, resuming, and two at once.
+
+
+def test_the_frameworks_of_another_interpreter_are_asked(bench: Bench) -> None:
+    other = bench.folder / "other-python"
+    other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    other.chmod(0o755)
+
+    done = bench.run(*HONEST, "--python", str(other))
+
+    assert 0 == done.returncode, done.stderr
+    assert {"honest/eager/cpu"} == set(read(bench.out / "observations.parquet").observations["target"])
+
+
+def test_there_may_be_nothing_to_resume(bench: Bench) -> None:
+    done = bench.run(*HONEST, "--resume")
+
+    assert 2 == done.returncode
+    assert f"there is no journal to resume at {bench.journal}" in one_line(done.stderr)
+    assert not bench.journal.exists()
+
+
+@pytest.fixture
+def hanging(bench: Bench) -> Iterator[subprocess.Popen[str]]:
+    """A run of one adapter that answers and one that sleeps, at the moment when the first one is done."""
+    run = bench.start("run", "--target", "honest", "--target", "drill", *SMALL, "--out", "report", DRILL="sleeps")
+    until(lambda: len(bench.finished) >= 2 or run.poll() is not None)  # what it is asked, and the claims
+    assert run.poll() is None, run.communicate()
+    yield run
+    if run.poll() is None:
+        run.kill()
+
+
+AGAIN = ("run", "--target", "honest", "--target", "drill", *SMALL, "--out", "report")
+
+
+def test_a_second_run_into_one_folder_is_refused(bench: Bench, hanging: subprocess.Popen[str]) -> None:
+    second = bench.run(*HONEST)
+    third = bench.run(*HONEST, "--restart")
+
+    assert (2, 2) == (second.returncode, third.returncode)
+    assert f"{bench.journal} is written by process {hanging.pid}" in one_line(second.stderr)
+    assert f"{bench.journal} is written by process {hanging.pid}" in one_line(third.stderr)
+    assert hanging.poll() is None
+    assert len(bench.finished) >= 2
+
+
+def test_a_run_that_was_killed_can_be_resumed_or_discarded_and_neither_happens_by_itself(
+    bench: Bench, hanging: subprocess.Popen[str]
+) -> None:
+    hanging.kill()
+    hanging.wait()
+    kept = bench.finished
+
+    plain = bench.run(*AGAIN)
+    other = bench.run(*HONEST, "--resume", "--seed", "7")
+    resumed = bench.run(*AGAIN, "--resume")
+
+    assert (2, 2, 0) == (plain.returncode, other.returncode, resumed.returncode), resumed.stderr
+    assert "was interrupted after" in one_line(plain.stderr)
+    assert "was begun with another plan" in one_line(other.stderr)
+    assert 2 <= len(kept)
+    record = read(bench.out / "observations.parquet")
+    assert record.complete
+    assert {"honest/eager/cpu", "drill/eager/cpu"} == set(record.observations["target"])
+    assert not bench.journal.exists()
+
+
+def test_a_run_that_was_killed_can_be_begun_anew(bench: Bench, hanging: subprocess.Popen[str]) -> None:
+    hanging.kill()
+    hanging.wait()
+
+    done = bench.run(*HONEST, "--restart")
+
+    assert 0 == done.returncode, done.stderr
+    assert {"honest/eager/cpu"} == set(read(bench.out / "observations.parquet").observations["target"])
+    assert not bench.journal.exists()
+
+
+# Signals.
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_leaves_a_report_of_what_was_done(
+    number: signal.Signals, bench: Bench, hanging: subprocess.Popen[str]
+) -> None:
+    """That no process and no temporary file is left, the bench looks after."""
+    hanging.send_signal(number)
+    out, err = hanging.communicate(timeout=60)
+
+    assert (cli.INCOMPLETE, "") == (hanging.returncode, err)
+    record = read(bench.out / "observations.parquet")
+    assert not record.complete
+    assert {"honest/eager/cpu"} == set(record.observations["target"])
+    assert 72 == len(record.observations)
+    assert "incomplete: the run was interrupted" in out
+    assert 'id="incomplete"' in (bench.out / "index.html").read_text()
+    assert FILES == {path.name for path in bench.out.iterdir()}
+    assert [] == bench.left()
+
+    resumed = bench.run(*AGAIN, "--resume")
+
+    assert 0 == resumed.returncode, resumed.stderr
+    assert read(bench.out / "observations.parquet").complete
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_before_anything_was_asked_leaves_nothing(number: signal.Signals, bench: Bench) -> None:
+    run = bench.start("run", "--target", "drill", *SMALL, "--out", "report", DRILL="sleeps at import")
+    until(bench.journal.exists)
+    time.sleep(0.5)
+    run.send_signal(number)
+    out, err = run.communicate(timeout=60)
+
+    assert (cli.INCOMPLETE, "") == (run.returncode, out)
+    assert "interrupted; nothing was written" in one_line(err.lstrip())  # behind the ^C of a terminal
+    assert not bench.out.exists()
+    assert not bench.journal.exists()
+
+
+def test_a_signal_while_the_report_is_written_loses_nothing(bench: Bench) -> None:
+    run = bench.start(*HONEST)
+    until(lambda: run.poll() is not None or any(bench.folder.glob(".report.*.unfinished")), pause=0.001)
     run.send_signal(signal.SIGINT)
-
-    out, err = run.communicate(timeout=120)
+    _, err = run.communicate(timeout=60)
 
     assert cli.INCOMPLETE == run.returncode, err
-    assert not read(tmp_path / "observations.parquet").footer["complete"]
-    assert "incomplete: the run was interrupted" in out
-    assert 'id="incomplete"' in (tmp_path / "index.html").read_text()
+    assert "interrupted while the report was written" in one_line(err)
+    assert not bench.out.exists()
+    assert [] == bench.left()
+
+    assert 0 == bench.run(*HONEST, "--resume").returncode
+    assert read(bench.out / "observations.parquet").complete
 
 
-def test_a_crash_is_recorded_for_every_case_it_cost() -> None:
-    task = engine.Task(Target("torch", "eager", "cpu"), "softmax", "float32", engine.Selection(Tier.SMOKE, 0))
-
-    rows = frame(engine.lost(task, "1.0", Crashed("the process ended with exit status -11; last words: boom")))
-
-    asked = cases.cases(FORMATS["float32"], ("softmax",), tier=Tier.SMOKE, seed=0)
-    assert sorted(case.id for case in asked) == sorted(rows["case_id"])
-    assert {("crashed", "violation")} == set(zip(rows["outcome"], rows["severity"], strict=True))
-    assert {"crashed"} == set(rows["findings"])
-    assert all("last words: boom" in text for text in rows["witness"])
+# A full disk.
 
 
-def test_nothing_to_ask_is_an_error_and_not_an_empty_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    status, _, err = call("run", "--device", "abacus", "--out", str(tmp_path), capsys=capsys)
+@pytest.fixture
+def small_disk(bench: Bench) -> Iterator[Path]:
+    """A disk of a few pages."""
+    disk = bench.folder / "disk"
+    disk.mkdir()
+    mount, unmount = shutil.which("mount"), shutil.which("umount")
+    if os.geteuid() or not mount or not unmount:
+        pytest.skip("mounting a small disk is for root alone")
+    command = [mount, "-t", "tmpfs", "-o", "size=48k", "tmpfs", str(disk)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:  # noqa: S603
+        pytest.skip("a small disk cannot be mounted here")
+    yield disk
+    subprocess.run([unmount, "-l", str(disk)], check=True)  # noqa: S603
 
-    assert 2 == status
-    assert err.startswith("conformance: there is no target to ask (")
-    assert [] == list(tmp_path.iterdir())
+
+def test_a_full_disk_is_one_line_and_what_was_finished_is_there(bench: Bench, small_disk: Path) -> None:
+    several = ("run", "--target", "several", *SMALL, "--jobs", "1", "--out", str(small_disk / "report"))
+
+    full = bench.run(*several)
+
+    finished = list((small_disk / "report.journal" / "tasks").glob("[!.]*"))
+    assert 2 == full.returncode, full.stderr
+    assert "No space left on device" in one_line(full.stderr)
+    assert f"cannot write {small_disk}" in full.stderr
+    assert 1 <= len(finished) < 6
+
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)  # noqa: S603, S607
+    resumed = bench.run(*several, "--resume")
+
+    assert 1 == resumed.returncode, resumed.stderr
+    assert read(small_disk / "report" / "observations.parquet").complete
+    assert {"report"} == {path.name for path in small_disk.iterdir()}
 
 
-@pytest.mark.parametrize("name", frameworks.names())
-def test_a_named_target_that_is_not_here_is_an_error(
-    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    """An H100's worth of devices is more than any machine of ours has: cuda:15 is never there."""
-    try:
-        known = frameworks.load(name).devices()
-    except ImportError:
-        known = ()
-    assert "cuda:15" not in known
+def test_a_full_disk_of_a_report_is_one_line(bench: Bench, small_disk: Path) -> None:
+    (bench.folder / "mine.py").write_text(GOOD)
+    (small_disk / "filling").write_bytes(b"x" * 44 * 1024)
 
-    status, _, err = call("run", "--target", f"{name}/*/cuda:15", "--out", str(tmp_path), capsys=capsys)
+    checked = bench.run(
+        "check", "mine.py:good", "--dtype", "float32", "--family", "single", "--out", f"{small_disk}/report"
+    )
+    hunted = bench.run(
+        "hunt", "mine.py:good", "--seconds", "0.5", "--length", "1000", "--out", f"{small_disk}/worst.json"
+    )
 
-    assert 2 == status
-    assert 1 == err.count("\n")
-    assert f"'{name}/*/cuda:15' is not here" in err
+    for done in (checked, hunted):
+        assert 2 == done.returncode, done.stderr
+        assert "No space left on device" in one_line(done.stderr)
+    assert ["filling"] == [path.name for path in small_disk.iterdir()]
+
+
+GOOD = """
+import numpy as np
+
+def good(x, axis):
+    with np.errstate(all="ignore"):
+        e = np.exp(x - x.max(axis=axis, keepdims=True))
+        return e / e.sum(axis=axis, keepdims=True)
+"""

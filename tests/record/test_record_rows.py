@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from conformance.record import COLUMNS, choices_of, expected_of, findings_of, frame, printable
-from conformance.record.rows import digests, observation_row, thin_witnesses
+from conformance.record.rows import observation_row, thin_witnesses
 from conformance.record.typed import WrongData
 from conformance.values import (
     Answered,
-    Batch,
     Call,
     Case,
     Choice,
@@ -148,26 +147,6 @@ def test_a_long_row_of_few_numbers_takes_little_room() -> None:
 def test_a_choice_has_two_sides(text: str) -> None:
     with pytest.raises(WrongData, match="question=answer is wanted"):
         choices_of({"choices": text})
-
-
-def test_digests_are_of_the_bits_of_each_case() -> None:
-    batch = Batch((case([0.0, 1.0]), case([1.0, 1.0]), case([2.0, 1.0])))
-
-    first, second, third = digests(batch, answered([0.5, 0.5], [0.5, 0.5], [0.5, np.nextafter(np.float32(0.5), 1)]))
-
-    assert first == second != third
-    assert {8} == {len(first), len(third)}
-    assert first == digests(Batch(batch.cases[:1]), answered([0.5, 0.5]))[0]  # in other company too
-    assert digests(batch, answered([0.0, 0.0])) != digests(batch, answered([-0.0, 0.0]))
-    assert ["", "", ""] == digests(batch, Raised("no"))
-
-
-def test_an_answer_of_another_shape_has_one_digest() -> None:
-    batch = Batch((case([0.0, 1.0]), case([1.0, 1.0])))
-
-    first, second = digests(batch, answered([0.5, 0.5, 0.5]))
-
-    assert first == second != ""
 
 
 def witnessed(length: int, **changes: Any) -> Judgement:
