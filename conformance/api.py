@@ -8,6 +8,7 @@ A kernel is a target like any other: it gets the same questions, the same truth 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -162,10 +163,16 @@ def check(
         For an op, framework, dtype, tier or family there is none of.
     BadKernel
         If the function cannot be found or imported.
+    ValueError
+        If the timeout is no finite number above zero.
+    KeyboardInterrupt
+        On Ctrl-C.
     """
     dtypes, families = ((given,) if isinstance(given, str) else given for given in (dtypes, families))
     if not isinstance(function, str) and not callable(function):
         raise BadKernel(f"a kernel is a function or the name of one, not {function!r}")
+    if not 0 < timeout < math.inf:
+        raise ValueError(f"timeout: a finite number of seconds above zero is wanted, not {timeout}")
     plan.check_names("op", [op], plan.forward_ops())
     plan.check_names("framework", [framework], ("numpy", *plan.known_frameworks()))
     plan.check_names("dtype", dtypes, plan.dtypes())
@@ -200,4 +207,6 @@ def check(
         raise BadKernel(next(iter(run.here.absent.values()), str(error))) from None
     if run.failure:
         raise run.failure
+    if run.interrupted:
+        raise KeyboardInterrupt
     return Result(record, strict)

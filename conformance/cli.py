@@ -428,7 +428,7 @@ def report(parts: Sequence[Path], out: Path, claims: Path | None) -> int:
 
 
 def _status(reading: Reading) -> int:
-    if not reading.record.complete:
+    if not reading.record.complete or (reading.record.observations["outcome"] == "not_asked").any():
         return INCOMPLETE
     return FINDINGS if len(reading.unexpected) or reading.stale else OK
 

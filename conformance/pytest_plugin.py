@@ -75,10 +75,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "conformance_item" not in metafunc.fixturenames:
         return
     from conformance.asking.plan import MissingTarget
+    from conformance.ledger import BadLedger
 
     try:
         suite = _suite(metafunc.config)
-    except MissingTarget as error:
+    except (MissingTarget, BadLedger) as error:
         raise pytest.Collector.CollectError(str(error)) from None
     metafunc.parametrize("conformance_item", list(_params(suite)))
 

@@ -21,7 +21,7 @@ from conformance.record import Header, Plan, Subject, this_machine
 from conformance.tasks import Desk, perform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from conformance.asking.asker import Hello
     from conformance.claims import ClaimTask
@@ -86,6 +86,24 @@ class Introductions:
         """Every target of every subject that is here."""
         return [(invitation, target) for invitation, hello in self.hellos.items() for target in plan.targets(hello)]
 
+    def twin(self, hello: Hello) -> Invitation | None:
+        """Which invitation has brought the same framework, variant and version already."""
+        of = (hello.framework, hello.variant, hello.version)
+        return next(
+            (one for one, other in self.hellos.items() if (other.framework, other.variant, other.version) == of), None
+        )
+
+    def why_absent(self, asked: Collection[str]) -> dict[str, str]:
+        """Why something was not asked; with its interpreter, where the framework was asked in another one.
+
+        That another interpreter does not have what was asked in one is nothing to be said.
+        """
+        return {
+            one.framework if one.framework not in asked else f"{one.framework} in {one.label}": why
+            for one, why in self.absent.items()
+            if one.framework not in asked or why != "not installed"
+        }
+
     def told(self, pattern: str) -> str:
         """What each framework that a pattern may mean has, in a line."""
         here = [
@@ -112,6 +130,9 @@ def introduce(pool: Pool, options: Options) -> Introductions:
         for invitation, hello in pool.introduce(waiting):
             if isinstance(hello, str):
                 found.absent[invitation] = hello
+                continue
+            if (twin := found.twin(hello)) is not None:
+                found.absent[invitation] = f"{hello.framework} {hello.version} is asked in {twin.label} already"
                 continue
             found.hellos[invitation] = hello
             if not invitation.variant and not invitation.kernel:
@@ -197,7 +218,7 @@ def header(options: Options, here: Introductions, targets: Sequence[Target]) -> 
             dtypes=tuple(options.dtypes),
             families={name: families[name].reason for name in options.families or families},
             targets=tuple(targets),
-            absent={i.framework: why for i, why in here.absent.items() if i.framework not in asked},
+            absent=here.why_absent(asked),
             limits={
                 "a batch": f"{limits.seconds:g} s",
                 "a worker": f"{limits.memory / 2**30:.3g} GiB of memory",
@@ -240,6 +261,7 @@ class Run:
         self.keeper = keeper
         self.watch = watch
         self.failure: Exception | None = None
+        self.interrupted = False
         self.here = Introductions()
 
     def execute(self) -> Record:
@@ -269,6 +291,7 @@ class Run:
         except KeyboardInterrupt:
             if not begun:
                 raise
+            self.interrupted = True
         except Exception as error:
             if not begun:
                 raise

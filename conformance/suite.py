@@ -14,7 +14,7 @@ from conformance import cases, ledger
 from conformance.asking.plan import Task
 from conformance.asking.pool import Pool
 from conformance.judgement.checks import severity_of
-from conformance.record import Memory, this_platform
+from conformance.record import Memory, printable, this_platform
 from conformance.reporting import Reading
 from conformance.run import choose, header, introduce, planned
 from conformance.tasks import Desk, perform
@@ -57,8 +57,12 @@ class Suite:
         self.platform = this_platform()
         self.entries = ledger.load()
         self.pool = Pool(1, options.limits)
-        self.here = introduce(self.pool, options)
-        chosen = choose(options, self.here)
+        try:
+            self.here = introduce(self.pool, options)
+            chosen = choose(options, self.here)
+        except BaseException:
+            self.pool.close()
+            raise
         self._tasks = {task: one for one, task in planned(options, self.here, chosen) if isinstance(task, Task)}
         self._header = header(options, self.here, [target for _, target in chosen])
         self._desk = Desk(options.selection)
@@ -74,7 +78,7 @@ class Suite:
     def items(self) -> Iterator[Item]:
         """Every item; an absent framework is one item that says why."""
         for invitation, why in self.here.absent.items():
-            yield Item(None, framework=invitation.framework, absent=f"{invitation.framework}: {why}")
+            yield Item(None, framework=invitation.framework, absent=printable(f"{invitation.framework}: {why}"))
         for task in self._tasks:
             asked = {case.family for batch in self._sheet_of(task).of(task) for case in batch.cases}
             for family in self.options.families or cases.families():

@@ -39,6 +39,13 @@ A hang counts three, since finding its case takes minutes.
 """
 
 
+_NO_REFUSAL = (
+    "SystemExit", "KeyboardInterrupt", "NameError", "UnboundLocalError", "IndexError", "ZeroDivisionError",
+    "RecursionError", "MemoryError",
+)  # fmt: skip
+"""Exceptions that are a mistake, and no way to say that an op or a dtype is not supported."""
+
+
 class AbsentSubject(Exception):
     """A worker that has no framework to ask; the message says why in one line."""
 
@@ -117,6 +124,8 @@ class Asker:
         self._connection: Connection | None = None
         self._number = 0
         self._spoiled = False
+        self._gone = ""
+        """Why no worker can be started any more: it is not tried again for every batch."""
         self._probed: dict[object, str] = {}
         self.hello: Hello | None = None
 
@@ -132,6 +141,8 @@ class Asker:
         """
         if self._connection is not None and self.hello is not None:
             return self.hello
+        if self._gone:
+            raise AbsentSubject(self._gone)
         start = time.perf_counter()
         try:
             connection = self.open()
@@ -143,7 +154,12 @@ class Asker:
             )
             self.hello = _hello(message, time.perf_counter() - start)
         except Lost as lost:
-            raise AbsentSubject(f"its import failed: {told(lost.observation)}") from None
+            self._gone = f"its import failed: {told(lost.observation)}"
+            raise AbsentSubject(self._gone) from None
+        except AbsentSubject as absent:
+            self._gone = str(absent)
+            connection.close()
+            raise
         except BaseException:
             connection.close()
             raise
@@ -159,6 +175,8 @@ class Asker:
 
     def _exchange(self, message: Message, arrays: Sequence[Array], seconds: float) -> tuple[Message, list[Array], str]:
         """One request to a worker that is well; where it ends, the next request goes to a new one."""
+        if self._connection is not None and not self._connection.ready():
+            self.close()  # it has ended since its last reply, which is nothing that the next case has done
         self.start()
         assert self._connection is not None
         self._number += 1
@@ -246,7 +264,7 @@ class Asker:
         arrays = [(format.name, format.encode(np.zeros((2, 2))))] * (2 if op.takes_cotangent else 1)
         reply, _, _ = self._exchange(self._call(target, op.name, "plain", -1, ""), arrays, self.limits.seconds)
         error = str(reply.get("error", "")) if reply["type"] == "raised" else ""
-        return "" if error.startswith("SystemExit") else error
+        return "" if error.partition(":")[0] in _NO_REFUSAL else error
 
     @staticmethod
     def _call(target: Target, op: str, way: str, axis: int, layout: str) -> Message:
@@ -279,11 +297,16 @@ class Asker:
             self.blamed += {Crashed: 1, OutOfMemory: 1, TimedOut: 3}.get(type(seen), int(self._spoiled))
             yield batch, seen
             return
-        # A half is asked with less patience: it is smaller, and there will be more of them.
+        # A half is asked with less patience, since there will be more of them; one case has the whole limit.
         patience = min(seconds, max(10.0, self.limits.seconds / 4))
-        parts = [part for half in batch.halves() for part in self._divided(target, half, patience)]
+        parts = [
+            part
+            for half in batch.halves()
+            for part in self._divided(target, half, patience if len(half.cases) > 1 else self.limits.seconds)
+        ]
         if not any(_blamed(observation, part) or isinstance(observation, NotAsked) for part, observation in parts):
-            parts[0] = self._in_company(parts[0], batch, seen)
+            first, *rest = _first_apart(*parts[0])
+            parts[:1] = [self._in_company(first, batch, seen), *rest]
         yield from parts
 
     @staticmethod
@@ -314,6 +337,8 @@ class Asker:
 
     def _asked(self, target: Target, batch: Batch, seconds: float) -> Observation:
         self._spoiled = False
+        self._gone = ""
+        """Why no worker can be started any more: it is not tried again for every batch."""
         if self.blamed >= PATIENCE:
             return NotAsked("too many cases had ended their worker over this target, op and dtype")
         call = batch.call
@@ -329,8 +354,11 @@ class Asker:
 
     def _observation(self, reply: Message, back: Sequence[Array], printed: str) -> Observation:
         """A reply as a value; a worker that could not keep its process as it was is replaced."""
-        seconds = float(reply.get("seconds", 0.0))
-        effects = [str(effect) for effect in reply.get("side_effects", ())]
+        seconds, effects = reply.get("seconds", 0.0), reply.get("side_effects", [])
+        if type(seconds) not in (int, float) or not isinstance(effects, list):
+            self.close()
+            return Crashed(f"broke the protocol: seconds {ascii(seconds)[:40]}, side_effects {ascii(effects)[:40]}")
+        effects = [str(effect) for effect in effects]
         assert self.hello is not None
         if self.hello.watched and (lines := printed.strip().splitlines()):
             effects.append(f"printed {lines[0][:80]!r}")
@@ -360,6 +388,14 @@ class Asker:
         return Crashed(
             f"broke the protocol: a call was answered with {reply['type']!r} and {len(back)} arrays", seconds
         )
+
+
+def _first_apart(batch: Batch, seen: Observation) -> list[tuple[Batch, Observation]]:
+    """The first case of a batch that was answered as it should, and the others, each with its part of the answer."""
+    if len(batch.cases) == 1 or not isinstance(seen, Answered):
+        return [(batch, seen)]
+    halves = (batch.cases[:1], seen.stored[:1]), (batch.cases[1:], seen.stored[1:])
+    return [(Batch(cases), replace(seen, stored=stored, shape=stored.shape)) for cases, stored in halves]
 
 
 def _blamed(seen: Observation, batch: Batch) -> bool:
@@ -395,7 +431,10 @@ def _changed(dtype: str, probe: np.ndarray, reply: Message, back: Sequence[Array
     if name != dtype:
         return f"transport: sent {dtype}, got {name} back"
     if stored.tobytes() != probe.tobytes():
-        changed = int(np.argmax(stored.reshape(-1) != probe)) if stored.shape == probe.shape else 0
+        if stored.nbytes != probe.nbytes:
+            return f"transport: {probe.nbytes} bytes were sent, {stored.nbytes} came back"
+        bits, due = (np.frombuffer(one.tobytes(), np.uint8).reshape(len(probe), -1) for one in (stored, probe))
+        changed = int(np.argmax((bits != due).any(axis=1)))
         return f"transport: element {changed} of the probe row came back with other bits"
     return ""
 

@@ -88,6 +88,9 @@ class Connection(Protocol):
             If the worker is gone, or was ended because it broke a limit; the connection is closed then.
         """
 
+    def ready(self) -> bool:
+        """Whether a request can be sent: false if the worker has ended, or has said something that nobody asked for."""
+
     def close(self) -> None:
         """End the worker and whatever it started."""
 
@@ -108,6 +111,10 @@ class Direct:
         if interrupted:
             raise KeyboardInterrupt
         return reply, back, said[0].decode(errors="replace")
+
+    def ready(self) -> bool:
+        """Always."""
+        return True
 
     def close(self) -> None:
         """Nothing to end."""
@@ -152,7 +159,7 @@ class Process:
         """
         self.limits, self._stopped = limits, stopped
         self._token = secrets.token_hex(16)
-        environment = {**os.environ, _MARK: self._token, "CONFORMANCE_PARENT": str(os.getpid())}
+        environment = {**os.environ, _MARK: self._token}
         self._process = subprocess.Popen(  # noqa: S603 - a program the user named
             list(command),
             stdin=subprocess.PIPE,
@@ -174,6 +181,9 @@ class Process:
     def exchange(self, message: Message, arrays: Sequence[Array], seconds: float) -> tuple[Message, list[Array], str]:
         """See :class:`Connection`."""
         start = time.monotonic()
+        if self._stopped():
+            self.close()
+            raise KeyboardInterrupt
         self._take_output(bytearray(), None)  # what was printed since the last reply belongs to no request
         try:
             return self._exchange(protocol.encode(message, arrays), start, seconds)
@@ -182,6 +192,10 @@ class Process:
         except BaseException:
             self.close()
             raise
+
+    def ready(self) -> bool:
+        """See :class:`Connection`."""
+        return not self._closed and self._process.poll() is None and self._read() == -1 and self._decoder.empty
 
     def _exchange(self, pieces: list[bytes], start: float, seconds: float) -> tuple[Message, list[Array], str]:
         waiting = [memoryview(piece) for piece in pieces if piece]

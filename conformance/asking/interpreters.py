@@ -42,7 +42,7 @@ def invitations(pythons: Sequence[str] = ()) -> list[Invitation]:
     for python in dict.fromkeys(pythons or [HERE]):
         path = sys.executable if python == HERE else _found(python)
         names = frameworks.names() if path == sys.executable else catalogue(path)
-        invited += [Invitation(name, python=path) for name in names]
+        invited += [Invitation(name, python=path, label=python) for name in names]
     return list(dict.fromkeys(invited))
 
 

@@ -45,6 +45,8 @@ class Invitation:
     kernel
         A function of somebody's own on the arrays of ``framework``: ``file.py:function``, ``module:function``, or the
         function itself, which is called in this process; empty for the framework's functions.
+    label
+        How the user calls the interpreter.
     command
         The command line of a worker in another language; empty for the worker program of this project.
     """
@@ -52,8 +54,9 @@ class Invitation:
     framework: str
     variant: str = ""
     python: str = sys.executable
-    kernel: Any = ""
+    kernel: Any = field(default="", compare=False)
     command: tuple[str, ...] = ()
+    label: str = field(default="here", compare=False)
 
     @property
     def direct(self) -> bool:
@@ -200,8 +203,11 @@ class Pool:
                 else:
                     yield event
         finally:
-            if running:
+            if running:  # the consumer has had enough: end what is asked, and wait until every slot has seen it
                 self._stop.set()
+                while running:
+                    running -= events.get() is None
+                self._stop.clear()
 
     def _slot(
         self,
@@ -217,17 +223,14 @@ class Pool:
         except KeyboardInterrupt:
             pass  # the pool was stopped while a reply was awaited
         except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
-            self._put(error, events)
+            events.put(error)
         finally:
             self._put(None, events)
 
     def _put(self, event: Event | BaseException | None, events: queue.Queue[Event | BaseException | None]) -> None:
-        while not self._stop.is_set():
-            try:
-                events.put(event, timeout=0.2)
-            except queue.Full:
-                continue
-            return
+        if self._stop.is_set() and event is not None:
+            raise KeyboardInterrupt
+        events.put(event)  # the consumer takes everything until the end mark of every slot
 
     def _take(self, waiting: list[tuple[Invitation, Any]]) -> tuple[Invitation, Any] | None:
         """The next task for a slot."""

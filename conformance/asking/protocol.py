@@ -26,8 +26,16 @@ VERSION = 1
 LONGEST_LINE = 2**20
 """Bytes; a longer line is no message."""
 
-_STORED = "fiubc"
-"""Kinds of NumPy's dtypes that can be sent: floats, integers, unsigned ones, truth values, complex numbers."""
+STORAGES = frozenset(
+    (
+        *("float16", "float32", "float64", "complex64", "complex128", "bool"),
+        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    )
+)
+"""NumPy's names of the types whose bytes can be sent."""
+
+LARGEST = 2**33
+"""Bytes of one array; a description of a larger one is no message."""
 
 
 class ProtocolError(Exception):
@@ -46,7 +54,7 @@ def encode(message: Message, arrays: Iterable[Array] = ()) -> list[bytes]:
     """
     listed, pieces = [], []
     for dtype, array in arrays:
-        if array.dtype.kind not in _STORED:
+        if array.dtype.name not in STORAGES:
             raise ProtocolError(f"an array of {array.dtype} cannot be sent")
         plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)
         listed.append(
@@ -67,6 +75,11 @@ class Decoder:
     def feed(self, data: bytes) -> None:
         """Take more bytes."""
         self._bytes += data
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of a message is there."""
+        return self._head is None and not self._bytes
 
     @property
     def needed(self) -> int:
@@ -110,7 +123,7 @@ def _head(line: bytes) -> Message:
     shown = ascii(line[:80].decode("latin-1"))
     try:
         head = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ProtocolError(f"no line of JSON: {shown}") from None
     if not isinstance(head, dict) or not isinstance(head.get("type"), str):
         raise ProtocolError(f"a line of JSON without a type: {shown}")
@@ -124,12 +137,10 @@ def _head(line: bytes) -> Message:
 
 def _refuse_bad_array(entry: Any) -> None:
     try:
-        shape, size = entry["shape"], entry["bytes"]
-        storage = np.dtype(entry["storage"])
-        right = storage.kind in _STORED and isinstance(entry["dtype"], str)
-        counts = [size, *shape]
-        right = right and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in counts)
-        right = right and len(shape) <= 32 and size == math.prod(shape) * storage.itemsize
+        shape, size, storage = entry["shape"], entry["bytes"], entry["storage"]
+        right = storage in STORAGES and isinstance(entry["dtype"], str) and isinstance(shape, list)
+        right = right and all(type(n) is int and 0 <= n <= LARGEST for n in [size, *shape]) and len(shape) <= 32
+        right = right and size == math.prod(shape) * np.dtype(storage).itemsize
     except (KeyError, TypeError, ValueError):
         right = False
     if not right:

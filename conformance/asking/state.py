@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SMALLEST, _ONE = float.fromhex("0x1p-1074"), float(1)
-_NUMPY = {name: value for name, value in vars(np).items() if callable(value)}
 
 
 def flushes_subnormals() -> bool:
@@ -44,6 +43,7 @@ class State:
         self.errors = np.geterr()
         self.flushes = flushes_subnormals()
         self.settings = dict(adapter.state())
+        self.numpy = dict(vars(np))
 
     def changes(self) -> tuple[list[str], bool]:
         """What is different now, a sentence each, and whether something of it could not be put back."""
@@ -56,19 +56,28 @@ class State:
         if np.geterr() != self.errors:
             found.append("changed numpy's error state")
             np.seterr(**self.errors)
-        patched = [name for name, value in _NUMPY.items() if vars(np).get(name) is not value]
+        patched = [name for name, value in self.numpy.items() if vars(np).get(name) is not value]
         if patched:
             found.append("replaced numpy." + ", numpy.".join(patched[:3]))
-            vars(np).update({name: _NUMPY[name] for name in patched})
+            vars(np).update({name: self.numpy[name] for name in patched})
         if flushes_subnormals() != self.flushes:
             found.append("left the processor flushing subnormal numbers")
-            spoiled = True
+            _reset_processor()
+            spoiled = flushes_subnormals() != self.flushes
         settings = dict(self.adapter.state())
         for name, value in settings.items():
             if value != self.settings.get(name):
                 found.append(f"changed {name} from {self.settings.get(name)} to {value}")
                 spoiled = True
         return found, spoiled
+
+
+def _reset_processor() -> None:
+    """Give this thread the C library's default floating-point environment, in which nothing is flushed."""
+    with contextlib.suppress(Exception):
+        import ctypes  # noqa: PLC0415 - only where there is a C library to be asked
+
+        ctypes.CDLL("libm.so.6").fesetenv(ctypes.c_void_p(-1))  # FE_DFL_ENV, of glibc
 
 
 def flush_streams() -> None:

@@ -296,16 +296,14 @@ def _versions(distributions: Any) -> dict[str, str]:
     return found
 
 
-def _end_with_parent(parent: int) -> None:
-    """Let the system end this process when the suite's ends, however it does."""
+def _end_with_parent() -> None:
+    """Let the system end this process when the one that started it ends, however it does."""
     with contextlib.suppress(Exception):
         import ctypes  # noqa: PLC0415
 
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
         file.write("500")  # where memory is short, this process goes first
-    if parent and os.getppid() != parent:
-        os._exit(1)
 
 
 def main() -> None:
@@ -316,7 +314,7 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the suite, which ends its workers itself
-    _end_with_parent(int(os.environ.get("CONFORMANCE_PARENT", "0")))
+    _end_with_parent()
     import faulthandler  # noqa: PLC0415
 
     faulthandler.enable()

@@ -3,20 +3,60 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from commands import one_line, until
 
-from conformance.execution.kernel import Kernel, KernelRespondent
-from conformance.hunting import WRONG, Hunt, describe
-from conformance.values import Target
+from conformance import hunting
+from conformance.asking import plan
+from conformance.asking.connections import Limits
+from conformance.asking.pool import Invitation
+from conformance.hunting import WRONG, Hunt, is_kernel, population, rows_of
 from reference.formats import FORMATS
+from reference.ops import SOFTMAX
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from commands import Bench
+
+KERNELS = """
+import ctypes, os, pathlib, time
+import numpy as np
+
+def stable(x, axis):
+    with np.errstate(all="ignore"):
+        e = np.exp(x - x.max(axis=axis, keepdims=True))
+        return e / e.sum(axis=axis, keepdims=True)
+
+def naive(x, axis):
+    e = np.exp(x)
+    return e / e.sum(axis=axis, keepdims=True)
+
+def crashes(x, axis):
+    if np.abs(x).max() > 1e30:
+        ctypes.string_at(0)
+    return stable(x, axis)
+
+def hangs(x, axis):
+    if np.abs(x).max() > 1e30:
+        time.sleep(600)
+    return stable(x, axis)
+
+def speaks_in_escapes(x, axis):
+    raise IndexError("a\\ud800\\x00\\x1b[31m<script>")
+
+def counts(x, axis):
+    with open(os.environ["COUNT"], "a") as file:
+        file.write("x")
+    return stable(x, axis)
+"""
 
 
 def stable(x: Any, axis: int) -> Any:
@@ -32,16 +72,24 @@ def lost_far_away(x: Any, axis: int) -> Any:
 
 
 def hunt(function: Any, dtype: str = "float64", length: int = 4) -> Hunt:
-    kernel = Kernel(function)
-    target = Target(kernel.name, "numpy", "cpu")
-    return Hunt(KernelRespondent(kernel.load(), target, "softmax", FORMATS[dtype], must=True), "softmax", dtype, length)
+    """A search of a function in this process."""
+    asker = Invitation("numpy", kernel=function).asker(Limits())
+    [target] = plan.targets(asker.start())
+    return Hunt(asker, target, SOFTMAX, dtype, length)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "kernels.py"
+    path.write_text(KERNELS)
+    return path
 
 
 def test_a_narrow_defect_is_found() -> None:
     found = hunt(lost_far_away).run(seconds=60)
 
     assert found.violated
-    assert found.height >= WRONG
+    assert found.error_over_bound >= WRONG
     t = found.row - found.row.max()
     assert ((t < -60) & (t > -62)).any()
 
@@ -50,13 +98,24 @@ def test_an_honest_kernel_is_driven_towards_its_bound_and_not_beyond() -> None:
     found = hunt(stable).run(seconds=1)
 
     assert not found.violated
-    assert 0.3 < found.height <= 1
+    assert 0.3 < found.error_over_bound <= 1
+
+
+def test_the_same_seed_asks_the_same_rows() -> None:
+    rows = []
+    for seed in (1, 1, 2):
+        search = hunt(stable)
+        search.run(seconds=0.0, seed=seed)
+        assert search.best is not None
+        rows.append(search.best[1].tolist())
+
+    assert rows[0] == rows[1] != rows[2]
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_genes_cover_the_format_and_give_valid_rows(dtype: str) -> None:
     format = FORMATS[dtype]
-    rows = describe(format, np.random.default_rng(0).random((2000, 5)))
+    rows = rows_of(format, np.random.default_rng(0).random((2000, 5)))
 
     assert np.array_equal(format.quantise(rows), rows)
     gaps = rows.max(axis=1) - rows.min(axis=1)
@@ -65,47 +124,124 @@ def test_genes_cover_the_format_and_give_valid_rows(dtype: str) -> None:
     assert (np.abs(rows).max(axis=1) > format.max / 4).any()
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - this interpreter
-        [sys.executable, "-m", "conformance.cli", "hunt", *arguments],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+@pytest.mark.parametrize("length", [1, 8, 200, 4096])
+def test_a_generation_of_long_rows_is_small(length: int) -> None:
+    genes = population(length, np.random.default_rng(0))
+
+    assert 16 <= len(genes) <= 256
+    assert genes.shape[1] == length + 1
+    assert genes.size <= 2**17 or 16 == len(genes)
 
 
-def test_what_was_found_is_kept_and_asked_again(tmp_path: Path) -> None:
-    file, worst = tmp_path / "kernels.py", tmp_path / "worst.json"
-    file.write_text(
-        "import numpy as np\ndef naive(x, axis):\n    e = np.exp(x)\n    return e / e.sum(axis=axis, keepdims=True)\n"
-    )
+def test_the_longest_rows_are_searched_in_time(bench: Bench, file: Path) -> None:
+    start = time.monotonic()
+    done = bench.run("hunt", f"{file}:stable", "--seconds", "0.5", "--length", "4096")
 
-    found = run(f"{file}:naive", "--seconds", "20", "--out", str(worst))
-    again = run("--replay", str(worst))
+    assert 0 == done.returncode, done.stderr
+    assert "rows of 4096 asked" in done.stdout
+    assert time.monotonic() - start < 60  # and not the minutes of a population of 20,000 such rows
 
-    assert (1, 1) == (found.returncode, again.returncode), found.stderr + again.stderr
+
+@pytest.mark.parametrize(
+    ("name", "kernel"),
+    [
+        ("my.py:f", True),
+        ("a/b/my.py:f", True),
+        ("package.module:f", True),
+        ("torch/eager/cpu", False),
+        ("torch/eager/cuda:0", False),
+    ],
+)
+def test_a_kernel_and_a_target_are_told_apart(name: str, kernel: bool) -> None:
+    assert kernel == is_kernel(name)
+
+
+def test_what_was_found_is_kept_and_asked_again(bench: Bench, file: Path) -> None:
+    worst = bench.folder / "worst.json"
+
+    found = bench.run("hunt", f"{file}:naive", "--seconds", "20", "--out", str(worst))
+    again = bench.run("hunt", "--replay", str(worst))
+    good = bench.run("hunt", f"{file}:stable", "--replay", str(worst))
+
+    assert (1, 1, 0) == (found.returncode, again.returncode, good.returncode), found.stderr + again.stderr + good.stderr
     kept = json.loads(worst.read_text())
     assert kept["findings"]
+    assert kept["row"] == [value.hex() for value in hunting.read_case(worst)["row"].tolist()]
     assert all(one["kind"] in again.stdout for one in kept["findings"])
     printed = subprocess.run([sys.executable, "-c", kept["script"]], capture_output=True, text=True, check=True)  # noqa: S603
     assert "nan" in printed.stdout
 
 
+def test_a_framework_is_searched_in_its_worker(bench: Bench) -> None:
+    done = bench.run("hunt", "drill/eager/cpu", "--seconds", "0.2")
+    log = bench.run("hunt", "drill/eager/cpu", "--op", "log_softmax")
+
+    assert 0 == done.returncode, done.stderr
+    assert done.stdout.startswith("drill/eager/cpu softmax float32: ")
+    assert 2 == log.returncode
+    assert "drill/eager/cpu log_softmax float32: LookupError: 'no log_softmax'" in one_line(log.stderr)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "kind", "said"),
+    [
+        ("crashes", (), "crashed", "ended by SIGSEGV"),
+        ("hangs", ("--timeout", "1"), "timed_out", "no answer within 1 s"),
+        ("speaks_in_escapes", (), "raised", r"IndexError: a\ud800\x00\x1b[31m<script>"),
+    ],
+)
+def test_an_end_of_the_worker_is_the_worst_that_can_be_found(
+    name: str, options: tuple[str, ...], kind: str, said: str, bench: Bench, file: Path
+) -> None:
+    worst = bench.folder / "worst.json"
+
+    done = bench.run("hunt", f"{file}:{name}", "--seconds", "60", "--out", str(worst), *options)
+
+    assert (1, "") == (done.returncode, done.stderr)
+    assert f"violation {kind}: " in done.stdout
+    assert said in done.stdout
+    assert all(line.isprintable() for line in done.stdout.splitlines())
+    assert [kind] == [finding["kind"] for finding in json.loads(worst.read_text())["findings"]]
+    if name != "speaks_in_escapes":
+        assert max(abs(float.fromhex(value)) for value in json.loads(worst.read_text())["row"]) > 1e30
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_was_found_is_kept_where_the_search_is_interrupted(
+    number: signal.Signals, bench: Bench, file: Path
+) -> None:
+    worst, count = bench.folder / "worst.json", bench.folder / "count"
+    search = bench.start("hunt", f"{file}:counts", "--seconds", "600", "--out", str(worst), COUNT=str(count))
+    until(lambda: search.poll() is not None or (count.exists() and count.stat().st_size > 12))
+    search.send_signal(number)
+    out, err = search.communicate(timeout=60)
+
+    assert (0, "") == (search.returncode, err)
+    assert "the worst is stable" in out
+    assert 8 == len(hunting.read_case(worst)["row"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "whom to hunt?"),
+        ((), "what to search?"),
         (("nobody/eager/cpu",), "unknown target"),
+        (("drill/eager/cuda:15",), "'drill/eager/cuda:15' is not here"),
         (("nowhere.py:f",), "there is no file"),
-        (("torch/eager/cpu", "--replay", "{}/bad.json"), "holds no row"),
-        (("torch/eager/cpu", "--replay", "{}/hex.json"), "holds no row"),
+        (("drill/eager/cpu", "--replay", "{}/bad.json"), "holds no row"),
+        (("drill/eager/cpu", "--replay", "{}/hex.json"), "holds no row"),
+        (("drill/eager/cpu", "--replay", "{}/nowhere.json"), "does not exist"),
         (("{}/k.py:f", "--out", "/proc/no/x.json"), "cannot write to /proc/no"),
+        (("{}/k.py:f", "--out", "{}"), "is a folder"),
+        (("{}/k.py:f", "--length", "0"), "--length"),
+        (("{}/k.py:f", "--length", "5000"), "--length"),
     ],
 )
-def test_bad_usage_is_one_line(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    (tmp_path / "bad.json").write_text("{")
-    (tmp_path / "hex.json").write_text('{"row": ["0xz"]}')
+def test_bad_usage_is_one_line(arguments: tuple[str, ...], said: str, bench: Bench) -> None:
+    (bench.folder / "bad.json").write_text("{")
+    (bench.folder / "hex.json").write_text('{"row": ["0xz"]}')
 
-    done = run(*(argument.format(tmp_path) for argument in arguments))
+    done = bench.run("hunt", *(argument.format(bench.folder) for argument in arguments))
 
-    assert 2 == done.returncode
-    assert said in done.stderr
-    assert 1 == len(done.stderr.strip().splitlines())
+    assert (2, "") == (done.returncode, done.stdout)
+    assert said in one_line(done.stderr)

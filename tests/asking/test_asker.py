@@ -1,0 +1,261 @@
+"""One fault is one case: found by halving, charged to nobody else, and nothing of a batch is lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from conformance.asking.asker import PATIENCE, Asker, transport_probe
+from conformance.asking.connections import Limits, Lost
+from conformance.values import (
+    Answered,
+    Batch,
+    Call,
+    Case,
+    Crashed,
+    Inputs,
+    NotAsked,
+    OutOfMemory,
+    Raised,
+    Target,
+    TimedOut,
+    Unsupported,
+)
+from reference.formats import EVERY_FORMAT, FORMATS
+from reference.ops import SOFTMAX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from conformance.values import Observation
+
+FLOAT32 = FORMATS["float32"]
+TARGET = Target("fake", "eager", "cpu", version="1")
+LIMITS = Limits(seconds=40, start=5)
+
+
+def batch(count: int, first: int = 1) -> Batch:
+    """Rows [i, 0] for i from ``first`` on, as one array."""
+    rows = [np.array([float(i), 0.0]) for i in range(first, first + count)]
+    return Batch(
+        tuple(
+            Case(SOFTMAX, FLOAT32, "family", str(int(row[0])), Inputs(row, "float32"), Call(), logits=row)
+            for row in rows
+        )
+    )
+
+
+class Fake:
+    """A connection to no worker: ``on(rows)`` says what a call does beside answering; it may raise Lost."""
+
+    def __init__(self, log: Log, on: Callable[[np.ndarray], dict[str, Any] | None]) -> None:
+        self.log, self.on, self.well = log, on, True
+        log.opened += 1
+
+    def exchange(self, message: dict[str, Any], arrays: Sequence[Any], seconds: float) -> tuple[Any, Any, str]:
+        said = {"id": message.get("id")}
+        if message["type"] == "hello":
+            return HELLO, [], ""
+        if message["type"] == "carry":
+            return said | {"type": "carried"}, list(arrays), ""
+        if message["type"] == "forget":
+            return said | {"type": "done"}, [], ""
+        stored = arrays[0][1]
+        self.log.asked.append((len(stored), seconds))
+        more = self.on(stored[:, 0]) or {}
+        reply = said | {"type": "answered", "seconds": 0.0, "side_effects": [], "wrote_input": False, **more}
+        return reply, [] if reply["type"] != "answered" else [("float32", stored)], ""
+
+    def ready(self) -> bool:
+        return self.well
+
+    def close(self) -> None:
+        self.well = False
+
+
+class Log:
+    """What the connections of one asker were asked."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.asked: list[tuple[int, float]] = []
+
+
+HELLO: dict[str, Any] = {
+    "type": "hello", "protocol": 1, "framework": "fake", "version": "1", "modes": ["eager"], "devices": ["cpu"],
+    "ways": ["plain"], "layouts": [], "controls": {}, "variants": [""],
+}  # fmt: skip
+
+
+def ask(on: Callable[[np.ndarray], Any], asked: Batch, limits: Limits = LIMITS) -> tuple[dict[str, Observation], Log]:
+    """Case's name → its observation."""
+    log = Log()
+    asker = Asker(lambda: Fake(log, on), {"framework": "fake"}, limits)
+    found = {case.name: seen for part, seen in asker.ask(TARGET, asked) for case in part.cases}
+    return found, log
+
+
+def dying(culprits: set[int], how: Observation) -> Callable[[np.ndarray], None]:
+    def on(rows: np.ndarray) -> None:
+        if culprits & set(rows.astype(int).tolist()):
+            raise Lost(how)
+
+    return on
+
+
+@pytest.mark.parametrize("how", [Crashed("signal"), TimedOut(9.0), OutOfMemory(2**30)])
+@pytest.mark.parametrize("culprit", [1, 300, 512])
+def test_what_ends_a_worker_costs_one_of_many(how: Observation, culprit: int) -> None:
+    found, log = ask(dying({culprit}, how), batch(512))
+
+    assert {str(culprit): how} == {name: seen for name, seen in found.items() if not isinstance(seen, Answered)}
+    assert 512 == len(found)
+    assert log.opened <= 12  # one for each halving of 512 rows, and the first
+
+
+def test_one_that_leaves_something_changed_costs_one_of_many() -> None:
+    def on(rows: np.ndarray) -> dict[str, Any]:
+        return {"side_effects": ["changed it"], "spoiled": True} if 77 in rows else {}
+
+    found, _ = ask(on, batch(512))
+
+    assert ["77"] == [name for name, seen in found.items() if seen != found["1"] and getattr(seen, "side_effects", 1)]
+    assert all(isinstance(seen, Answered) for seen in found.values())
+
+
+def test_after_so_many_of_them_the_rest_is_given_up_and_says_so() -> None:
+    found, _ = ask(dying(set(range(1, 65)), Crashed("signal")), batch(64))
+
+    counts = Counter(type(seen) for seen in found.values())
+    assert {Crashed: PATIENCE, NotAsked: 64 - PATIENCE} == counts
+    assert 3 == Counter(type(s) for s in ask(dying(set(range(1, 65)), TimedOut(9.0)), batch(64))[0].values())[TimedOut]
+
+
+def test_a_case_alone_has_the_whole_limit() -> None:
+    _, log = ask(dying({5}, TimedOut(9.0)), batch(16), Limits(seconds=80))
+
+    assert {80.0} == {seconds for rows, seconds in log.asked if rows in (1, 16)}
+    assert {20.0} == {seconds for rows, seconds in log.asked if rows in (4, 8)}
+
+
+def test_a_fault_of_the_whole_that_no_part_repeats_is_kept_with_the_first() -> None:
+    def on(rows: np.ndarray) -> None:
+        if len(rows) == 8:
+            raise Lost(TimedOut(9.0))
+
+    found, _ = ask(on, batch(8))
+
+    assert ["1"] == [name for name, seen in found.items() if not isinstance(seen, Answered)]
+    assert Crashed("no answer within 9 s (as one array of 8 rows; asked apart they were answered)", 0.0) == found["1"]
+
+
+def test_an_exception_belongs_to_the_row_that_causes_it() -> None:
+    found, log = ask(lambda rows: {"type": "raised", "error": "ValueError: 6"} if 6 in rows else {}, batch(16))
+
+    assert ["6"] == [name for name, seen in found.items() if isinstance(seen, Raised)]
+    assert 1 == log.opened  # it did not end the worker
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        ({"seconds": None}, "broke the protocol: seconds None"),
+        ({"seconds": "1"}, "broke the protocol"),
+        ({"side_effects": None}, "broke the protocol"),
+        ({"side_effects": "text"}, "broke the protocol"),
+        ({"type": "nonsense"}, "a call was answered with 'nonsense'"),
+        ({"id": 99}, "answered question 99 where"),
+    ],
+)
+def test_a_reply_that_is_none_is_an_observation(reply: dict[str, Any], why: str) -> None:
+    found, _ = ask(lambda rows: reply if 3 in rows else {}, batch(4))
+
+    assert ["3"] == [name for name, seen in found.items() if isinstance(seen, Crashed)]
+    assert why in str(found["3"])
+
+
+def test_a_worker_that_ends_between_two_questions_is_replaced_and_nobody_charged() -> None:
+    log = Log()
+    opened: list[Fake] = []
+
+    def start() -> Fake:
+        opened.append(Fake(log, lambda _: None))
+        return opened[-1]
+
+    asker = Asker(start, {"framework": "fake"}, LIMITS)
+    seen = []
+    for i in range(1, 5):
+        seen += [observation for _, observation in asker.ask(TARGET, batch(1, i))]
+        opened[-1].well = i % 2 == 0
+
+    assert 4 == len(seen)
+    assert all(isinstance(one, Answered) for one in seen)
+    assert 3 == len(opened)
+
+
+def test_a_worker_that_does_not_come_back_is_not_tried_for_every_batch() -> None:
+    tries = 0
+
+    class Refusing(Fake):
+        def exchange(self, message: dict[str, Any], arrays: Sequence[Any], seconds: float) -> tuple[Any, Any, str]:
+            if message["type"] == "hello" and tries > 1:
+                return {"type": "absent", "why": "the library is gone"}, [], ""
+            return super().exchange(message, arrays, seconds)
+
+    def open_() -> Fake:
+        nonlocal tries
+        tries += 1
+        return Refusing(Log(), dying({1}, Crashed("signal")))
+
+    asker = Asker(open_, {"framework": "fake"}, LIMITS)
+    first = [seen for _, seen in asker.ask(TARGET, batch(1, 1))]
+    later = [seen for i in range(2, 30) for _, seen in asker.ask(TARGET, batch(1, i))]
+
+    assert [Crashed("signal")] == first
+    assert {NotAsked("its worker did not come back: the library is gone")} == set(later)
+    assert 2 == tries
+
+
+def test_what_a_subject_does_not_have_is_unsupported_with_a_reason() -> None:
+    row = np.array([0.0, 1.0])
+    calls = [Call(layout="step"), Call(way="multiply")]
+    asked = [
+        Batch((Case(SOFTMAX, FLOAT32, "f", "n", Inputs(row, "float32", np.ones(1)), call, logits=row, alone=True),))
+        for call in calls
+    ]
+    asker = Asker(lambda: Fake(Log(), lambda _: None), {"framework": "fake"}, LIMITS)
+
+    whys = [seen for one in asked for _, seen in asker.ask(TARGET, one)]
+
+    assert [
+        Unsupported("fake has no arrays of the layout step"),
+        Unsupported("fake cannot be called in the way multiply"),
+    ] == whys
+
+
+@pytest.mark.parametrize("dtype", EVERY_FORMAT)
+def test_the_probe_row_holds_what_a_lossy_border_changes(dtype: str) -> None:
+    format = EVERY_FORMAT[dtype]
+    values = format.decode(transport_probe(format))
+
+    assert {0.0, format.smallest_subnormal, format.smallest_normal, format.max, -format.max} <= set(values.tolist())
+    assert np.isnan(values).any()
+    assert np.isinf(values).any() == format.has_inf
+    assert np.signbit(values[values == 0]).any()
+
+
+def test_a_lost_sign_of_zero_is_found_at_its_place() -> None:
+    class Lossy(Fake):
+        def exchange(self, message: dict[str, Any], arrays: Sequence[Any], seconds: float) -> tuple[Any, Any, str]:
+            reply, back, printed = super().exchange(message, arrays, seconds)
+            if message["type"] == "carry":
+                back = [(dtype, stored + np.float32(0)) for dtype, stored in back]
+            return reply, back, printed
+
+    asker = Asker(lambda: Lossy(Log(), lambda _: None), {"framework": "fake"}, LIMITS)
+    [(_, seen)] = asker.ask(TARGET, batch(2))
+
+    assert Unsupported("transport: element 9 of the probe row came back with other bits") == seen
