@@ -16,8 +16,8 @@ import numpy as np
 from scipy.optimize import differential_evolution
 
 from conformance.asking import plan
-from conformance.asking.asker import AbsentSubject
 from conformance.asking.connections import Limits, default_memory
+from conformance.asking.hello import AbsentSubject
 from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
 from conformance.cases import batches

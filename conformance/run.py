@@ -23,7 +23,7 @@ from conformance.tasks import Desk, perform
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from conformance.asking.asker import Hello
+    from conformance.asking.hello import Hello
     from conformance.claims import ClaimTask
     from conformance.record import Keeper, Record
     from conformance.values import Target, Tier

@@ -22,7 +22,7 @@ from reference.ops import FORWARD, OPS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from conformance.asking.asker import Hello
+    from conformance.asking.hello import Hello
     from conformance.values import Batch, Case
     from reference.formats import Format
     from reference.ops import Op

@@ -16,14 +16,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from conformance.asking.asker import AbsentSubject, Asker
+from conformance.asking.asker import Asker
 from conformance.asking.connections import Direct, Limits, Process, worker_command
+from conformance.asking.hello import AbsentSubject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from conformance.asking.asker import Hello
     from conformance.asking.connections import Connection
+    from conformance.asking.hello import Hello
 
 AHEAD = 24
 """Tasks that a slot looks over for one whose framework is idle: about two sheets of three frameworks."""

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from conformance.asking.asker import AbsentSubject, Asker
+from conformance.asking.asker import Asker
 from conformance.asking.connections import Direct, Limits, Lost, Process, last_words, worker_command
+from conformance.asking.hello import AbsentSubject
 from conformance.asking.interpreters import BadInterpreter, catalogue
 from conformance.values import Crashed, OutOfMemory, TimedOut
 

@@ -2,148 +2,331 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
-import sys
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from commands import one_line
 
-from conformance import frameworks, suite
+from conformance.asking.connections import Limits
+from conformance.asking.plan import MissingTarget
+from conformance.asking.pool import Invitation
 from conformance.ledger import Entry
-from conformance.record import frame
+from conformance.run import Options
+from conformance.suite import Suite
+from conformance.values import Tier
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Callable, Iterator
+
+    from commands import Bench
+
+ALL_EQUAL = ("--tier", "standard", "--op", "softmax", "--dtype", "float32", "--family", "all_equal")
+ITEM = "test_conformance[drill/eager/cpu-softmax-float32-all_equal]"
+STALE = "test_no_entry_of_the_ledger_is_stale"
+
+LEDGER = """
+import datetime
+from conformance import ledger
+
+more = {{"seen": datetime.date(2026, 11, 26), "note": "so", "platform": ("any",), "reason": "by-design"}}
+entries = tuple(ledger.Entry(**{{**more, **one}}) for one in {entries!r})
+ledger.load = lambda: entries
+"""
 
 
-def _any_framework() -> str:
-    for name in frameworks.names():
-        try:
-            frameworks.load(name)
-        except ImportError:
-            continue
-        return name
-    pytest.skip("no framework is installed")
+def call(bench: Bench, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    process = bench.start(
+        "-p", "no:cacheprovider", "--pyargs", "conformance", *arguments, program=("-m", "pytest"), **variables
+    )
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
-def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--pyargs", "conformance", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+def with_ledger(bench: Bench, *entries: dict[str, Any]) -> tuple[str, ...]:
+    """Options of pytest that put these entries in the place of the ledger."""
+    (bench.folder / "plugins" / "my_ledger.py").write_text(LEDGER.format(entries=entries))
+    return ("-p", "my_ledger")
+
+
+def entry(kind: str, target: str = "drill/*/*", **more: Any) -> dict[str, Any]:
+    """Fields of an entry that speaks of just what these tests ask."""
+    region = {"target": (target,), "op": ("softmax",), "dtype": ("float32",), "family": ("all_equal",)}
+    return {"id": kind, "kind": kind, **region, **more}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "troch/eager"], "unknown target 'troch/eager'; known: jax/eager/cpu"),
-        (["--dtype", "float8"], "unknown dtype 'float8'; known: float64"),
+        (["--target", "troch/eager"], "unknown target 'troch/eager'; known: drill, honest, jax"),
+        (["--dtype", "float8"], "unknown dtype 'float8'; did you mean 'float64'? known: float64"),
         (["--family", "nasty"], "unknown family 'nasty'; known: accumulators"),
-        (["--tier", "deep"], "unknown tier 'deep'; known: smoke, standard"),
+        (["--tier", "deep"], "unknown tier 'deep'; known: smoke, standard, exhaustive"),
+        (["--op", "softmin"], "unknown op 'softmin'; did you mean 'softmax'? known: softmax, log_softmax"),
     ],
 )
-def test_a_name_that_means_nothing_is_one_line(arguments: list[str], message: str) -> None:
-    done = call(*arguments)
+def test_a_name_that_means_nothing_is_one_line(arguments: list[str], message: str, bench: Bench) -> None:
+    done = call(bench, *arguments)
 
     assert pytest.ExitCode.USAGE_ERROR == done.returncode
     assert message in done.stderr
     assert 1 == len(done.stderr.strip().splitlines())
 
 
-def test_ids_name_target_op_dtype_and_family() -> None:
-    name = _any_framework()
+def test_ids_name_target_op_dtype_and_family(bench: Bench) -> None:
+    done = call(
+        bench,
+        "--target",
+        "honest",
+        "--dtype",
+        "float32",
+        "--family",
+        "underflow",
+        "--family",
+        "single",
+        "--collect-only",
+        "-q",
+    )
 
-    done = call("--target", f"{name}/eager/cpu", "--dtype", "float32", "--family", "underflow", "--collect-only", "-q")
+    listed = [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line]
+    assert [
+        f"test_conformance[honest/eager/cpu-{op}-float32-{family}]"
+        for op in ("softmax", "log_softmax")
+        for family in ("underflow", "single")
+    ] + [STALE] == listed
+    assert "5 tests collected" in done.stdout
 
-    assert f"test_conformance[{name}/eager/cpu-softmax-float32-underflow]" in done.stdout
-    assert f"test_conformance[{name}/eager/cpu-log_softmax-float32-underflow]" in done.stdout
-    assert "2 tests collected" in done.stdout
+
+def test_the_tier_says_what_it_does_not_prove(bench: Bench) -> None:
+    done = call(bench, "--target", "honest", "--family", "single", "--collect-only")
+
+    assert "conformance: tier smoke; not proved: a few rows of each family" in done.stdout
 
 
-def test_the_naive_definition_is_a_strict_expected_failure_that_names_its_entry() -> None:
-    name = _any_framework()
-    chosen = ("--target", f"{name}/definition/cpu", "--op", "softmax", "--dtype", "float32", "--family", "magnitude")
-
-    done = call(*chosen, "-rx")
+def test_an_honest_framework_is_green_and_what_it_lacks_is_skipped(bench: Bench) -> None:
+    done = call(bench, "--target", "honest", "--dtype", "float32", "--family", "single", "-rs", *with_ledger(bench))
 
     assert 0 == done.returncode, done.stdout
-    assert "1 xfailed" in done.stdout
-    assert "ledger: definition-magnitude-nonfinite" in done.stdout
+    assert "2 passed, 1 skipped" in done.stdout
+    assert "LookupError: no log_softmax" in done.stdout
 
 
-def test_a_missing_device_is_red() -> None:
-    name = _any_framework()
-
-    done = call("--target", f"{name}/eager/cuda:15")
+def test_a_framework_that_was_named_and_is_absent_is_red(bench: Bench) -> None:
+    done = call(
+        bench,
+        "--target",
+        "drill",
+        "--target",
+        "honest",
+        *ALL_EQUAL,
+        "-rs",
+        *with_ledger(bench),
+        DRILL="raises at import",
+    )
 
     assert done.returncode not in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
-    assert "is not here" in done.stdout
-
-
-class _Door:
-    """A suite whose one answer is whatever the test says; ledger and judgement are the real ones."""
-
-    platform, platform_is_known = "x86_64/avx512", True
-
-    def __init__(self, row: dict[str, str], entries: list[Entry]) -> None:
-        self.row, self.entries = row, entries
-
-    def observations(self, item: object) -> pd.DataFrame:
-        del item
-        plain = {"witness": '[{"kind": "accuracy", "severity": "violation", "detail": "off"}]', "outcome": "answered"}
-        numbers = {"seconds": 0.0, "max_ulp": 0.0, "error_over_bound": 2.0, "row_sum_error": 0.0, "logit_gap": 0.0}
-        counts = {"axis": 0, "max_ulp_at": 0, "nonfinite_expected": 0, "nonfinite_got": 0}
-        texts = dict.fromkeys(("target", "op", "dtype", "family", "case", "tier", "policy", "ledger", "findings"), "-")
-        return frame([texts | numbers | counts | plain | self.row]).fillna("-")
-
-    def expected(self, item: object) -> list[Entry]:
-        del item
-        return self.entries
-
-    def binds(self, entry: Entry) -> bool:
-        return entry.binds_on(self.platform, "smoke")
-
-    unknown = suite.Suite.unknown
-
-
-ENTRY = Entry(id="one", target="*", kind="accuracy", reason="by-design", platform="any", note="so", seen="2026-11-23")
-KNOWN = {"severity": "violation", "findings": "accuracy", "ledger": "one"}
-UNKNOWN = {"severity": "violation", "findings": "accuracy", "ledger": ""}
-HALF = {"severity": "violation", "findings": "accuracy;range", "ledger": "one;"}
-CLEAN = {"severity": "none", "findings": "", "ledger": ""}
+    assert "'drill' is not here (drill: ImportError: its library is broken)" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("row", "entries", "raises"),
+    ("way", "kind", "said"),
     [
-        (CLEAN, [], None),
-        (KNOWN, [ENTRY], "KnownDivergence"),
-        (UNKNOWN, [], "UnknownDivergence"),
-        (HALF, [ENTRY], "UnknownDivergence"),
-        (CLEAN, [ENTRY], "StaleEntry"),
+        ("reads address 0", "crashed", "SIGSEGV"),
+        ("exits with 0", "crashed", "exit status 0"),
+        ("raises hostile text", "raised", r"a\ud800\x00\x1b[31m<script>"),
+        ("returns NaN", "nonfinite", "returned nan"),
+    ],
+)
+def test_what_a_framework_does_is_a_red_item_and_ends_nothing(way: str, kind: str, said: str, bench: Bench) -> None:
+    """A crash too is one red item: the others are asked, and the session comes to its end."""
+    done = call(
+        bench,
+        "--target",
+        "drill",
+        "--target",
+        "honest",
+        *ALL_EQUAL,
+        "--family",
+        "single",
+        "-rA",
+        *with_ledger(bench),
+        DRILL=way,
+    )
+
+    assert pytest.ExitCode.TESTS_FAILED == done.returncode
+    assert "1 failed, 4 passed" in done.stdout
+    assert f"FAILED main/conformance/test_conformance.py::{ITEM}".rpartition("/")[2] in done.stdout
+    assert f"float32 all_equal/all=+1000,n=17: {kind} (violation): " in done.stdout
+    assert said in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "1 of its cases diverge; worst first" in done.stdout
+
+
+def test_a_known_violation_is_an_expected_failure_that_names_its_entry(bench: Bench) -> None:
+    known = with_ledger(bench, entry("nonfinite"), entry("raised"))
+
+    done = call(bench, "--target", "drill", *ALL_EQUAL, "-rx", *known, DRILL="returns NaN")
+
+    assert "ledger: nonfinite, raised" in done.stdout
+    assert "UnknownDivergence" not in done.stdout
+    assert "the ledger says this diverges and it does not; delete or narrow: raised: no raised in " in done.stdout
+    assert "1 failed, 1 xfailed" in done.stdout  # the stale one is red
+
+
+def test_a_missing_device_is_red(bench: Bench) -> None:
+    done = call(bench, "--target", "honest/eager/cuda:15")
+
+    assert done.returncode not in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
+    assert "'honest/eager/cuda:15' is not here (honest 1 has honest/eager/cpu)" in done.stdout
+
+
+# The door from the inside: a real suite, with the entries of each test.
+
+
+@pytest.fixture
+def suite(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Suite]]:
+    """Makes the suite of the adapter ``drill`` misbehaving in one way, with some entries for a ledger."""
+    made: list[Suite] = []
+    monkeypatch.setenv("PYTHONPATH", bench.environment["PYTHONPATH"])
+
+    def make(way: str, *entries: dict[str, Any]) -> Suite:
+        monkeypatch.setenv("DRILL", way)
+        options = Options(
+            tier=Tier.STANDARD,
+            invitations=[Invitation("drill")],
+            ops=("softmax",),
+            dtypes=("float32",),
+            families=("all_equal", "single"),
+            limits=Limits(seconds=20, start=20),
+            claims=False,
+        )
+        made.append(Suite(options))
+        more = {"reason": "by-design", "note": "so", "seen": dt.date(2026, 11, 26)}
+        made[-1].entries = tuple(Entry(**{"platform": ("any",), **more, **one}) for one in entries)
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def door(suite: Suite, pytestconfig: pytest.Config) -> str:
+    """Both tests of the door, and the name of what they raise."""
+    from conformance.test_conformance import (  # noqa: PLC0415 - pytest must not collect them here
+        test_conformance,
+        test_no_entry_of_the_ledger_is_stale,
+    )
+
+    raised = []
+    for item in suite.items():
+        try:
+            test_conformance(item, suite, pytestconfig)
+        except AssertionError as error:
+            raised.append(f"{item.family} {type(error).__name__}")
+    try:
+        test_no_entry_of_the_ledger_is_stale(suite)
+    except AssertionError as error:
+        raised.append(type(error).__name__)
+    return ", ".join(raised)
+
+
+@pytest.mark.parametrize(
+    ("way", "entries", "raised"),
+    [
+        ("", [], ""),
+        ("returns NaN", [entry("nonfinite")], "all_equal KnownDivergence"),
+        ("returns NaN", [], "all_equal UnknownDivergence"),
+        ("returns NaN", [entry("nonfinite", target="other/*/*")], "all_equal UnknownDivergence"),
+        ("returns NaN", [entry("nonfinite", family=("single",))], "all_equal UnknownDivergence, StaleEntry"),
+        ("returns NaN", [entry("nonfinite", versions=">=2")], "all_equal UnknownDivergence"),
+        ("returns NaN", [entry("accuracy")], "all_equal UnknownDivergence, StaleEntry"),
+        ("writes to its input", [entry("input_written")], "all_equal KnownDivergence"),
+        ("", [entry("nonfinite")], "StaleEntry"),
+        ("", [entry("nonfinite", op=("*",))], ""),
+        ("", [entry("loose")], ""),
+        ("", [entry("nonfinite", tier=Tier.EXHAUSTIVE)], ""),
+        ("", [entry("nonfinite", platform=("elsewhere/avx9",))], ""),
+        ("", [entry("nonfinite", flaky=True)], ""),
     ],
 )
 def test_each_way_to_disagree_with_the_ledger_is_its_own_failure(
-    row: dict[str, str], entries: list[Entry], raises: str | None, pytestconfig: pytest.Config
+    way: str, entries: list[dict[str, Any]], raised: str, suite: Callable[..., Suite], pytestconfig: pytest.Config
 ) -> None:
-    from conformance.test_conformance import test_conformance as door  # noqa: PLC0415 - pytest must not collect it here
-
-    if raises is None:
-        door(None, _Door(row, entries), pytestconfig)
-        return
-    with pytest.raises(AssertionError) as caught:
-        door(None, _Door(row, entries), pytestconfig)
-
-    assert raises == type(caught.value).__name__
+    assert raised == door(suite(way, *entries), pytestconfig)
 
 
-def test_on_a_platform_never_seen_a_project_may_ask_for_a_warning(pytestconfig: pytest.Config) -> None:
+def test_an_item_of_which_one_finding_is_unknown_is_red(
+    suite: Callable[..., Suite], pytestconfig: pytest.Config
+) -> None:
+    made = suite("returns another shape", entry("shape", case=("all=+1000,n=7",)))
+
+    assert "all_equal UnknownDivergence" in door(made, pytestconfig)
+
+
+def test_the_items_that_an_entry_may_know_are_those_it_speaks_of(suite: Callable[..., Suite]) -> None:
+    made = suite("", entry("nonfinite"), entry("loose"), entry("accuracy", dtype=("float16",)))
+
+    assert {"all_equal": ["nonfinite"], "single": []} == {
+        item.family: [known.id for known in made.expected(item)] for item in made.items()
+    }
+
+
+def test_one_that_was_not_named_and_is_absent_is_skipped_with_its_reason(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from conformance.pytest_plugin import _params  # noqa: PLC0415 - see above
+
+    monkeypatch.setenv("PYTHONPATH", bench.environment["PYTHONPATH"])
+    monkeypatch.setenv("DRILL", "raises at import")
+    both = [Invitation("drill"), Invitation("honest")]
+    made = Suite(
+        Options(tier=Tier.SMOKE, invitations=both, ops=("softmax",), dtypes=("float32",), families=("single",))
+    )
+
+    params = {param.id: [(mark.name, mark.kwargs) for mark in param.marks] for param in _params(made)}
+    made.close()
+
+    assert {
+        "drill-absent": [("skip", {"reason": "drill: ImportError: its library is broken"})],
+        "honest/eager/cpu-softmax-float32-single": [],
+    } == params
+
+
+def test_a_task_is_asked_once_for_all_of_its_families(suite: Callable[..., Suite]) -> None:
+    made = suite("returns NaN")
+    first, second = made.items()
+
+    assert made.reading(first) is made.reading(second)
+    assert {"all_equal", "single"} == set(made.whole().record.observations["family"])
+
+
+def test_a_pattern_that_means_nobody_here_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", bench.environment["PYTHONPATH"])
+    options = Options(tier=Tier.SMOKE, invitations=[Invitation("honest")], targets=("honest/jit",), claims=False)
+
+    with pytest.raises(MissingTarget, match=r"'honest/jit' is not here \(honest 1 has honest/eager/cpu\)"):
+        Suite(options)
+
+
+def test_on_a_platform_never_seen_a_project_may_ask_for_a_warning(
+    suite: Callable[..., Suite], pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from conformance.pytest_plugin import NewPlatform  # noqa: PLC0415 - see above
-    from conformance.test_conformance import test_conformance as door  # noqa: PLC0415 - see above
 
-    elsewhere = _Door(UNKNOWN, [])
-    elsewhere.platform_is_known = False
-    old, pytestconfig.option.unseen_platform = pytestconfig.option.unseen_platform, "report"
-    try:
-        with pytest.warns(NewPlatform, match="new on x86_64/avx512"):
-            door(None, elsewhere, pytestconfig)
-    finally:
-        pytestconfig.option.unseen_platform = old
+    here = suite("returns NaN", entry("accuracy", target="other/*/*"))
+    elsewhere = suite("returns NaN", entry("accuracy", target="other/*/*", platform=("elsewhere/avx9",)))
+    here.entries = tuple(replace(one, platform=(here.platform,)) for one in here.entries)
+    monkeypatch.setattr(pytestconfig.option, "unseen_platform", "report")
+
+    assert "all_equal UnknownDivergence" == door(here, pytestconfig)
+    with pytest.warns(NewPlatform, match=f"new on {elsewhere.platform}"):
+        assert "" == door(elsewhere, pytestconfig)
+
+
+def test_a_command_line_of_conformance_and_its_plugin_refuse_in_the_same_words(bench: Bench) -> None:
+    asked = bench.run("run", "--family", "nasty")
+    tested = call(bench, "--family", "nasty")
+
+    assert one_line(asked.stderr).removeprefix("conformance: ") == tested.stderr.strip().removeprefix("ERROR: ")
