@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 DRILL = ROOT / "tests" / "asking" / "drill" / "misbehaving.py"
@@ -24,6 +25,9 @@ CULPRIT = "all=+1000,n=17"
 """The case of the family all_equal on which the adapter ``drill`` does what the variable DRILL says."""
 
 SMALL = ("--op", "softmax", "--dtype", "float32", "--family", "all_equal")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a command from outside, and lets it say so."""
 
 _MARK = "CONFORMANCE_DOORS"
 
@@ -116,15 +120,15 @@ class Bench:
         self, *arguments: str, program: tuple[str, ...] = ("-m", "conformance"), **more: str
     ) -> subprocess.Popen[str]:
         """Start a command; ``more`` are variables of its environment."""
-        process = subprocess.Popen(  # noqa: S603 - this interpreter
-            [sys.executable, *program, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.folder,
-            env=self.environment | more,
-            preexec_fn=_default_signals,  # noqa: PLW1509 - whoever runs the tests may ignore Ctrl-C
-        )
+        with _default_signals():
+            process = subprocess.Popen(  # noqa: S603 - this interpreter
+                [sys.executable, *program, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=self.folder,
+                env=self.environment | more,
+            )
         self.started.append(process)
         return process
 
@@ -170,9 +174,17 @@ class Bench:
                     pipe.close()
 
 
-def _default_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+@contextlib.contextmanager
+def _default_signals() -> Iterator[None]:
+    """Let a process that starts meanwhile not inherit that signals are ignored, as they are behind nohup or &."""
+    ignored = [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
         signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def one_line(text: str) -> str:

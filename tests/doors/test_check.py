@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from commands import one_line, until
+from commands import SIGNALS, one_line, until
 
 import conformance as package
 from conformance import cli
@@ -334,7 +334,7 @@ def test_what_a_kernel_says_is_shown_escaped(file: Path, bench: Bench) -> None:
     assert "\x1b" not in (bench.out / "index.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_check_that_is_interrupted_says_so(number: signal.Signals, file: Path, bench: Bench) -> None:
     """That its worker is gone too, the bench looks after."""
     waiting = file.parent / f"waiting_{number.name}.py"
@@ -347,9 +347,8 @@ def test_a_check_that_is_interrupted_says_so(number: signal.Signals, file: Path,
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
 
-    assert (cli.INCOMPLETE, "") == (process.returncode, err)
-    assert "incomplete: the check was interrupted" in out
-    assert "passed" not in out
+    assert (cli.INCOMPLETE, "") == (process.returncode, out)  # half a check is no verdict
+    assert "interrupted; nothing was written" in one_line(err.lstrip())  # behind the ^C of a terminal
 
 
 @pytest.mark.parametrize(

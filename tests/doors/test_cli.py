@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from commands import CULPRIT, SMALL, one_line, until
+from commands import CULPRIT, SIGNALS, SMALL, one_line, until
 
 from conformance import cli, frameworks
 from conformance.record import read
@@ -320,8 +320,6 @@ def test_a_run_that_was_killed_can_be_begun_anew(bench: Bench, hanging: subproce
 
 
 # Signals.
-
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.mark.parametrize("number", SIGNALS)

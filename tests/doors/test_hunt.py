@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from commands import one_line, until
+from commands import SIGNALS, one_line, until
 
 from conformance import hunting
 from conformance.asking import plan
@@ -206,7 +206,7 @@ def test_an_end_of_the_worker_is_the_worst_that_can_be_found(
         assert max(abs(float.fromhex(value)) for value in json.loads(worst.read_text())["row"]) > 1e30
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_what_was_found_is_kept_where_the_search_is_interrupted(
     number: signal.Signals, bench: Bench, file: Path
 ) -> None:

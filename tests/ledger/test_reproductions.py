@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from conformance import frameworks, ledger
+from conformance.ledger.entry import covers_version
 from conformance.record.machine import this_platform
 from conformance.values import Tier
 
@@ -29,13 +30,25 @@ print(json.dumps(said))
 """
 
 
+def installed(framework: str) -> str:
+    """The version that the framework reports, asked in a process of its own."""
+    program = f"import {framework}; print({framework}.__version__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    return done.stdout.split()[-1]
+
+
 @pytest.mark.parametrize("framework", frameworks.names())
 def test_each_line_prints_what_its_comment_says(framework: str) -> None:
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
     here = this_platform()
     mine = [entry for entry in ledger.read() if any(glob.startswith(framework) for glob in entry.target)]
-    entries = [entry for entry in mine if entry.reproduce and here in entry.platform]
+    version = installed(framework)
+    entries = [
+        entry
+        for entry in mine
+        if entry.reproduce and here in entry.platform and covers_version(entry.versions, version)
+    ]
     if not entries:
         pytest.skip(f"the ledger says nothing of {framework} on {here}")
     lines = sorted({entry.reproduce for entry in entries})
