@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from conformance.asking.plan import UnknownName
 from conformance.frameworks.kernel import BadKernel
 
 if TYPE_CHECKING:
+    import signal
     from pathlib import Path
 
     from commands import Bench

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from reference.formats import FORMATS
 from reference.ops import SOFTMAX
 
 if TYPE_CHECKING:
+    import signal
     from pathlib import Path
 
     from commands import Bench

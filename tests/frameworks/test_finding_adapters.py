@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GROUP = "conformance.frameworks"
-CACHES = (frameworks._own, frameworks._others, frameworks.names, frameworks.adapter, frameworks.load)
+CACHES = (frameworks.own, frameworks._others, frameworks.names, frameworks.adapter, frameworks.load)
 
 
 class Mine(Adapter):

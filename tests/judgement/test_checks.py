@@ -426,7 +426,7 @@ EVERY_OP = {"accuracy", "loose", "nonfinite"}
         (SOFTMAX_VJP, {"lost_normal"}),
         (LOG_SOFTMAX_VJP, {"lost_normal"}),
     ],
-    ids=str,
+    ids=("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp"),
 )
 def test_a_rule_applies_where_it_makes_sense(op: Op, also: set[str]) -> None:
     assert EVERY_OP | also == {check.kind for check in checks_of(op)}
