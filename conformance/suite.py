@@ -114,17 +114,15 @@ class Suite:
         if item.task is None:
             return []
         task = item.task
+        place = {"target": str(task.target), "op": task.op.name, "family": item.family, "version": task.target.version}
+        # Arrays of other dtypes ride with a format, and stand in the record under their own.
+        asked = self._sheet_of(task).cases
+        dtypes = {case.recorded_dtype for case in asked if case.family == item.family}
         return [
             entry
             for entry in self.entries
             if severity_of(entry.kind) is Severity.VIOLATION
-            and entry.covers(
-                target=str(task.target),
-                op=task.op.name,
-                dtype=task.dtype,
-                family=item.family,
-                version=task.target.version,
-            )
+            and any(entry.covers(dtype=dtype, **place) for dtype in dtypes)
         ]
 
     @cached_property

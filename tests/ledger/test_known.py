@@ -259,3 +259,14 @@ def test_a_release_without_the_finding_does_not_make_the_entry_of_another_stale(
     assert [] == stale(merged, ENTRY + 'versions = "<2.14"\n')
     assert ["one"] == stale(merged, ENTRY + 'versions = ">=2.14"\n')
     assert HERE == merged.parts[0].header.machine.platform
+
+
+@pytest.mark.parametrize("left_out", [{"op": ("*",)}, {"dtype": ("*",)}, {"family": ("*",)}])
+def test_an_entry_may_still_show_in_what_a_partial_selection_left_out(left_out: dict[str, tuple[str, ...]]) -> None:
+    """A run of one op, format or family says nothing of an entry that speaks of more."""
+    [whole] = entries()
+    narrow = replace(whole, op=("softmax",), dtype=("float32",), family=("underflow",), target=("*/*/*",))
+    asked = record(row())
+
+    assert ["one"] == [gone.entry.id for gone in Known(asked, (narrow,)).stale]
+    assert () == Known(asked, (replace(narrow, **left_out),)).stale

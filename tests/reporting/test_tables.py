@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def entry(id: str = "known", **fields: Any) -> Entry:  # noqa: A002 - the field's name
-    plain = {"target": ("f/*",), "kind": "nonfinite", "reason": "by-design", "note": "so it is", "platform": "any"}
+    plain = {"target": ("f/*",), "kind": "nonfinite", "reason": "by-design", "note": "so it is", "platform": ("any",)}
     return Entry(id=id, seen=dt.date(2026, 11, 23), **(plain | fields))
 
 
@@ -83,7 +83,10 @@ def test_the_ledger_of_the_day_is_no_part_of_the_record() -> None:
     made = record(row(findings=[violation()]))
     before = made.observations.copy()
 
-    without, with_one = Reading(made), Reading(made, (entry(), entry("gone", kind="raised")))
+    without, with_one = (
+        Reading(made),
+        Reading(made, (entry(), entry("gone", kind="raised", dtype=("float32",), family=("random",)))),
+    )
 
     assert (1, 0) == (len(without.unexpected), len(with_one.unexpected))
     assert ["gone"] == [stale.entry.id for stale in with_one.stale]

@@ -76,7 +76,12 @@ def test_what_is_unexpected_is_told_and_what_is_known_is_not() -> None:
         row(CONTROL, findings=[violation("range", detail="is strange")]),
         row(CONTROL, family="magnitude", must=["nonfinite"]),
     )
-    text = summary(Reading(made, (entry(target=("f/jit/cpu",)), entry("gone", kind="raised"))), 200)
+    text = summary(
+        Reading(
+            made, (entry(target=("f/jit/cpu",)), entry("gone", kind="raised", dtype=("float32",), family=("random",)))
+        ),
+        200,
+    )
 
     assert "unexpected f/eager/cpu softmax float32 random nonfinite: is new" in text
     assert "unexplained f/definition/cpu softmax float32 random range: is strange" in text
