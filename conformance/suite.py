@@ -59,7 +59,8 @@ class Suite:
         self.pool = Pool(1, options.limits)
         try:
             self.here = introduce(self.pool, options)
-            chosen = choose(options, self.here)
+            # Where no framework is installed and none was named, each is an item that says so.
+            chosen = choose(options, self.here) if options.targets or self.here.hellos else []
         except BaseException:
             self.pool.close()
             raise
