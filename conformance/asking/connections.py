@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -174,6 +175,8 @@ class Process:
         self._in, self._out, self._err = (pipe.fileno() for pipe in pipes if pipe)
         for descriptor in (self._in, self._out, self._err):
             os.set_blocking(descriptor, False)
+            with contextlib.suppress(OSError):  # a large pipe is filled in one turn, and emptied in one
+                fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, 2**20)
         self._decoder = protocol.Decoder()
         self._printed = bytearray()
         self._closed = False
