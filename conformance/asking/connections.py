@@ -326,7 +326,9 @@ def last_words(text: str) -> str:
     if fatal:
         places = [line for line in lines[fatal[-1] :] if line.startswith("File ")]
         return f"{lines[fatal[-1]]} {places[0] if places else ''}".strip()[:200]
-    return lines[-1][:200] if lines else ""
+    # What Python says of unclosed files and the like stands behind the exception that ended it.
+    raised = re.findall(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n)*(\S.*)", text, re.MULTILINE)
+    return (raised or lines or [""])[-1].strip()[:200]
 
 
 def _resident(pid: int) -> int:

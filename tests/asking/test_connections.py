@@ -224,7 +224,11 @@ def test_an_interpreter_that_is_none_is_one_line(python: str, why: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_an_interpreter_without_numpy_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("warnings", ["", "default"])
+def test_an_interpreter_without_numpy_is_one_line(
+    warnings: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", warnings)  # then Python's last line is about unclosed files
     bare = tmp_path / "bare"
     # -S leaves out site-packages, and with them NumPy.
     bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
@@ -255,6 +259,9 @@ def test_last_words_are_those_that_tell_most() -> None:
     assert 'Fatal Python error: Segmentation fault File "k.py", line 3 in f' == last_words(crash)
     assert "the end" == last_words("first\nthe end\n\n")
     assert "" == last_words("")
+    raised = 'Traceback (most recent call last):\n  File "/a/k.py", line 3\n    x\n    ~\nKeyError: 1\nsys:1: ResourceWarning: y\n'
+    assert "KeyError: 1" == last_words(raised)
+    assert "KeyError: 2" == last_words(raised + "\n" + raised.replace("KeyError: 1", "KeyError: 2"))
 
 
 class Chatty:
