@@ -45,23 +45,29 @@ PROVES_NOT = {
 STRUCTURAL = ("axes", "layout")
 """Families about ranks, axes and strides: each of their rows is a compilation of its own in a mode that compiles."""
 
-COMPILED_FORMATS = ("float32", "float16")
-"""The formats in which a mode that compiles is asked everything."""
-
 THINNED = {
     Tier.SMOKE: (
-        "modes that compile are asked in float32 and float16 alone, where all formats are asked: each array is a "
-        "compilation in each format, and a format enters the compiled loops where numbers are loaded and stored, as "
-        "itself or by a conversion, of which these two have one each; modes that do not compile are asked in every format"
+        "modes that compile are asked in float32, and in float16 without the families axes and layout; the textbook "
+        "controls in float32 and float16; where all formats are asked"
     ),
     Tier.STANDARD: (
-        "modes that compile are asked the families axes and layout whole in float32 and float16, and in the other "
-        "formats their rows of the smoke tier alone, where all formats are asked: a compiler makes its loops from ranks, "
-        "axes and strides, and a format enters them where numbers are loaded and stored, as itself or by a conversion, "
-        "of which these two have one each; modes that do not compile are asked all of them in every format"
+        "modes that compile are asked the families axes and layout whole in float32, and in the other formats their rows "
+        "of the smoke tier alone, where all formats are asked"
     ),
 }
-"""What the plan leaves out in a tier, and why that should hide nothing."""
+"""What the plan leaves out in a tier.
+
+Each array is a compilation in each format.  A compiler makes its loops from ranks, axes and strides, and a format enters
+them where numbers are loaded and stored, as itself or by a conversion: float32 has the one, float16 the other.  Modes
+that do not compile are asked everything in every format.  In the published record no finding of a compiled mode stands
+in what is left out alone.
+"""
+
+WHOLE = "float32"
+"""The format in which a mode that compiles is asked everything."""
+
+SMOKE_FORMATS = (WHOLE, "float16")
+"""The formats that modes that compile, and the controls, are asked in by the smoke tier."""
 
 
 class UnknownName(Exception):
@@ -170,13 +176,12 @@ class Sheet:
 
     @cached_property
     def thinned(self) -> tuple[Batch, ...]:
-        """What a mode that compiles is asked in a format that is not one of :data:`COMPILED_FORMATS`."""
-        return tuple(
-            batch
-            for batch in self.batches
-            if any(case.tier == Tier.SMOKE or case.family not in STRUCTURAL for case in self.twins[batch.cases[0].id])
-            or batch.stacked
-        )
+        """What a mode that compiles is asked in a format other than :data:`WHOLE`: see :data:`THINNED`."""
+
+        def kept(case: Case) -> bool:
+            return case.family not in STRUCTURAL or case.tier < self.selection.tier
+
+        return tuple(batch for batch in self.batches if batch.stacked or any(map(kept, self.twins[batch.cases[0].id])))
 
     def of(self, task: Task) -> tuple[Batch, ...]:
         """The batches of a task: a control has fewer questions, and none with anything in front of the op."""
@@ -251,7 +256,7 @@ def targets(hello: Hello) -> list[Target]:
 
 
 def thins(dtypes: Sequence[str], tier: Tier) -> bool:
-    """Whether something is left out of what modes that compile are asked: see :data:`THINNED`.
+    """Whether something is left out: see :data:`THINNED`.
 
     Whoever names formats is asked in those, whole.
     """
@@ -266,16 +271,17 @@ def tasks(
     Parameters
     ----------
     thin
-        Whether to leave out of a compiling mode's questions what :data:`THINNED` says.
+        Whether to leave out what :data:`THINNED` says.
     """
+    smoke = thin and selection.tier is Tier.SMOKE and dtype not in SMOKE_FORMATS
     found = []
     for target in chosen:
         if target.control and op not in hello.controls[target.mode]:
             continue
-        thinned = thin and target.mode in hello.compiled and dtype not in COMPILED_FORMATS
-        if thinned and selection.tier is Tier.SMOKE:
+        compiles = target.mode in hello.compiled
+        if smoke and (compiles or target.control):
             continue
-        found.append(Task(target, OPS[op], dtype, selection, thinned))
+        found.append(Task(target, OPS[op], dtype, selection, thin and compiles and dtype != WHOLE))
     return found
 
 

@@ -7,12 +7,16 @@ Peculiarities
   user gets by just calling it.
 - The axis is static under ``jax.jit``.
 - A vjp is that of the function as the mode has it: jitted or not, ``jax.vjp`` stands outside.
-- Every compiled shape stays in memory until :meth:`Jax.forget`.
+- Every compiled shape stays in memory until :meth:`Jax.forget`, and on disk: JAX compiles a program for each shape and
+  elementary function, in eager mode too, and keeps none of them from one process to the next unless it is told where.
 """
 
 from __future__ import annotations
 
 import gc
+import hashlib
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +47,22 @@ def f(x, axis, g):
 """
 
 
+_CACHE = {
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
+
+
+def _cache(version: str) -> str:
+    """A folder for the compiled programs of one version on one processor: they hold its instructions."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - a string is wanted
+    with suppress(OSError), open("/proc/cpuinfo", "rb") as file:  # noqa: PTH123
+        lines = [line for line in file if line.startswith((b"model name", b"flags", b"Features", b"CPU part"))]
+        processor = hashlib.blake2b(b"".join(sorted(set(lines))), digest_size=6).hexdigest()
+        return os.path.join(home, "softmax-conformance", f"jax-{version}-{processor}")  # noqa: PTH118
+    return ""
+
+
 class Jax(Adapter):
     """JAX, on every device it can see."""
 
@@ -51,7 +71,10 @@ class Jax(Adapter):
     compiled = ("jit",)
     ways = tuple(_EXPRESSIONS)
     distributions = ("jax", "jaxlib")
-    variables = ("JAX_DEFAULT_MATMUL_PRECISION", "JAX_PLATFORMS", "NVIDIA_TF32_OVERRIDE", "XLA_FLAGS")
+    variables = (
+        "JAX_COMPILATION_CACHE_DIR", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_COMPILATION_CACHE", "JAX_PLATFORMS",
+        "NVIDIA_TF32_OVERRIDE", "XLA_FLAGS",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         import jax
@@ -59,6 +82,11 @@ class Jax(Adapter):
         jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's own signature
         self.jax = jax
         self.version = jax.__version__
+        folder = _cache(self.version)
+        if folder and jax.config.jax_compilation_cache_dir is None:
+            jax.config.update("jax_compilation_cache_dir", folder)
+            for name, value in _CACHE.items():
+                jax.config.update(name, value)
 
     def devices(self) -> tuple[str, ...]:
         try:
