@@ -46,7 +46,7 @@ class BadCase(Exception):
     """A file that holds no kept row; the message names it in one line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WorstRow:
     """The worst row that was found.
 

@@ -33,7 +33,7 @@ LEAST = -(2**30)
 """The exponent of nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bound:
     """|got - true| ≤ relative·|true| + absolute, elementwise; both of the shape of the question."""
 
@@ -74,7 +74,7 @@ def share_of(relative: Numbers, absolute: Numbers) -> Ruler:
     return ruler
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Answers beside a truth that is wrong by at most ``doubt``; all arrays of one shape, divided by one power of two.
 

@@ -67,7 +67,7 @@ _NONE = -(2**22)
 """An exponent below all that exp returns, for a sum without terms."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Output:
     """(high + low)·2**exponent, true to ``error``, relative to the high part; views of one block, or whole arrays."""
 

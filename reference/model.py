@@ -47,7 +47,7 @@ def sequential(n: int) -> float:
     return max(n - 1.0, blocked(n))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """|t|, p, |y| and log S of rows along the last axis, in float64, which is enough for a bound; log S has one lane."""
 

@@ -29,7 +29,7 @@ def speed_for(op: str, format: Format) -> Speed:
     return FLOAT64 if narrow else MIDDLE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Question:
     """An op of float64 logits along an axis; a part of it can be asked again."""
 

@@ -65,8 +65,12 @@ disable_warnings = no-data-collected, module-not-imported, module-not-measured
 """
 """Workers are measured too, and say which test has started them."""
 
-TIMEOUT = 600
-"""Seconds for the tests of one mutant; a mutant that hangs counts as killed, as it would stop whoever runs the tests."""
+SECONDS = 45.0
+"""How long the tests of one mutant take together without it: the shortest of those that execute its line, so that a
+mutant is called a survivor too early and never too late."""
+
+TIMEOUT = 400
+"""Seconds after which the tests of a mutant have stopped; it counts as killed, as whoever runs the tests would notice."""
 
 
 @dataclass
@@ -78,7 +82,7 @@ class Mutant:
     before, after
         The changed lines, without the spaces around them.
     outcome
-        ``killed``, ``survived`` or empty, before it is run.
+        ``killed``, ``stopped`` (its tests came to no end), ``survived``, or empty before it is run.
     """
 
     module: str
@@ -189,14 +193,49 @@ def command(copy: Path, *arguments: object) -> str:
     )
 
 
-def covering(copies: Sequence[Path]) -> dict[str, dict[int, set[str]]]:
-    """Module → line → the tests that execute it, from one run of all tests of the packages, shared out among copies."""
+@dataclass(frozen=True)
+class Coverage:
+    """What one run of all tests says.
+
+    Attributes
+    ----------
+    tests
+        Module → line → the tests that execute it.
+    seconds
+        Test → how long it takes.
+    """
+
+    tests: dict[str, dict[int, set[str]]]
+    seconds: dict[str, float]
+
+    def of(self, module: str, code: str, line: int) -> list[str]:
+        """The tests that execute a line, the shortest first, up to :data:`SECONDS`; files, where no test is known to."""
+        files = tuple(file for test in TESTS[str(Path(module).parent)] for file in _files(test))
+        found = {test for one in _lines(code, line) for test in self.tests[module][one] if test.startswith(files)}
+        chosen, left = [], SECONDS
+        for test in sorted(found, key=lambda test: self.seconds.get(test, 0.0)):
+            left -= self.seconds.get(test, 0.0)
+            if left < 0 and chosen:
+                break
+            chosen.append(test)
+        # What runs when the module is imported no test has for itself.
+        stem = f"test_{Path(module).stem}.py"
+        return chosen or [file for file in files if file.endswith(stem)] or list(files)
+
+
+def covering(copies: Sequence[Path]) -> Coverage:
+    """One run of all tests of the packages, shared out among copies of the project."""
+    seconds: dict[str, float] = defaultdict(float)
 
     def measured(copy: Path, tests: Sequence[str]) -> None:
         (copy / "coverage.ini").write_text(COVERAGE % copy)
-        text = command(copy, f"--cov --cov-config={copy}/coverage.ini --cov-context=test --cov-report=", *tests)
+        text = command(
+            copy, f"--cov --cov-config={copy}/coverage.ini --cov-context=test --cov-report= --durations=0 -vv", *tests
+        )
         done = subprocess.run(shlex.split(text), capture_output=True, text=True, check=False)  # noqa: S603
-        click.echo(done.stdout[-300:], err=True)
+        for spent, test in re.findall(r"^([0-9.]+)s (?:call|setup|teardown) +(\S.*)$", done.stdout, re.MULTILINE):
+            seconds[test] += float(spent)
+        click.echo(done.stdout.splitlines()[-1], err=True)
         if done.returncode:
             raise click.ClickException("the tests fail without any mutant")
 
@@ -217,7 +256,7 @@ def covering(copies: Sequence[Path]) -> dict[str, dict[int, set[str]]]:
                     for line, contexts in data.contexts_by_lineno(path).items():
                         names = (part.split(" (")[0].partition("|") for name in contexts for part in name.split("|"))
                         module[line] |= {name for name, _, _ in names if "::" in name}
-    return found
+    return Coverage(found, seconds)
 
 
 def _files(test: str) -> list[str]:
@@ -237,22 +276,19 @@ def _lines(code: str, line: int) -> range:
     return best
 
 
-def outcome(copy: Path, changed: Mutant, code: str, covered: dict[str, dict[int, set[str]]]) -> str:
+def outcome(copy: Path, changed: Mutant, code: str, coverage: Coverage) -> str:
     """Run the tests that execute the line of a mutant, in a copy of the project."""
     path = copy / changed.module
     kept = path.read_text()
-    package = TESTS[str(Path(changed.module).parent)]
-    mine = tuple(file for test in package for file in _files(test))
-    lines = _lines(kept, changed.line)
-    tests = sorted({test for line in lines for test in covered[changed.module][line] if test.startswith(mine)})
-    # What runs when the module is imported no test has for itself.
     listed = copy / "chosen.txt"
-    listed.write_text("\n".join(tests or package))
+    listed.write_text("\n".join(coverage.of(changed.module, kept, changed.line)))
     path.write_text(code)
     try:
-        found, _ = run_tests(command(copy, "-x", f"@{listed}"), TIMEOUT)
+        found, printed = run_tests(command(copy, "-x", f"@{listed}"), TIMEOUT)
     finally:
         path.write_text(kept)
+    if printed == "timeout":
+        return "stopped"
     return "survived" if found is TestOutcome.SURVIVED else "killed"
 
 
@@ -262,12 +298,12 @@ def execute(mutants: Sequence[tuple[Mutant, str]], jobs: int, done: Path, others
         copies: Queue[Path] = Queue()
         for i in range(jobs):
             copies.put(_copy(Path(folder) / str(i)))
-        covered = covering(list(copies.queue))
+        coverage = covering(list(copies.queue))
 
         def one(changed: Mutant, code: str) -> Mutant:
             copy = copies.get()
             try:
-                changed.outcome = outcome(copy, changed, code, covered)
+                changed.outcome = outcome(copy, changed, code, coverage)
             finally:
                 copies.put(copy)
             return changed
@@ -288,14 +324,15 @@ def read(done: Path) -> list[Mutant]:
 
 def page(mutants: Sequence[Mutant], explained: dict[str, str]) -> str:
     """The score by package and the survivors with why they are let live, as Markdown."""
-    rows = ["| package | mutants | killed | survived | score |", "|---|--:|--:|--:|--:|"]
+    rows = ["| package | mutants | killed | stopped | survived | score |", "|---|--:|--:|--:|--:|--:|"]
     by_package: dict[str, Counter[str]] = defaultdict(Counter)
     for one in mutants:
         by_package[str(Path(one.module).parent)][one.outcome] += 1
     total = sum(by_package.values(), Counter())
     for name, found in [*sorted(by_package.items()), ("all", total)]:
         count = found.total()
-        rows.append(f"| {name} | {count} | {found['killed']} | {found['survived']} | {found['killed'] / count:.1%} |")
+        cells = [name, count, *(found[what] for what in ("killed", "stopped", "survived"))]
+        rows.append(f"| {' | '.join(map(str, cells))} | {1 - found['survived'] / count:.1%} |")
     rows += ["", "| survivor | changed into | why no test should notice |", "|---|---|---|"]
     for one in mutants:
         if one.outcome == "survived":
@@ -310,7 +347,7 @@ def main() -> None:
     """Choose what to do."""
 
 
-_DONE = click.option("--done", type=click.Path(path_type=Path), default=ROOT / "build" / "mutants.jsonl")
+_DONE = click.option("--done", type=click.Path(path_type=Path), default=ROOT / "tests" / "mutants.jsonl")
 _JOBS = click.option("--jobs", default=os.cpu_count() or 1, help="Copies of the project that tests run in at once.")
 
 
@@ -320,12 +357,13 @@ _JOBS = click.option("--jobs", default=os.cpu_count() or 1, help="Copies of the 
 @_JOBS
 @_DONE
 def run(count: int, seed: int, jobs: int, done: Path) -> None:
-    """Make a sample of mutants and run the tests on each."""
-    done.parent.mkdir(parents=True, exist_ok=True)
+    """Make a sample of mutants and run the tests on each that was not run before."""
+    known = read(done) if done.exists() else []
     lines = {name: sum(len(path.read_text().splitlines()) for path in (ROOT / name).glob("*.py")) for name in TESTS}
     chosen = [pair for name in TESTS for pair in sample(name, round(count * lines[name] / sum(lines.values())), seed)]
     random.Random(seed).shuffle(chosen)  # noqa: S311
-    execute(chosen, jobs, done)
+    seen = {one.id for one in known}
+    execute([pair for pair in chosen if pair[0].id not in seen], jobs, done, known)
 
 
 @main.command()

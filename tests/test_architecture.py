@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import io
 import os
+import pkgutil
 import re
 import subprocess
 import sys
 import tokenize
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
 
+import conformance
+import reference
 from conformance import frameworks
 
 ROOT = Path(__file__).parents[1]
@@ -348,3 +353,43 @@ def test_a_plugin_that_breaks_at_import_is_one_line_about_itself(statement: str,
     assert why in lines[0]
     assert not (tmp_path / "report").exists()
     assert not (tmp_path / "report.journal").exists()
+
+
+def values() -> list[type]:
+    """Every dataclass of the project."""
+    names = [
+        module.name
+        for package in (conformance, reference)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        if not module.name.endswith(("__main__", "test_conformance"))
+    ]
+    found = [one for name in names for one in vars(importlib.import_module(name)).values()]
+    return sorted(
+        {one for one in found if isinstance(one, type) and is_dataclass(one)}, key=lambda one: one.__qualname__
+    )
+
+
+def test_values_cannot_be_changed() -> None:
+    mutable = {one.__name__ for one in values() if not one.__dataclass_params__.frozen}  # type: ignore[attr-defined]
+
+    assert {"Asker", "Introductions", "Pool"} == mutable  # which hold processes
+
+
+def test_values_that_hold_arrays_are_not_compared_by_them() -> None:
+    """An array has no truth value: such a comparison would be an exception, and their hash too."""
+    arrays = re.compile("Numbers|NDArray|DataFrame")
+    compared = [
+        one.__name__
+        for one in values()
+        if one.__dataclass_params__.eq  # type: ignore[attr-defined]
+        and any(arrays.search(str(field.type)) and "Callable" not in str(field.type) for field in fields(one))
+    ]
+
+    assert [] == compared
+
+
+def test_values_that_compute_something_once_are_the_same_as_themselves_alone() -> None:
+    """So that whoever looks one up does not compare all its cases."""
+    alone = {one.__name__ for one in values() if not one.__dataclass_params__.eq}  # type: ignore[attr-defined]
+
+    assert {"Batch", "Known", "Reading", "Sheet"} <= alone

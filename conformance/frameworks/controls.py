@@ -107,7 +107,7 @@ def log_of_softmax(f: Primitives, x: Any, axis: int) -> Any:
 # What each gets wrong.
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """The rows that have an answer, along the last axis, and what the predicates ask of them.
 

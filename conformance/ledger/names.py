@@ -146,7 +146,7 @@ def _refuse_unknown(entry: Entry, name: str, glob: str, known: Collection[str], 
 
 
 def _satisfiable(versions: str) -> bool:
-    """Whether some version is in a specifier: one of its ends, or just beside one."""
+    """Whether some version is in a specifier: the first or the last there is, one of its ends, or the next after one."""
     wanted = SpecifierSet(versions, prereleases=True)
     candidates = {"0", "0.1", "99999"}
     for specifier in wanted:
@@ -157,7 +157,4 @@ def _satisfiable(versions: str) -> bool:
             f"{Version(version).base_version}.0.1",
             ".".join(map(str, [*release[:-1], release[-1] + 1])),
         }
-        for i, number in enumerate(release):
-            if number:
-                candidates.add(".".join(map(str, [*release[:i], number - 1, 99999])))
     return any(wanted.contains(Version(candidate)) for candidate in candidates)

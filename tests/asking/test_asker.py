@@ -10,6 +10,7 @@ import pytest
 
 from conformance.asking.asker import PATIENCE, Asker, transport_probe
 from conformance.asking.connections import Limits, Lost
+from conformance.asking.worker import last_place
 from conformance.values import (
     Answered,
     Batch,
@@ -259,3 +260,36 @@ def test_a_lost_sign_of_zero_is_found_at_its_place() -> None:
     [(_, seen)] = asker.ask(TARGET, batch(2))
 
     assert Unsupported("transport: element 9 of the probe row came back with other bits") == seen
+
+
+def test_what_a_framework_prints_is_its_own_business() -> None:
+    """Only functions of a user's own are watched; a framework may warn on its standard error."""
+
+    class Chatty(Fake):
+        def exchange(self, *asked: Any) -> tuple[Any, Any, str]:
+            reply, back, _ = super().exchange(*asked)
+            return reply, back, "a warning\n"
+
+    for watched, said in ((False, ()), (True, ("printed 'a warning'",))):
+        log = Log()
+        connection = Chatty(log, lambda _: None)
+        asker = Asker(lambda connection=connection: connection, {"framework": "fake", "variant": ""}, LIMITS)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(HELLO, "watched", watched)
+            asker.start()
+            seen = [observation for _, observation in asker.ask(TARGET, batch(1))]
+
+        assert [said] == [observation.side_effects for observation in seen if isinstance(observation, Answered)]
+
+
+def raising() -> None:
+    raise KeyError("deep")
+
+
+def test_the_place_of_an_exception_is_where_it_was_raised() -> None:
+    with pytest.raises(KeyError) as caught:
+        raising()
+
+    line = raising.__code__.co_firstlineno + 1
+    assert f"test_asker.py:{line} in raising" == last_place(caught.value)
+    assert "" == last_place(KeyError("never raised"))

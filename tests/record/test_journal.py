@@ -450,6 +450,22 @@ def test_a_folder_is_replaced_whole(out: Path) -> None:
             (out / "table").write_text("old")
 
 
+def test_every_file_is_on_the_disk_before_a_folder_is_replaced(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a loss of power would leave a new folder of empty files, and no old one."""
+    synced: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        "conformance.record.disk._sync", lambda path: synced.append((path.name, (out / "new").exists()))
+    )
+    new = folder(unfinished(out), new="page")
+    (new / "inner").mkdir()
+    (new / "inner" / "deep").touch()
+
+    replace_folder(new, out)
+
+    assert {new.name, "new", "inner", "deep"} == {name for name, there in synced if not there}
+    assert (out.parent.name, True) == synced[-1]
+
+
 @pytest.mark.usefixtures("replaced_how")
 def test_a_link_to_a_folder_stays_a_link(out: Path) -> None:
     folder(out.with_name("real"), page="old")

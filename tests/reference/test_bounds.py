@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +29,16 @@ EVERY = pytest.mark.parametrize(("op", "dtype"), [(op, dtype) for op in OPS for 
 
 @cache
 def questions(op: str, dtype: str) -> list[tuple[Any, int, Truth, Bound, Bound]]:
-    """Every row of every family that has one right answer, with its axis, its truth and its two bounds."""
+    """Every row of every family that has one right answer, with its axis, its truth and its two bounds.
+
+    Rows of one shape and axis lie in one array: a hundred arrays take a fifth of the time of a thousand.
+    """
     format = FORMATS[dtype]
-    rows = [
-        (case.logits, case.call.axis)
-        for case in cases(format, (BY_NAME[op],), tier=Tier.STANDARD, seed=0)
-        if not case.raises and case.logits.ndim and case.logits.size
-    ]
+    together = defaultdict(list)
+    for case in cases(format, (BY_NAME[op],), tier=Tier.STANDARD, seed=0):
+        x, axis = case.logits, case.call.axis
+        if not case.raises and x.ndim and x.size and np.isfinite(x.max(axis)).all():
+            together[x.shape, axis % x.ndim - x.ndim].append(x)
     return [
         (
             x,
@@ -43,8 +47,8 @@ def questions(op: str, dtype: str) -> list[tuple[Any, int, Truth, Bound, Bound]]
             bounds(op, x, axis, format=format),
             bounds(op, x, axis, format=format, grade="loose"),
         )
-        for x, axis in rows
-        if np.isfinite(x.max(axis)).all()
+        for (_, axis), rows in together.items()
+        for x in [np.stack(rows)]
     ]
 
 
