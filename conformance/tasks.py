@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from conformance.asking.pool import Begun, Finished, Told
 from conformance.frameworks import controls
 from conformance.judgement import Judge, digests
 from conformance.record import task_record
-from conformance.values import Answered
+from conformance.values import Answered, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +69,7 @@ class Desk:
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         self._sheets: dict[tuple[str, str], Sheet] = {}
-        self._judges: dict[tuple[str, str], dict[str, Judge]] = defaultdict(dict)
+        self._judges: dict[tuple[str, str], dict[str, Judge]] = {}
 
     def sheet(self, task: Task) -> Sheet:
         """The questions of a task's op and dtype."""
@@ -77,7 +78,7 @@ class Desk:
     def judge(self, task: Task, batch: Batch, observation: Observation) -> Iterator[Judged]:
         """The judgement of every case of a batch, and of every family that asks the same question."""
         target, sheet = task.target, self.sheet(task)
-        judges = self._judges[task.sheet]
+        judges = self._judges.setdefault(task.sheet, _judges(task, self._selection))
         judge = judges.get(batch.id) or judges.setdefault(batch.id, Judge(batch))
         found, hashes = judge.judge(observation), digests(batch, observation)
         if isinstance(observation, Answered):
@@ -90,7 +91,20 @@ class Desk:
     def clear(self, sheet: tuple[str, str]) -> int:
         """Forget a sheet and its truths; how many rows of it were computed twice."""
         self._sheets.pop(sheet, None)
-        return sum(judge.escalated for judge in self._judges.pop(sheet, {}).values())
+        judges = self._judges.pop(sheet, {}).values()
+        for judge in judges:
+            judge.forget_answers()
+        return sum(judge.escalated for judge in judges)
+
+
+def _judges(task: Task, selection: Selection) -> dict[str, Judge]:
+    """The judges of a sheet by batch; kept in the smoke tier, whose truths are few, as the sheet itself is."""
+    return _kept_judges(task.sheet, selection) if selection.tier is Tier.SMOKE else {}
+
+
+@lru_cache(maxsize=8)
+def _kept_judges(sheet: tuple[str, str], selection: Selection) -> dict[str, Judge]:  # noqa: ARG001 - the key
+    return {}
 
 
 def _expected(control: str, case: Case) -> tuple[frozenset[str], frozenset[str]]:

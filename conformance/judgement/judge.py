@@ -79,6 +79,10 @@ class Judge:
             return self._judged[bits]
         return tuple(outcomes.with_findings(judgement, findings) for judgement in self._judged[bits])
 
+    def forget_answers(self) -> None:
+        """Drop what was judged, and keep the truth and its bounds."""
+        self._judged.clear()
+
     @cached_property
     def _asked(self) -> _Version:
         return _Version(self.batch.call.axis, self.batch.format)
