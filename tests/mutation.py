@@ -1,11 +1,12 @@
 """Do the tests notice when a line of the judge, the record, the ledger or the asking half is changed?
 
-    python tests/mutation.py run --count 480 --seed 11
-    python tests/mutation.py again
+    python tests/mutation.py sample --count 420 --seed 11
+    python tests/mutation.py run
+    python tests/mutation.py run --survivors
     python tests/mutation.py page --write docs/mutation.md
 
-Makes a seeded sample of mutants with Cosmic Ray, runs the tests of the mutated package on each, and lists the survivors.
-``again`` runs those that survived once more, against the tests as they are now.
+Makes a seeded sample of mutants with Cosmic Ray, runs the tests that execute the changed line on each, and lists those that
+survived.  ``run`` goes on where it was ended; ``--survivors`` are run once more, against the tests as they are now.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter, defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from difflib import ndiff
 from pathlib import Path
@@ -40,7 +41,7 @@ from coverage import CoverageData
 from coverage.exceptions import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,7 +66,10 @@ disable_warnings = no-data-collected, module-not-imported, module-not-measured
 """
 """Workers are measured too, and say which test has started them."""
 
-SECONDS = 45.0
+EVERYWHERE = "tests/test_architecture.py"
+"""The tests of what holds for every module."""
+
+SECONDS = 30.0
 """How long the tests of one mutant take together without it: the shortest of those that execute its line, so that a
 mutant is called a survivor too early and never too late."""
 
@@ -82,7 +86,8 @@ class Mutant:
     before, after
         The changed lines, without the spaces around them.
     outcome
-        ``killed``, ``stopped`` (its tests came to no end), ``survived``, or empty before it is run.
+        ``killed``, ``stopped`` (its tests came to no end), ``survived``, ``gone`` (the line is not there any more), or empty
+        before it is run.
     """
 
     module: str
@@ -212,15 +217,15 @@ class Coverage:
         """The tests that execute a line, the shortest first, up to :data:`SECONDS`; files, where no test is known to."""
         files = tuple(file for test in TESTS[str(Path(module).parent)] for file in _files(test))
         found = {test for one in _lines(code, line) for test in self.tests[module][one] if test.startswith(files)}
+        # What runs when the module is imported no test has for itself.
+        found = found or {test for test in self.seconds if test.startswith((*files, EVERYWHERE))}
         chosen, left = [], SECONDS
         for test in sorted(found, key=lambda test: self.seconds.get(test, 0.0)):
             left -= self.seconds.get(test, 0.0)
             if left < 0 and chosen:
                 break
             chosen.append(test)
-        # What runs when the module is imported no test has for itself.
-        stem = f"test_{Path(module).stem}.py"
-        return chosen or [file for file in files if file.endswith(stem)] or list(files)
+        return chosen
 
 
 def covering(copies: Sequence[Path]) -> Coverage:
@@ -239,7 +244,7 @@ def covering(copies: Sequence[Path]) -> Coverage:
         if done.returncode:
             raise click.ClickException("the tests fail without any mutant")
 
-    every = sorted({file for tests in TESTS.values() for test in tests for file in _files(test)})
+    every = sorted({EVERYWHERE} | {file for tests in TESTS.values() for test in tests for file in _files(test)})
     with ThreadPoolExecutor(len(copies)) as threads:
         list(threads.map(measured, copies, [every[i :: len(copies)] for i in range(len(copies))]))
     found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -292,37 +297,53 @@ def outcome(copy: Path, changed: Mutant, code: str, coverage: Coverage) -> str:
     return "survived" if found is TestOutcome.SURVIVED else "killed"
 
 
-def execute(mutants: Sequence[tuple[Mutant, str]], jobs: int, done: Path, others: Sequence[Mutant] = ()) -> None:
-    """Run the tests on each, and write all that is known after every one."""
+def execute(mutants: list[Mutant], wanted: Collection[str], jobs: int, file: Path) -> None:
+    """Run the tests on each mutant with one of the wanted outcomes, and write all that is known after every one."""
+    waiting = [one for one in mutants if one.outcome in wanted]
     with tempfile.TemporaryDirectory() as folder:
         copies: Queue[Path] = Queue()
         for i in range(jobs):
             copies.put(_copy(Path(folder) / str(i)))
         coverage = covering(list(copies.queue))
 
-        def one(changed: Mutant, code: str) -> Mutant:
+        def one(changed: Mutant) -> Mutant:
             copy = copies.get()
             try:
-                changed.outcome = outcome(copy, changed, code, coverage)
+                code = source(changed)
+                changed.outcome = outcome(copy, changed, code, coverage) if code else "gone"
             finally:
                 copies.put(copy)
             return changed
 
-        finished = list(others)
         with ThreadPoolExecutor(jobs) as threads:
-            for i, future in enumerate([threads.submit(one, *pair) for pair in mutants], 1):
+            for i, future in enumerate(as_completed([threads.submit(one, changed) for changed in waiting]), 1):
                 last = future.result()
-                finished.append(last)
-                done.write_text("".join(json.dumps(asdict(m)) + "\n" for m in finished))
-                click.echo(f"{i} of {len(mutants)}: {last.outcome} {last.module}:{last.line} {last.after}", err=True)
+                write(mutants, file)
+                click.echo(f"{i} of {len(waiting)}: {last.outcome} {last.module}:{last.line} {last.after}", err=True)
 
 
-def read(done: Path) -> list[Mutant]:
-    """What was run."""
-    return [Mutant(**json.loads(line)) for line in done.read_text().splitlines()]
+def source(changed: Mutant) -> str | None:
+    """The module with this change, wherever its line stands now; None where it is gone."""
+    same = (place for place in places(changed.module) if place[1] == f"core/{changed.operator}")
+    made = (mutant(changed.module, *place) for place in sorted(same, key=lambda place: abs(place[0] - changed.line)))
+    for again in made:
+        if again and again[0].id == changed.id:
+            changed.line = again[0].line
+            return again[1]
+    return None
 
 
-def page(mutants: Sequence[Mutant], explained: dict[str, str]) -> str:
+def write(mutants: Sequence[Mutant], file: Path) -> None:
+    """A line of JSON each."""
+    file.write_text("".join(json.dumps(asdict(one)) + "\n" for one in mutants))
+
+
+def read(file: Path) -> list[Mutant]:
+    """What :func:`write` has written."""
+    return [Mutant(**json.loads(line)) for line in file.read_text().splitlines()]
+
+
+def tables(mutants: Sequence[Mutant], explained: dict[str, str]) -> str:
     """The score by package and the survivors with why they are let live, as Markdown."""
     rows = ["| package | mutants | killed | stopped | survived | score |", "|---|--:|--:|--:|--:|--:|"]
     by_package: dict[str, Counter[str]] = defaultdict(Counter)
@@ -330,9 +351,11 @@ def page(mutants: Sequence[Mutant], explained: dict[str, str]) -> str:
         by_package[str(Path(one.module).parent)][one.outcome] += 1
     total = sum(by_package.values(), Counter())
     for name, found in [*sorted(by_package.items()), ("all", total)]:
-        count = found.total()
+        count = found["killed"] + found["stopped"] + found["survived"]
         cells = [name, count, *(found[what] for what in ("killed", "stopped", "survived"))]
-        rows.append(f"| {' | '.join(map(str, cells))} | {1 - found['survived'] / count:.1%} |")
+        rows.append(f"| {' | '.join(map(str, cells))} | {1 - found['survived'] / max(count, 1):.1%} |")
+    left = total[""], total["gone"]
+    rows += ["", "{} are not run yet; the lines of {} are gone.".format(*left)] if any(left) else []
     rows += ["", "| survivor | changed into | why no test should notice |", "|---|---|---|"]
     for one in mutants:
         if one.outcome == "survived":
@@ -347,50 +370,40 @@ def main() -> None:
     """Choose what to do."""
 
 
-_DONE = click.option("--done", type=click.Path(path_type=Path), default=ROOT / "tests" / "mutants.jsonl")
-_JOBS = click.option("--jobs", default=os.cpu_count() or 1, help="Copies of the project that tests run in at once.")
+_FILE = click.option("--file", type=click.Path(path_type=Path), default=ROOT / "tests" / "mutants.jsonl")
 
 
-@main.command()
-@click.option("--count", default=400, help="How many mutants, shared out by lines.")
-@click.option("--seed", default=0)
-@_JOBS
-@_DONE
-def run(count: int, seed: int, jobs: int, done: Path) -> None:
-    """Make a sample of mutants and run the tests on each that was not run before."""
-    known = read(done) if done.exists() else []
+@main.command("sample")
+@click.option("--count", default=420, show_default=True, help="How many mutants, shared out by lines.")
+@click.option("--seed", default=0, show_default=True)
+@_FILE
+def choose(count: int, seed: int, file: Path) -> None:
+    """Choose the mutants of a run, in place of those of the last one."""
     lines = {name: sum(len(path.read_text().splitlines()) for path in (ROOT / name).glob("*.py")) for name in TESTS}
-    chosen = [pair for name in TESTS for pair in sample(name, round(count * lines[name] / sum(lines.values())), seed)]
+    chosen = [one for name in TESTS for one, _ in sample(name, round(count * lines[name] / sum(lines.values())), seed)]
     random.Random(seed).shuffle(chosen)  # noqa: S311
-    seen = {one.id for one in known}
-    execute([pair for pair in chosen if pair[0].id not in seen], jobs, done, known)
+    write(chosen, file)
 
 
 @main.command()
-@_JOBS
-@_DONE
-def again(jobs: int, done: Path) -> None:
-    """Run the survivors once more; one whose line is gone is dropped."""
-    mutants = read(done)
-    survived = {one.id: one for one in mutants if one.outcome == "survived"}
-    found: dict[str, tuple[Mutant, str]] = {}
-    for one in survived.values():
-        same = (place for place in places(one.module) if place[1] == f"core/{one.operator}")
-        made = (mutant(one.module, *place) for place in same)
-        found.update({again[0].id: again for again in made if again and again[0].id == one.id})
-    execute(list(found.values()), jobs, done, [one for one in mutants if one.id not in survived])
+@click.option("--survivors", is_flag=True, help="Run those again that have survived.")
+@click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="How many at once, each in a copy.")
+@_FILE
+def run(survivors: bool, jobs: int, file: Path) -> None:
+    """Run the tests on each mutant that has no outcome yet."""
+    execute(read(file), {"survived"} if survivors else {""}, jobs, file)
 
 
 @main.command("page")
-@click.option("--write", type=click.Path(path_type=Path), required=True, help="The page to put the tables into.")
-@_DONE
-def write_page(write: Path, done: Path) -> None:
+@click.option("--write", "page", type=click.Path(path_type=Path), required=True, help="What the tables are put into.")
+@_FILE
+def write_page(page: Path, file: Path) -> None:
     """Write the score and the survivors between the marks of a page."""
     explained = tomllib.loads((Path(__file__).parent / "survivors.toml").read_text())
-    text = write.read_text()
+    text = page.read_text()
     mark = "<!-- mutation -->", "<!-- /mutation -->"
-    body = f"{mark[0]}\n\n{page(read(done), explained)}\n\n{mark[1]}"
-    write.write_text(re.sub(f"{mark[0]}.*{mark[1]}", lambda _: body, text, flags=re.DOTALL))
+    body = f"{mark[0]}\n\n{tables(read(file), explained)}\n\n{mark[1]}"
+    page.write_text(re.sub(f"{mark[0]}.*{mark[1]}", lambda _: body, text, flags=re.DOTALL))
 
 
 if __name__ == "__main__":
