@@ -55,8 +55,8 @@ def witness(answer: Answer, batch: Batch, index: tuple[int, ...]) -> Witness:
 
 
 def _row(array: Numbers, index: tuple[int, ...], axis: int) -> Numbered:
-    """The numbers of an array beside the row of a lane; one number where the array has one a row."""
-    sizes: tuple[int, ...] = array.shape or (1,)
+    """The numbers of an array beside the row of a lane, one number where it has one a row; its axes count from the last."""
+    sizes = (1,) * (len(index) - array.ndim) + array.shape
     at = tuple(
         slice(None) if place == axis else min(i, size - 1)
         for place, (i, size) in enumerate(zip(index, sizes, strict=True))
