@@ -293,3 +293,16 @@ def test_the_place_of_an_exception_is_where_it_was_raised() -> None:
     line = raising.__code__.co_firstlineno + 1
     assert f"test_asker.py:{line} in raising" == last_place(caught.value)
     assert "" == last_place(KeyError("never raised"))
+
+
+def test_a_worker_need_not_say_how_long_a_call_took() -> None:
+    class Untimed(Fake):
+        def exchange(self, *asked: Any) -> tuple[Any, Any, str]:
+            reply, back, printed = super().exchange(*asked)
+            return {name: value for name, value in reply.items() if name != "seconds"}, back, printed
+
+    log = Log()
+    asker = Asker(lambda: Untimed(log, lambda _: None), {"framework": "fake"}, LIMITS)
+    seen = [observation for _, observation in asker.ask(TARGET, batch(1))]
+
+    assert [0.0] == [observation.seconds for observation in seen if isinstance(observation, Answered)]
