@@ -345,9 +345,7 @@ def main() -> None:
         try:
             pieces = protocol.encode(*reply)
         except (protocol.ProtocolError, ValueError, TypeError) as error:
-            pieces = protocol.encode(
-                {"type": "raised", "error": describe(error), "id": message.get("id"), "seconds": 0.0}
-            )
+            pieces = protocol.encode({"type": "raised", "error": describe(error), "id": message.get("id")})
         for piece in pieces:
             replies.write(piece)
         replies.flush()

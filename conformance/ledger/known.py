@@ -159,7 +159,7 @@ class Known:
         """One row a finding: what an entry looks at, its kind, and the label of its observation."""
         rows = self._rows[self._rows["findings"] != ""]
         shown = rows[[*PATTERNS, "version"]].assign(label=rows.index, kind=rows["findings"].str.split(";"))
-        return shown.explode("kind", ignore_index=True)
+        return shown.explode("kind")
 
 
 def _whole(entry: Entry, parts: list[Part]) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from conformance.asking.asker import PATIENCE, Asker, transport_probe
 from conformance.asking.connections import Limits, Lost
+from conformance.asking.worker import _fetch as fetched
 from conformance.asking.worker import last_place
 from conformance.values import (
     Answered,
@@ -306,3 +307,19 @@ def test_a_worker_need_not_say_how_long_a_call_took() -> None:
     seen = [observation for _, observation in asker.ask(TARGET, batch(1))]
 
     assert [0.0] == [observation.seconds for observation in seen if isinstance(observation, Answered)]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_list_is_an_object_where_a_function_returns_it_and_the_adapters_business_where_a_framework_does(
+    own: bool,
+) -> None:
+    class Lists:
+        twice = own
+
+        @staticmethod
+        def fetch(answer: list[float]) -> tuple[str, np.ndarray]:
+            return "float32", np.array(answer, np.float32)
+
+    dtype, stored = fetched(Lists(), [1.0, 2.0], np.zeros(2, np.float32))
+
+    assert ("an object of type list", 0) == (dtype, stored.size) if own else ("float32", 2) == (dtype, stored.size)

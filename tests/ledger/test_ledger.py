@@ -157,7 +157,7 @@ NAMES = Names(
         ENTRY.replace('"x86_64/avx512"', '"any"'),
         ENTRY.replace('"x86_64/avx512"', '"aarch64/neon"'),
         *(ENTRY + f'versions = "{v}"\n' for v in (">=2.13", "<2", "==2.13.*", "!=2.13", ">=2,<2.1", ">2,<2.1", "~=2.2",
-                                                  "<2,!=0,!=0.1", "===2.13", ">=2.13rc1,<2.14", "<1.1,>1.0.9")),
+                                                  "<2,!=0,!=0.1", "===2.13", "==2.13rc1", ">=2.13rc1,<2.14", "<1.1,>1.0.9")),
     ],
 )  # fmt: skip
 def test_an_entry_that_can_match_something_passes(good: str) -> None:
