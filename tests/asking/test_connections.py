@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from conformance.asking.asker import Asker
 from conformance.asking.connections import Direct, Limits, Lost, Process, last_words, worker_command
+from conformance.asking.connections import _ending as ending
 from conformance.asking.hello import AbsentSubject
 from conformance.asking.interpreters import BadInterpreter, catalogue
 from conformance.values import Crashed, OutOfMemory, TimedOut
@@ -287,3 +289,9 @@ def test_in_process_too_what_is_printed_is_seen_and_goes_nowhere_else(capfd: pyt
     assert "by print" in printed
     assert "by write" in printed
     assert ("", "") == capfd.readouterr()
+
+
+def test_an_end_by_a_signal_without_a_name_is_told_by_its_number() -> None:
+    assert "the process was ended by SIGKILL" == ending(-signal.SIGKILL, b"")
+    assert "the process was ended by signal 40; last words: x" == ending(-40, b"x\n")
+    assert "the process ended with exit status 3" == ending(3, b"")

@@ -558,3 +558,11 @@ def test_the_plan_can_be_read_by_people(out: Path) -> None:
     told = json.loads((journal_folder(out) / "plan.json").read_text())
 
     assert ("smoke", "torch") == (told["header"]["plan"]["tier"], told["header"]["plan"]["targets"][0]["framework"])
+
+
+def test_a_journal_stands_beside_a_report_whose_folders_are_not_there_yet(tmp_path: Path) -> None:
+    out = tmp_path / "not" / "there" / "report"
+
+    Journal.open(out).close()
+
+    assert journal_folder(out).parent.is_dir()

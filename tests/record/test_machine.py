@@ -31,6 +31,14 @@ def test_it_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert here == from_json(Machine, to_json(Machine, here))
 
 
+def test_a_processor_goes_by_its_own_name_and_by_its_kind_where_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for info, name in (({"model name": "Some\x1b CPU"}, r"Some\x1b CPU"), ({}, platform.machine())):
+        monkeypatch.setattr(machine, "_cpuinfo", lambda info=info: info)
+        monkeypatch.setattr("platform.processor", lambda: "")
+
+        assert name == machine.this_machine().cpu
+
+
 @pytest.mark.parametrize(
     ("cpuinfo", "vectors"),
     [
