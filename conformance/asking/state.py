@@ -52,7 +52,7 @@ class State:
             found.append("changed the working directory")
             with contextlib.suppress(OSError):
                 os.chdir(self.folder)
-            spoiled = folder() != self.folder
+            spoiled |= folder() != self.folder
         if np.geterr() != self.errors:
             found.append("changed numpy's error state")
             np.seterr(**self.errors)
@@ -63,7 +63,7 @@ class State:
         if flushes_subnormals() != self.flushes:
             found.append("left the processor flushing subnormal numbers")
             _reset_processor()
-            spoiled = flushes_subnormals() != self.flushes
+            spoiled |= flushes_subnormals() != self.flushes
         settings = dict(self.adapter.state())
         for name, value in settings.items():
             if value != self.settings.get(name):
