@@ -49,7 +49,12 @@ TESTS = {
     "conformance/judgement": ("tests/judgement", "tests/doors/test_check.py"),
     "conformance/record": ("tests/record", "tests/doors/test_run.py", "tests/doors/test_cli.py"),
     "conformance/ledger": ("tests/ledger/test_known.py", "tests/ledger/test_ledger.py", "tests/reporting"),
-    "conformance/asking": ("tests/asking", "tests/doors/test_run.py", "tests/doors/test_cli.py"),
+    "conformance/asking": (
+        "tests/asking",
+        "tests/doors/test_run.py",
+        "tests/doors/test_cli.py",
+        "tests/doors/test_check.py",
+    ),
 }
 """Package → the tests of its mutants; of these, the ones that execute the mutated line."""
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from conformance.asking.asker import PATIENCE, Asker, transport_probe
+from conformance.asking.asker import PATIENCE, Asker, told, transport_probe
 from conformance.asking.connections import Limits, Lost
-from conformance.asking.worker import _fetch as fetched
-from conformance.asking.worker import last_place
 from conformance.values import (
     Answered,
     Batch,
@@ -283,19 +281,6 @@ def test_what_a_framework_prints_is_its_own_business() -> None:
         assert [said] == [observation.side_effects for observation in seen if isinstance(observation, Answered)]
 
 
-def raising() -> None:
-    raise KeyError("deep")
-
-
-def test_the_place_of_an_exception_is_where_it_was_raised() -> None:
-    with pytest.raises(KeyError) as caught:
-        raising()
-
-    line = raising.__code__.co_firstlineno + 1
-    assert f"test_asker.py:{line} in raising" == last_place(caught.value)
-    assert "" == last_place(KeyError("never raised"))
-
-
 def test_a_worker_need_not_say_how_long_a_call_took() -> None:
     class Untimed(Fake):
         def exchange(self, *asked: Any) -> tuple[Any, Any, str]:
@@ -309,17 +294,17 @@ def test_a_worker_need_not_say_how_long_a_call_took() -> None:
     assert [0.0] == [observation.seconds for observation in seen if isinstance(observation, Answered)]
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_a_list_is_an_object_where_a_function_returns_it_and_the_adapters_business_where_a_framework_does(
-    own: bool,
-) -> None:
-    class Lists:
-        twice = own
-
-        @staticmethod
-        def fetch(answer: list[float]) -> tuple[str, np.ndarray]:
-            return "float32", np.array(answer, np.float32)
-
-    dtype, stored = fetched(Lists(), [1.0, 2.0], np.zeros(2, np.float32))
-
-    assert ("an object of type list", 0) == (dtype, stored.size) if own else ("float32", 2) == (dtype, stored.size)
+@pytest.mark.parametrize(
+    ("observation", "words"),
+    [
+        (Raised("KeyError: 1"), "KeyError: 1"),
+        (Unsupported("no such dtype"), "no such dtype"),
+        (NotAsked("its worker did not come back"), "its worker did not come back"),
+        (Crashed("the process was ended by SIGSEGV"), "the process was ended by SIGSEGV"),
+        (TimedOut(120.0), "no answer within 120 s"),
+        (OutOfMemory(3 * 2**29), "more than 1.5 GiB of memory"),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_why_there_is_no_answer_is_told_in_words(observation: Observation, words: str) -> None:
+    assert words == told(observation)

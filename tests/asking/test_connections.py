@@ -16,7 +16,7 @@ from conformance.asking.asker import Asker
 from conformance.asking.connections import Direct, Limits, Lost, Process, last_words, worker_command
 from conformance.asking.connections import _ending as ending
 from conformance.asking.hello import AbsentSubject
-from conformance.asking.interpreters import BadInterpreter, catalogue
+from conformance.asking.interpreters import HERE, BadInterpreter, catalogue, invitations
 from conformance.values import Crashed, OutOfMemory, TimedOut
 
 FAST = Limits(seconds=2, start=5, memory=2**29, output=2**20)
@@ -240,6 +240,12 @@ def test_an_interpreter_without_numpy_is_one_line(
         catalogue(str(bare))
 
 
+@pytest.mark.parametrize("name", ["a-python-that-is-not-there", "no-python", "/no/python"])
+def test_an_interpreter_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(BadInterpreter, match=f"--python {name}: there is no such program"):
+        invitations([HERE, name])
+
+
 def test_this_interpreter_has_a_catalogue() -> None:
     assert {"torch", "tensorflow", "jax"} <= set(catalogue(sys.executable))
 
@@ -289,6 +295,9 @@ def test_in_process_too_what_is_printed_is_seen_and_goes_nowhere_else(capfd: pyt
     assert "by print" in printed
     assert "by write" in printed
     assert ("", "") == capfd.readouterr()
+    os.write(1, b"afterwards")
+    os.write(2, b"too")
+    assert ("afterwards", "too") == capfd.readouterr()
 
 
 def test_an_end_by_a_signal_without_a_name_is_told_by_its_number() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -96,11 +96,3 @@ def test_a_setting_of_the_framework_costs_the_worker() -> None:
     adapter.settings = {"threads": 1}
 
     assert (["changed threads from 2 to 1"], True) == before.changes()
-
-
-def test_the_versions_of_an_adapters_packages_are_told_where_they_are_installed() -> None:
-    from conformance.asking.worker import _versions as versions  # noqa: PLC0415
-
-    found: dict[str, Any] = versions(("numpy", "no-such-package"))
-
-    assert {"numpy": np.__version__} == found

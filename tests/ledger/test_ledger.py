@@ -213,6 +213,15 @@ def test_the_names_that_there_are_come_from_the_rooms() -> None:
         check(mine, plain)
 
 
+def test_another_packages_adapter_may_have_any_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.frameworks.names", lambda: ("torch", "theirs"))
+    names = known_names()
+
+    check(entries(ENTRY.replace("torch/*/cpu", "theirs/whatever/cpu")), names)
+    with pytest.raises(BadLedger, match="no mode of torch matches 'whatever'"):
+        check(entries(ENTRY.replace("torch/*/cpu", "torch/whatever/cpu")), names)
+
+
 def test_no_firm_entry_asks_for_what_a_flaky_one_has_only_sometimes() -> None:
     """jax.jit's NaN of float8_e4m3fn was both: the firm one was stale in one session of ten."""
     found = read()

@@ -560,6 +560,23 @@ def test_the_plan_can_be_read_by_people(out: Path) -> None:
     assert ("smoke", "torch") == (told["header"]["plan"]["tier"], told["header"]["plan"]["targets"][0]["framework"])
 
 
+def test_a_journal_that_is_discarded_while_it_is_opened_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, refusals = os.open, iter([FileNotFoundError("gone")])
+
+    def once_gone(*arguments: Any) -> int:
+        for refusal in refusals:
+            raise refusal
+        return opened(*arguments)
+
+    monkeypatch.setattr("conformance.record.journal.os.open", once_gone)
+    with Journal.open(tmp_path / "report") as journal:
+        assert journal.begun is False
+        journal.begin(header(TORCH))
+        assert journal.begun is True
+
+
 def test_a_journal_stands_beside_a_report_whose_folders_are_not_there_yet(tmp_path: Path) -> None:
     out = tmp_path / "not" / "there" / "report"
 

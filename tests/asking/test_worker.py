@@ -1,0 +1,76 @@
+"""The worker's parts, called in this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.asking.worker import Worker, _fetch, _versions, last_place
+from conformance.frameworks.controls import CONTROLS
+
+
+def raising() -> None:
+    raise KeyError("deep")
+
+
+def test_the_place_of_an_exception_is_where_it_was_raised() -> None:
+    with pytest.raises(KeyError) as caught:
+        raising()
+
+    line = raising.__code__.co_firstlineno + 1
+    assert f"test_worker.py:{line} in raising" == last_place(caught.value)
+    assert "" == last_place(KeyError("never raised"))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_list_is_an_object_of_a_users_function_and_an_array_where_the_adapter_says_so(own: bool) -> None:
+    class Lists:
+        twice = own
+
+        @staticmethod
+        def fetch(answer: list[float]) -> tuple[str, np.ndarray]:
+            return "float32", np.array(answer, np.float32)
+
+    dtype, stored = _fetch(Lists(), [1.0, 2.0], np.zeros(2, np.float32))
+
+    assert (("an object of type list", 0) if own else ("float32", 2)) == (dtype, stored.size)
+
+
+def test_the_versions_of_an_adapters_packages_are_told_where_they_are_installed() -> None:
+    assert {"numpy": np.__version__} == _versions(("numpy", "no-such-package"))
+
+
+@pytest.mark.parametrize(
+    ("devices", "primitives", "listed"),
+    [(["cpu"], object(), set(CONTROLS)), (["cpu"], None, set()), ([], object(), set())],
+)
+def test_controls_need_a_device_and_elementary_functions(devices: list[str], primitives: Any, listed: set[str]) -> None:
+    class Adapter:
+        @staticmethod
+        def primitives(device: str) -> Any:
+            assert "cpu" == device
+            return primitives
+
+    found = Worker(Adapter())._listed_controls(devices)
+
+    assert listed == set(found)
+    assert all(ops == sorted(CONTROLS[name].formulas) for name, ops in found.items())
+
+
+def test_an_answer_that_is_another_array_by_now_is_a_side_effect() -> None:
+    class Adapter:
+        @staticmethod
+        def fetch(answer: np.ndarray) -> tuple[str, np.ndarray]:
+            return "float32", answer
+
+    worker, first, second = Worker(Adapter()), np.ones(3, np.float32), np.zeros(3, np.float32)
+
+    assert [] == worker._watch(first, first.copy())
+    assert [] == worker._watch(second, second.copy())
+    assert [] == worker._watch(second, second.copy())  # the same buffer, with the same numbers
+    second[0] = 1
+    assert ["overwrote the answer of an earlier call"] == worker._watch(first, first.copy())
+    first[0] = 2
+    assert ["overwrote the answer of an earlier call"] == worker._watch(first, first.copy())
