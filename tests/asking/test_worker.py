@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
+from conformance.asking.connections import PROGRAM
 from conformance.asking.worker import Worker, _fetch, _versions, last_place
 from conformance.frameworks.controls import CONTROLS
 
@@ -74,3 +77,17 @@ def test_an_answer_that_is_another_array_by_now_is_a_side_effect() -> None:
     assert ["overwrote the answer of an earlier call"] == worker._watch(first, first.copy())
     first[0] = 2
     assert ["overwrote the answer of an earlier call"] == worker._watch(first, first.copy())
+
+
+def test_a_framework_cannot_import_the_files_beside_the_worker_by_their_names() -> None:
+    """One that imports a module ``state`` or ``plan`` of its own would get ours."""
+    told = (
+        "import importlib.util, pathlib, runpy, sys\n"
+        f"program = pathlib.Path({str(PROGRAM)!r})\n"
+        "sys.path.insert(0, str(program.parent))\n"  # as Python does for a program
+        "runpy.run_path(str(program))['_find_conformance']()\n"
+        "print([importlib.util.find_spec(name) is not None for name in ('state', 'conformance.asking.state')])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)  # noqa: S603
+
+    assert "[False, True]" == done.stdout.strip()
