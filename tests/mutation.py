@@ -110,7 +110,7 @@ class Mutant:
 
 
 class _Bare(ast.NodeTransformer):
-    """Strip annotations and docstrings, which no test can see."""
+    """Strip annotations, and imports for type checkers alone: no test can see them."""
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         node.annotation = None
