@@ -60,7 +60,7 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         tuple(f"conformance.{name}" for name in ("claims", "tasks", "run", "suite", "hunting", "api")),
         (*EVERY_ROOM, *(f"conformance.{name}" for name in ("claims", "tasks", "run"))),
     ),
-    "`conformance/cli.py`, `pytest_plugin.py`, `test_conformance.py`": (
+    "`conformance/cli/`, `pytest_plugin.py`, `test_conformance.py`": (
         (
             "conformance", "conformance.__main__", "conformance.cli", "conformance.pytest_plugin",
             "conformance.test_conformance",

@@ -34,7 +34,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - this interpreter
-        [sys.executable, "-m", "conformance.cli", *arguments],
+        [sys.executable, "-m", "conformance", *arguments],
         capture_output=True, text=True, env=environment, timeout=120, check=False,
     )  # fmt: skip
 

@@ -12,10 +12,10 @@ import pytest
 from commands import SIGNALS, one_line, until
 
 import conformance as package
-from conformance import cli
 from conformance import record as records
 from conformance.api import Violations
 from conformance.asking.plan import UnknownName
+from conformance.cli import status
 from conformance.frameworks.kernel import BadKernel
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def test_misbehaviour_is_a_finding_in_one_line(kernels: dict[str, Any], name: st
 
 def test_a_module_of_the_current_folder_is_found_and_its_violations_name_the_command(file: Path) -> None:
     here = subprocess.run(
-        [sys.executable, "-m", "conformance.cli", "check", "my_kernels:good", "--family", "single"],
+        [sys.executable, "-m", "conformance", "check", "my_kernels:good", "--family", "single"],
         capture_output=True, text=True, timeout=120, check=False, cwd=file.parent,
     )  # fmt: skip
     wrong = package.check(f"{file}:zeros", dtypes=["float32"], families=["random"])
@@ -281,7 +281,7 @@ def test_a_kernel_that_answers_nothing_does_not_pass(kernels: dict[str, Any]) ->
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - this interpreter
-        [sys.executable, "-m", "conformance.cli", "check", *arguments],
+        [sys.executable, "-m", "conformance", "check", *arguments],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
@@ -347,7 +347,7 @@ def test_a_check_that_is_interrupted_says_so(number: signal.Signals, file: Path,
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
 
-    assert (cli.INCOMPLETE, "") == (process.returncode, out)  # half a check is no verdict
+    assert (status.INCOMPLETE, "") == (process.returncode, out)  # half a check is no verdict
     assert "interrupted; nothing was written" in one_line(err.lstrip())  # behind the ^C of a terminal
 
 

@@ -14,6 +14,7 @@ import pytest
 from commands import CULPRIT, SIGNALS, SMALL, one_line, until
 
 from conformance import cli, frameworks
+from conformance.cli import options, status
 from conformance.record import read
 from conformance.record.rows import findings_of
 from reference.formats import FORMATS
@@ -112,7 +113,7 @@ def test_a_place_without_a_name_is_one_line(
     ("given", "size"), [("8G", 2**33), ("512M", 2**29), ("1.5gib", 3 * 2**29), (str(2**26), 2**26)]
 )
 def test_an_amount_of_memory(given: str, size: int) -> None:
-    assert size == cli.Size().convert(given, None, None)
+    assert size == options.Size().convert(given, None, None)
 
 
 def test_a_python_without_numpy_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,7 +213,7 @@ def test_what_a_framework_says_is_shown_escaped(bench: Bench) -> None:
 
 
 def test_off_a_terminal_there_is_a_line_of_progress_now_and_then(bench: Bench) -> None:
-    program = "import sys\nfrom conformance import cli\ncli._NOW_AND_THEN = 0.0\ncli.main(sys.argv[1:])"
+    program = "import sys\nfrom conformance import cli\nfrom conformance.cli import progress\nprogress._NOW_AND_THEN = 0.0\ncli.main(sys.argv[1:])"
 
     done = bench.python(program, "run", "--target", "several", *SMALL, "--out", "report")
 
@@ -330,7 +331,7 @@ def test_a_signal_leaves_a_report_of_what_was_done(
     hanging.send_signal(number)
     out, err = hanging.communicate(timeout=60)
 
-    assert (cli.INCOMPLETE, "") == (hanging.returncode, err)
+    assert (status.INCOMPLETE, "") == (hanging.returncode, err)
     record = read(bench.out / "observations.parquet")
     assert not record.complete
     assert {"honest/eager/cpu"} == set(record.observations["target"])
@@ -354,7 +355,7 @@ def test_a_signal_before_anything_was_asked_leaves_nothing(number: signal.Signal
     run.send_signal(number)
     out, err = run.communicate(timeout=60)
 
-    assert (cli.INCOMPLETE, "") == (run.returncode, out)
+    assert (status.INCOMPLETE, "") == (run.returncode, out)
     assert "interrupted; nothing was written" in one_line(err.lstrip())  # behind the ^C of a terminal
     assert not bench.out.exists()
     assert not bench.journal.exists()
@@ -366,7 +367,7 @@ def test_a_signal_while_the_report_is_written_loses_nothing(bench: Bench) -> Non
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=60)
 
-    assert cli.INCOMPLETE == run.returncode, err
+    assert status.INCOMPLETE == run.returncode, err
     assert "interrupted while the report was written" in one_line(err)
     assert not bench.out.exists()
     assert [] == bench.left()

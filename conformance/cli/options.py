@@ -1,0 +1,111 @@
+"""Options that several commands have, and the kinds of value that click does not know."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conformance.asking.connections import Limits
+
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+class Seconds(click.ParamType[float]):
+    """A finite number of seconds, at least ``least``."""
+
+    name = "SECONDS"
+
+    def __init__(self, least: float) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not math.isfinite(seconds) or seconds < self.least:
+            self.fail(f"{value!r} is no number of seconds from {self.least:g} on", param, ctx)
+        return seconds
+
+
+class Size(click.ParamType[int]):
+    """An amount of memory: 8G, 512M, or bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes."""
+        text = str(value).strip().lower().removesuffix("ib").removesuffix("b")
+        number, unit = (text[:-1], text[-1]) if text[-1:].isalpha() else (text, "")
+        try:
+            size = float(number) * _UNITS[unit]
+        except (ValueError, KeyError):
+            size = math.nan
+        if not math.isfinite(size) or size < 2**26:
+            self.fail(f"{value!r} is no amount of memory from 64M on; for example 8G", param, ctx)
+        return int(size)
+
+
+class Folder(click.Path):
+    """A folder to be written; the empty name is none."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if not str(value).strip():
+            self.fail("a folder has a name", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class File(Folder):
+    """A file to be written."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if not str(value).strip():
+            self.fail("a file has a name", param, ctx)
+        path = super().convert(value, param, ctx)
+        if path.is_dir():
+            self.fail(f"{path} is a folder", param, ctx)
+        return path
+
+
+def many(flag: str, name: str, metavar: str, text: str) -> Callable[..., Any]:
+    """An option that may be given several times."""
+    return click.option(flag, name, multiple=True, metavar=metavar, help=f"{text}  May be repeated.")
+
+
+def limits(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options ``--timeout`` and ``--memory``."""
+    function = click.option("--memory", type=Size(), default=None, help="Memory that a worker may take, 8G say; "
+                            "40% of the machine's by default.")(function)  # fmt: skip
+    return click.option("--timeout", type=Seconds(1), default=120.0, show_default=True,
+                        help="Seconds that one array of questions may take.")(function)  # fmt: skip
+
+
+def chosen_limits(timeout: float, memory: int | None) -> Limits:
+    """The limits that these options mean."""
+    from conformance.asking.connections import Limits, default_memory
+
+    return Limits(seconds=timeout, memory=memory or default_memory())
+
+
+def check_writable(out: Path) -> None:
+    """Find out before a run of minutes, and not after it."""
+    try:
+        out.resolve().parent.mkdir(parents=True, exist_ok=True)
+        probe = out.resolve().parent / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise click.UsageError(f"cannot write to {out}: {error.strerror}") from None

@@ -1,0 +1,43 @@
+"""``conformance report``: merge records and write one report; asks nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from conformance.cli.options import File, Folder, check_writable
+from conformance.cli.status import status_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command()
+@click.argument("parts", nargs=-1, required=True, type=Folder())
+@click.option("--out", type=Folder(), default=Path("reports/latest"), show_default=True,
+              help="Folder of the report; it is replaced whole.")  # fmt: skip
+@click.option("--claims", type=File(), help="Also write the claims table here, as Markdown.")
+def report(parts: Sequence[Path], out: Path, claims: Path | None) -> int:
+    """Merge the records of PARTS (folders or Parquet files) and write one report."""
+    from conformance import ledger
+    from conformance import record as records
+    from conformance.record.disk import write_whole
+    from conformance.reporting import Reading, check_out, publish, terminal
+    from conformance.reporting.claims import markdown
+
+    files = [part / "observations.parquet" if part.is_dir() else part for part in parts]
+    entries = ledger.load()
+    check_writable(out)
+    check_out(out)
+    merged = records.merge([(str(file), records.read(file)) for file in files])
+    reading = Reading(merged, entries)
+    publish(reading, out)
+    if claims:
+        write_whole(claims, markdown(merged).encode())
+    console = Console()
+    terminal.summary(reading, console)
+    console.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
+    return status_of(reading)
