@@ -107,7 +107,7 @@ def main(tiers: tuple[str, ...], write: Path | None, only: str | None) -> None:
     for tier in tiers or ("smoke",):
         with tempfile.TemporaryDirectory() as cache:
             for state, aim in zip(("cold", "warm"), AIMS[tier], strict=True):
-                environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache}
+                environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache, "XDG_CACHE_HOME": cache}
                 command = [sys.executable, __file__, "--only", tier]
                 done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
                 lines.append(f"| {tier} | {state} | {done.stdout.strip()} | {aim} |")
