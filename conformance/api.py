@@ -173,7 +173,7 @@ def check(
         raise BadKernel(f"a kernel is a function or the name of one, not {function!r}")
     if not 0 < timeout < math.inf:
         raise ValueError(f"timeout: a finite number of seconds above zero is wanted, not {timeout}")
-    plan.check_names("op", [op], plan.forward_ops())
+    plan.check_names("op", [op], plan.ops())
     plan.check_names("framework", [framework], ("numpy", *plan.known_frameworks()))
     plan.check_names("dtype", dtypes, plan.dtypes())
     plan.check_names("tier", [tier], plan.TIERS)

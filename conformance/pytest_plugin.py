@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     option = config.option
     try:
         plan.check_targets(option.target, plan.known_frameworks())
-        plan.check_names("op", option.op, plan.forward_ops())
+        plan.check_names("op", option.op, plan.ops())
         plan.check_names("dtype", option.dtype, FORMATS)
         plan.check_families(option.family)
         plan.check_names("tier", [option.tier], plan.TIERS)
@@ -98,7 +98,7 @@ def _suite(config: pytest.Config) -> Suite:
             tier=Tier[option.tier.upper()],
             invitations=invitations(),
             targets=option.target,
-            ops=tuple(option.op) or plan.forward_ops(),
+            ops=tuple(option.op) or plan.ops(),
             dtypes=tuple(option.dtype) or plan.dtypes(),
             families=tuple(option.family),
             claims=False,

@@ -52,7 +52,7 @@ class Options:
     tier: Tier
     invitations: Sequence[Invitation]
     targets: Sequence[str] = ()
-    ops: Sequence[str] = field(default_factory=plan.forward_ops)
+    ops: Sequence[str] = field(default_factory=plan.ops)
     dtypes: Sequence[str] = field(default_factory=plan.dtypes)
     families: Sequence[str] = ()
     devices: Sequence[str] = ()
@@ -148,7 +148,10 @@ def choose(options: Options, here: Introductions) -> list[tuple[Invitation, Targ
     ------
     MissingTarget
         If a pattern matches no target here, or nothing is left to be asked.
+    UnknownName
+        If the families have no question of the ops.
     """
+    plan.asked(options.ops, options.families)
     everyone = here.targets()
     for pattern in options.targets:
         if not any(plan.matches(target, [pattern]) for _, target in everyone):
@@ -175,7 +178,7 @@ def planned(
     """Every task, sheet by sheet, in each the modes that compile first; the claims at the end."""
     found: list[tuple[Invitation, Task | ClaimTask]] = []
     for dtype in options.dtypes:
-        for op in options.ops:
+        for op in plan.asked(options.ops, options.families):
             sheet = [
                 (invitation, task)
                 for invitation, hello in here.hellos.items()

@@ -72,11 +72,14 @@ class Call:
     layout
         How the first array, or the one of ``out=``, lies in memory: a name of
         :data:`conformance.frameworks.base.LAYOUTS`; empty for C order.
+    cotangent_layout
+        The same of the cotangent.
     """
 
     way: str = "plain"
     axis: int = -1
     layout: str = ""
+    cotangent_layout: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,14 +174,18 @@ class Case:
     @property
     def stacks(self) -> bool:
         """Whether it may travel with others of its length as one array of shape (rows, n), asked along the last axis."""
-        single = self.alone or self.raises or bool(self.policy) or bool(self.call.layout)
-        return not single and self.inputs.dtype == self.format.name and self.logits.ndim == 1 and self.call.axis == -1
+        call = self.call
+        single = self.alone or self.raises or bool(self.policy) or bool(call.layout or call.cotangent_layout)
+        return not single and self.inputs.dtype == self.format.name and self.logits.ndim == 1 and call.axis == -1
 
     @cached_property
     def id(self) -> str:
         """A hash of everything that can change the answer, 16 hex digits: the same question has the same id for ever."""
         digest = hashlib.blake2b(digest_size=8)
-        how = (self.op.name, self.format.name, self.call.way, str(self.call.axis), self.call.layout)
+        call = self.call
+        how = [self.op.name, self.format.name, call.way, str(call.axis), call.layout]
+        if call.cotangent_layout:  # a part of its own where there is one, so that all other ids are what they were
+            how.append(call.cotangent_layout)
         # A question that travels alone is another one than the same row in the company of others.
         parts = [*(text.encode() for text in how), b"alone" if not self.stacks else b"stacked"]
         for dtype, stored in self.inputs.stored(self.format):

@@ -226,3 +226,34 @@ def flush_allowed(truth: Truth, bound: Bound, format: Format) -> NDArray[np.bool
     size = np.abs(truth.nearest)
     with np.errstate(all="ignore"):
         return np.asarray(size - (bound.relative * size + bound.absolute) < format.smallest_normal)
+
+
+def flushed_vjp(x: ArrayLike, axis: int = -1, *, op: str, format: Format, cotangent: ArrayLike) -> Numbers:
+    """How much wronger, absolutely, a vjp may be where numbers below the smallest normal one are taken for zero.
+
+    With λ the smallest normal number of max(format, float32) and M = Σp|g| (docs/error-bounds.md):
+
+    - softmax_vjp: λ·(2 + 2(|g_i| + M + 2λΣ|g|) + p_i(2Σ|g| + 2n));
+    - log_softmax_vjp: λ·(3 + 2Σ|g| + 2n·p_i).
+
+    Parameters and errors are those of :func:`bounds`; float64 of the shape of ``x``.
+    """
+    one_of(("softmax_vjp", "log_softmax_vjp"), op, "op")
+    x = floating(x, "x")
+    axis = place(axis, x.ndim)
+    given = cotangent_for(op, x, cotangent)
+    assert given is not None
+    known(format)
+    refuse_flushing()
+    if x.size == 0:
+        return np.zeros(x.shape)
+    least = min(format.smallest_normal, FORMATS["float32"].smallest_normal)
+    with np.errstate(all="ignore"):
+        p, g = Rows.of(_along(x, axis)).p, np.abs(_along(given, axis))
+        n, total = p.shape[-1], (least * g).sum(axis=-1, keepdims=True)
+        if op == "softmax_vjp":
+            mean = (p * (least * g)).sum(axis=-1, keepdims=True)
+            lanes = 2 * (least + least * g + mean + 2 * least * total + p * (total + n * least))
+        else:
+            lanes = 3 * least + 2 * total + 2 * n * p * least
+    return np.asarray(np.moveaxis(np.nextafter(_OWN * lanes, np.inf), -1, axis).reshape(x.shape))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reference.bounds import bounds, row_sum_bound
+from reference.bounds import bounds, flushed_vjp, row_sum_bound
 from reference.truth import truth
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class Op:
     ) -> Bound:
         """See :func:`reference.bounds.bounds`."""
         return bounds(self.name, x, axis, format=format, grade=grade, cotangent=cotangent)
+
+    def flushed_vjp(self, x: ArrayLike, axis: int, *, format: Format, cotangent: ArrayLike) -> Numbers:
+        """See :func:`reference.bounds.flushed_vjp`; only where the op :attr:`takes_cotangent`."""
+        return flushed_vjp(x, axis, op=self.name, format=format, cotangent=cotangent)
 
     def row_sum_bound(self, x: ArrayLike, axis: int, *, format: Format) -> Numbers:
         """See :func:`reference.bounds.row_sum_bound`; only where the op :attr:`is_distribution`."""

@@ -21,7 +21,7 @@ import numpy as np
 from conformance.asking.connections import Limits, Lost
 from conformance.asking.hello import AbsentSubject, hello_of
 from conformance.asking.protocol import VERSION
-from conformance.values import Answered, Batch, Crashed, NotAsked, OutOfMemory, Raised, TimedOut, Unsupported
+from conformance.values import Answered, Batch, Call, Crashed, NotAsked, OutOfMemory, Raised, TimedOut, Unsupported
 from reference.formats import EVERY_FORMAT
 
 if TYPE_CHECKING:
@@ -185,8 +185,9 @@ class Asker:
         except AbsentSubject as absent:
             return NotAsked(f"its worker did not come back: {absent}")
         call, dtype = batch.call, batch.inputs.dtype
-        if call.layout and call.layout not in hello.layouts:
-            return Unsupported(f"{target.framework} has no arrays of the layout {call.layout}")
+        for layout in (call.layout, call.cotangent_layout):
+            if layout and layout not in hello.layouts:
+                return Unsupported(f"{target.framework} has no arrays of the layout {layout}")
         if call.way not in ("plain", *(() if target.control else hello.ways)):
             return Unsupported(f"{target.framework} cannot be called in the way {call.way}")
         if hello.watched and dtype != batch.format.name:
@@ -222,26 +223,27 @@ class Asker:
     def _support(self, target: Target, op: Op, format: Format) -> str:
         """Why two rows of zeros get no answer; empty where they do."""
         arrays = [(format.name, format.encode(np.zeros((2, 2))))] * (2 if op.takes_cotangent else 1)
-        reply, _, _ = self._exchange(self._call(target, op.name, "plain", -1, ""), arrays, self.limits.seconds)
+        reply, _, _ = self._exchange(self._call(target, op.name, Call()), arrays, self.limits.seconds)
         error = str(reply.get("error", "")) if reply["type"] == "raised" else ""
         return "" if error.partition(":")[0] in _NO_REFUSAL else error
 
     @staticmethod
-    def _call(target: Target, op: str, way: str, axis: int, layout: str) -> Message:
+    def _call(target: Target, op: str, call: Call) -> Message:
         return {
             "type": "call",
             "op": op,
-            "way": way,
+            "way": call.way,
             "mode": target.mode,
             "device": target.device,
             "control": target.control,
-            "axis": axis,
-            "layout": layout,
+            "axis": call.axis,
+            "layout": call.layout,
+            "cotangent_layout": call.cotangent_layout,
         }
 
     def call(self, target: Target, op: str, arrays: Sequence[Array], axis: int = -1, **more: Any) -> Observation:
         """One call outside the cases: an op by name (``exp`` too) of arrays in their storage dtypes."""
-        message = self._call(target, op, "plain", axis, "") | more
+        message = self._call(target, op, Call(axis=axis)) | more
         try:
             reply, back, printed = self._exchange(message, arrays, self.limits.seconds)
         except Lost as lost:
@@ -297,12 +299,9 @@ class Asker:
 
     def _asked(self, target: Target, batch: Batch, seconds: float) -> Observation:
         self._spoiled = False
-        self._gone = ""
-        """Why no worker can be started any more: it is not tried again for every batch."""
         if self.blamed >= PATIENCE:
             return NotAsked("too many cases had ended their worker over this target, op and dtype")
-        call = batch.call
-        message = self._call(target, batch.op.name, call.way, call.axis, call.layout)
+        message = self._call(target, batch.op.name, batch.call)
         try:
             reply, back, printed = self._exchange(message, batch.inputs.stored(batch.format), seconds)
         except Lost as lost:

@@ -17,7 +17,7 @@ from conformance import cases, frameworks
 from conformance.frameworks import controls
 from conformance.values import Target, Tier
 from reference.formats import FORMATS
-from reference.ops import FORWARD, OPS
+from reference.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,26 +32,24 @@ TIERS = tuple(tier.name.lower() for tier in Tier)
 PROVES_NOT = {
     Tier.SMOKE: (
         "a few rows of each family: most lengths, axes, thresholds, fused operations and arguments of the op are "
-        "not asked; nothing about speed; gradients, batches and threads only in the claims"
+        "not asked; nothing about speed; batches and threads only in the claims"
     ),
-    Tier.STANDARD: (
-        "rows up to 151,936 logits; nothing about speed; gradients, batches and threads only in the claims"
-    ),
-    Tier.EXHAUSTIVE: ("nothing about speed; gradients, batches and threads only in the claims"),
+    Tier.STANDARD: ("rows up to 151,936 logits; nothing about speed; batches and threads only in the claims"),
+    Tier.EXHAUSTIVE: ("nothing about speed; batches and threads only in the claims"),
 }
 """What a clean run of each tier does not prove; printed by every door."""
 
 
-STRUCTURAL = ("axes", "layout")
+STRUCTURAL = ("axes", "layout", "vjp_layout")
 """Families about ranks, axes and strides: each of their rows is a compilation of its own in a mode that compiles."""
 
 THINNED = {
     Tier.SMOKE: (
-        "modes that compile are asked in float32, and in float16 without the families axes and layout; the textbook "
+        "modes that compile are asked in float32, and in float16 without the families axes, layout and vjp_layout; the textbook "
         "controls in float32 and float16; where all formats are asked"
     ),
     Tier.STANDARD: (
-        "modes that compile are asked the families axes and layout whole in float32, and in the other formats their rows "
+        "modes that compile are asked the families axes, layout and vjp_layout whole in float32, and in the other formats their rows "
         "of the smoke tier alone, where all formats are asked"
     ),
 }
@@ -101,6 +99,22 @@ def check_names(what: str, names: Sequence[str], known: Iterable[str]) -> None:
 def check_families(names: Sequence[str]) -> None:
     """Refuse an unknown family, as :func:`check_names` does."""
     check_names("family", names, cases.families())
+
+
+def asked(ops: Sequence[str], families: Sequence[str]) -> tuple[str, ...]:
+    """Those of the ops that some of the families (all where empty) have questions of, in their order.
+
+    Raises
+    ------
+    UnknownName
+        If there is none, naming the families that have.
+    """
+    known = cases.families()
+    found = tuple(op for op in ops if any(known[name].asks(OPS[op]) for name in families or known))
+    if not found:
+        have = [name for name, family in known.items() if any(family.asks(OPS[op]) for op in ops)]
+        raise UnknownName(f"family of {', '.join(ops)}", families[0], have)
+    return found
 
 
 def matches(name: Target | str, patterns: Sequence[str]) -> bool:
@@ -285,9 +299,9 @@ def tasks(
     return found
 
 
-def forward_ops() -> tuple[str, ...]:
-    """The names of the ops that are asked by default."""
-    return tuple(op.name for op in FORWARD)
+def ops() -> tuple[str, ...]:
+    """The names of the ops that can be asked, all of them by default."""
+    return tuple(OPS)
 
 
 def dtypes() -> tuple[str, ...]:

@@ -160,11 +160,14 @@ class Worker:
         return control
 
     def _send(self, message: Message, arrays: list[Array]) -> list[Any]:
-        """The framework's own arrays; the layout is that of x, or of what ``out=`` is given."""
-        device, layout, out = message["device"], message.get("layout", ""), message["way"] == "out"
+        """The framework's own arrays; the layout is that of x, or of what ``out=`` is given, and the cotangent has its own."""
+        layouts = [""] * len(arrays)
+        layouts[1 if message["way"] == "out" else 0] = message.get("layout", "")
+        if message["op"].endswith("_vjp"):
+            layouts[-1] = message.get("cotangent_layout", "")
         return [
-            self.adapter.send_as(stored, dtype, device, layout if (i == 1) == out else "")
-            for i, (dtype, stored) in enumerate(arrays)
+            self.adapter.send_as(stored, dtype, message["device"], layout)
+            for (dtype, stored), layout in zip(arrays, layouts)  # noqa: B905 - Python 3.9
         ]
 
     def _once(self, message: Message, arrays: list[Array], function: Callable[..., Any]) -> tuple[Any, list[Any]]:

@@ -18,7 +18,7 @@ import importlib
 import inspect
 import pkgutil
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from conformance import calls
 from conformance.cases._batches import batches, twins
 from conformance.cases._questions import questions
 from conformance.cases._row import Row
-from reference.ops import FORWARD
+from reference.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -67,6 +67,16 @@ class Family:
     reason: str
     doc: str
     rows: Callable[[Format, np.random.Generator], Iterator[Row]]
+
+    @cached_property
+    def takes_cotangent(self) -> bool:
+        """Whether it asks for the vjps; otherwise for the functions themselves.  Its first row says so for all of them."""
+        first = next(iter(self.rows(FORMATS["float32"], np.random.default_rng(0))), None)
+        return isinstance(first, Row) and first.cotangent is not None
+
+    def asks(self, op: Op) -> bool:
+        """Whether its rows are questions of an op."""
+        return op.takes_cotangent == self.takes_cotangent
 
 
 @cache
@@ -112,7 +122,8 @@ def cases(
     format
         The format of the rows.
     ops
-        Each row is asked for each of them.
+        Each row is asked for each of them that it is a question of: rows with a cotangent for the vjps, others for the
+        functions themselves.
     families
         Names of the families to ask; all where None.
     tier
@@ -128,18 +139,16 @@ def cases(
     Raises
     ------
     ValueError
-        If a family is unknown, gives a row that is not a valid question of the format, or an op takes a cotangent,
-        which no row has.
+        If a family is unknown, gives a row that is not a valid question of the format, or rows with a cotangent and
+        rows without one.
     """
     known = {family.name for family in _listed()}
     if unknown := sorted(set(families or ()) - known):
         raise ValueError(f"unknown families {unknown}; known: {sorted(known)}")
-    if refused := [op.name for op in ops if op.takes_cotangent]:
-        raise ValueError(f"no family has cotangents for {refused}; ask one of {[op.name for op in FORWARD]}")
     return [
         case
         for family in _listed()
-        if families is None or family.name in families
+        if (families is None or family.name in families) and any(map(family.asks, ops))
         for rows in [family.rows(format, _generator(seed, family.name, format.name))]
         for case in questions(rows, format, ops, family=family.name, tier=tier)
     ]

@@ -32,7 +32,7 @@ class _Question:
 
 
 def questions(rows: Iterable[Row], format: Format, ops: Sequence[Op], *, family: str, tier: Tier) -> Iterator[Case]:
-    """The cases of the rows of a family, in their order, and of ``ops``.
+    """The cases of the rows of a family, in their order, and of those of ``ops`` that a row is a question of.
 
     Clipping to a narrow format makes rows equal that differ in a wide one: such a question is asked once, under its
     first name and in the lowest tier that wants it.
@@ -44,11 +44,15 @@ def questions(rows: Iterable[Row], format: Format, ops: Sequence[Op], *, family:
     """
     asked: dict[object, _Question] = {}
     tiers: dict[object, Tier] = {}
+    first: Row | None = None
     for row in rows:
         if not isinstance(row, Row):
             raise ValueError(f"family {family} gives a {type(row).__name__} and no Row")  # noqa: TRY004 - as any row
+        first = first or row
         if row.tier == Tier.EXHAUSTIVE > tier:
             continue
+        if (row.cotangent is None) is not (first.cotangent is None):
+            raise ValueError(f"family {family} has rows with a cotangent and rows without one, {row.name} for one")
         if not row.name or set(row.name) & set(" ;\t\n"):
             raise ValueError(f"family {family}: a row's name is empty or holds a space: {row.name!r}")
         try:
@@ -69,6 +73,8 @@ def questions(rows: Iterable[Row], format: Format, ops: Sequence[Op], *, family:
 def _cases(question: _Question, format: Format, ops: Sequence[Op], family: str, tier: Tier) -> Iterator[Case]:
     row = question.row
     for op in ops:
+        if op.takes_cotangent != (row.cotangent is not None):
+            continue
         yield Case(
             op,
             format,
@@ -87,14 +93,16 @@ def _cases(question: _Question, format: Format, ops: Sequence[Op], family: str, 
 
 def _question(row: Row, format: Format) -> _Question:
     """What a row hands over and what the op is taken of."""
-    call = Call(row.way, row.axis, row.layout)
+    call = Call(row.way, row.axis, row.layout, row.cotangent_layout)
     x, operand = _frozen(np.asarray(row.values, dtype=np.float64)), row.operand
     if row.way not in WAYS:
         raise ValueError(f"unknown way {row.way!r}; known: {', '.join(WAYS)}")
     if row.way == "plain":
         if operand is not None:
             raise ValueError("the way 'plain' takes no operand")
-        return _Question(row, Inputs(x, row.dtype or format.name), call, x, None)
+        return _Question(row, Inputs(x, row.dtype or format.name, cotangent=_cotangent(row, x)), call, x, None)
+    if row.cotangent is not None:
+        raise ValueError(f"a vjp is asked in the way 'plain' alone, and not {row.way!r}")
     one_a_row = (*x.shape[:-1], 1)
     operand = np.zeros(one_a_row) if operand is None else operand
     if operand.shape not in (x.shape, one_a_row):
@@ -105,6 +113,17 @@ def _question(row: Row, format: Format) -> _Question:
     matter = row.way in ARITHMETIC or not np.array_equal(rounded, unrounded, equal_nan=True)
     inputs = Inputs(x, row.dtype or format.name, _frozen(operand))
     return _Question(row, inputs, call, _frozen(rounded), _frozen(unrounded) if matter else None)
+
+
+def _cotangent(row: Row, x: Numbers) -> Numbers | None:
+    if row.cotangent is None:
+        if row.cotangent_layout:
+            raise ValueError("a layout of a cotangent, and no cotangent")
+        return None
+    cotangent = _frozen(np.asarray(row.cotangent, dtype=np.float64))
+    if cotangent.shape != x.shape:
+        raise ValueError(f"a cotangent of shape {cotangent.shape} beside values of shape {x.shape}")
+    return cotangent
 
 
 def _content(question: _Question, format: Format) -> object:

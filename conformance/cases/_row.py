@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One question of a family, whatever the op.
+    """One question of a family: of softmax and log_softmax, or of their vjps where it has a cotangent.
 
     Attributes
     ----------
@@ -47,6 +47,11 @@ class Row:
         Of ``values``, where that is not the format of the case: ``int32``, ``bool``, ``float8_e5m2``, ….  In a plain
         row the values are representable in both, and the answer may be in any format; in a row of the way ``cast`` it
         is the format that is converted from, and the answer is due in the format of the case.
+    cotangent
+        float64 of the shape of ``values``, in the format of the case; the row is then a question of the vjps alone, and
+        in the plain way.
+    cotangent_layout
+        How the cotangent lies in memory, as ``layout`` says it of the first array; such a row is alone in any case.
     """
 
     name: str
@@ -60,3 +65,5 @@ class Row:
     way: str = "plain"
     operand: NDArray[np.float64] | None = None
     dtype: str = ""
+    cotangent: NDArray[np.float64] | None = None
+    cotangent_layout: str = ""

@@ -68,7 +68,7 @@ def hunt(
         raise click.UsageError("what to search? a target, or --replay FILE")
     if out:
         check_writable(out.parent)
-    plan.check_names("op", [op], plan.forward_ops())
+    plan.check_names("op", [op], plan.ops())
     plan.check_names("dtype", [dtype], FORMATS)
     search = hunting.hunter(target, op, dtype, length, framework=framework, timeout=timeout)
     with contextlib.closing(search.asker):

@@ -71,7 +71,7 @@ def run(
 
     if resume and restart:
         raise click.UsageError("--resume or --restart, not both")
-    plan.check_names("op", ops, plan.forward_ops())
+    plan.check_names("op", ops, plan.ops())
     plan.check_names("dtype", dtypes, FORMATS)
     plan.check_families(families)
     plan.check_names("tier", [tier], plan.TIERS)
@@ -84,7 +84,7 @@ def run(
         tier=Tier[tier.upper()],
         invitations=invited,
         targets=targets,
-        ops=ops or plan.forward_ops(),
+        ops=ops or plan.ops(),
         dtypes=dtypes or tuple(FORMATS),
         families=families,
         devices=devices,

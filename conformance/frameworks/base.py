@@ -53,6 +53,7 @@ LAYOUTS: dict[str, Layout] = {
     "step": Layout(_spread, lambda a: a[..., ::2]),
     "reversed": Layout(lambda a: np.ascontiguousarray(a[..., ::-1]), lambda a: a[..., ::-1]),
     "offset": Layout(lambda a: np.concatenate([np.ones_like(a[:1]), a]), lambda a: a[1:]),
+    "broadcast": Layout(lambda a: a[(slice(0, 1),) * a.ndim], lambda a: a),
     "broadcast-row": Layout(lambda a: a[:1], lambda a: a),
     "broadcast-axis": Layout(lambda a: a[..., :1], lambda a: a),
 }

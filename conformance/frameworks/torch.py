@@ -58,7 +58,9 @@ class Torch(Adapter):
     modes = ("eager", "compile")
     compiled = ("compile",)
     ways = tuple(_EXPRESSIONS)
-    layouts = ("transposed", "heads", "step", "offset", "broadcast-row", "broadcast-axis")  # no strides below zero
+    layouts = (
+        "transposed", "heads", "step", "offset", "broadcast", "broadcast-row", "broadcast-axis",
+    )  # no strides below zero  # fmt: skip
     distributions = ("torch",)
     variables = (
         "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS",

@@ -73,6 +73,13 @@ class Answer:
             return np.asarray((high - 1.0) + low)
 
     @cached_property
+    def row_sum(self) -> Numbers:
+        """The sum of each row, kept as an axis of length one; NaN where a lane is not finite."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            high, low = total((self.got, np.zeros_like(self.got)), self.axis)
+            return np.asarray(high + low)
+
+    @cached_property
     def error_over_stable(self) -> Numbers:
         """Error divided by the stable bound; NaN where the truth is undefined."""
         return self.question.error_over_stable(self.got)
@@ -112,8 +119,20 @@ class Answer:
 
     @cached_property
     def flushed(self) -> Lanes:
-        """Lanes where zero was returned for a truth that is, within the stable bound, subnormal: a policy."""
-        return self._lost & self.question.flush_allowed if self._lost.any() else self._lost
+        """Lanes where zero was returned for a truth that is, within the stable bound, subnormal: a policy.
+
+        Of a vjp, also those where what was flushed on the way explains an error that no bound allows.
+        """
+        found = self._lost & self.question.flush_allowed if self._lost.any() else self._lost
+        if self.op.is_distribution:
+            return found
+        both = self.finite & self.question.finite & self.question.defined
+        if not (both & ~(self.error_over_stable <= 1)).any():
+            return found
+        beyond = both & ~(self.error_over_stable <= 1) & ~self.faithful & ~self.within_loose
+        if not beyond.any():
+            return found
+        return np.asarray(found | (beyond & (self.question.error_over_flushing(self.got) <= 1)))
 
     @cached_property
     def flushed_loosely(self) -> Lanes:

@@ -104,18 +104,20 @@ def row_choices(answer: Answer) -> Mapping[Choice, Lanes]:
 def subnormals(answer: Answer, cases: int) -> list[Choice | None]:
     """What became of the subnormal results of each case; None where it has none, or the op has no such question.
 
-    That is a question to probabilities alone: a log-probability or a cotangent that small may be lost within its
-    absolute bound, which says nothing of subnormals.
+    That is a question to probabilities, and of a vjp only where something was flushed for certain: a log-probability or
+    a gradient that small may be lost within its absolute bound, which says nothing of subnormals, kept or not.
 
     Parameters
     ----------
     cases
         How many cases the answer holds, along its first axis.
     """
-    if answer.op.log or not answer.op.is_distribution:
+    if answer.op.log and answer.op.is_distribution:
         return [None] * cases
     # A zero within the bound of a truth of one or two η is a rounding and no flush.
     lost = answer.flushed & (answer.error_over_stable > 1) if answer.flushed.any() else answer.flushed
+    if answer.op.takes_cotangent:
+        return [Choice("subnormals", "flushed") if case.any() else None for case in lost.reshape(cases, -1)]
     kept = answer.question.subnormal & (answer.got != 0)
     some = [np.asarray(lanes.reshape(cases, -1).any(axis=1)).tolist() for lanes in (lost, kept)]
     words = {(True, True): Choice("subnormals", "mixed"), (True, False): Choice("subnormals", "flushed")}

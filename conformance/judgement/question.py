@@ -79,6 +79,10 @@ class Question:
         """The error of an answer in units of the format's last place at the truth; NaN where the truth is undefined."""
         return self._kept(rulers.error_ulps(self.truth, self._ulp_ruler, self.format, got))
 
+    def error_over_flushing(self, got: Numbers) -> Numbers:
+        """For a vjp: the error of an answer divided by the bound of an implementation that flushes."""
+        return self._kept(rulers.error_over(self.truth, self._ruler(self.flushing), self.flushing, got))
+
     @cached_property
     def _pair(self) -> Pair:
         return Pair.of(self.truth, self.format)
@@ -145,6 +149,13 @@ class Question:
     def loose(self) -> Bound:
         """The bound of the grade *loose*."""
         return self.op.bounds(self.x, self.axis, format=self.format, grade="loose", cotangent=self.cotangent)
+
+    @cached_property
+    def flushing(self) -> Bound:
+        """For a vjp: the loose bound of an implementation that flushes subnormal numbers on the way."""
+        assert self.cotangent is not None
+        more = self.op.flushed_vjp(self.x, self.axis, format=self.format, cotangent=self.cotangent)
+        return Bound(self.loose.relative, self.loose.absolute + more)
 
     @cached_property
     def row_sum_bound(self) -> Numbers:

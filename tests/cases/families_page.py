@@ -14,12 +14,15 @@ import click
 from conformance.cases import cases, families
 from conformance.values import Tier
 from reference.formats import FORMATS
-from reference.ops import SOFTMAX
+from reference.ops import SOFTMAX, SOFTMAX_VJP
 
 
 def table(format: str = "float32") -> str:
-    """Rows of each family in each tier, those of the lower tiers included, each asked for both ops."""
-    counts = {tier: Counter(c.family for c in cases(FORMATS[format], [SOFTMAX], tier=tier, seed=0)) for tier in Tier}
+    """Rows of each family in each tier, those of the lower tiers included, each asked for both functions, or for both vjps."""
+    counts = {
+        tier: Counter(c.family for c in cases(FORMATS[format], [SOFTMAX, SOFTMAX_VJP], tier=tier, seed=0))
+        for tier in Tier
+    }
     head = " | ".join(tier.name.lower() for tier in Tier)
     lines = [f"| family | {head} | why its rows are hard |", "|---|--:|--:|--:|---|"]
     for name, family in families().items():

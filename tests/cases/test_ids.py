@@ -82,6 +82,14 @@ PINNED: dict[str, tuple[Case, tuple[str | bytes, ...], str]] = {
         ("softmax_vjp", *STACKED[1:], "float32", "(2,)", TWO_THREE),
         "f3b7f5eba6156bb6",
     ),
+    "vjp with a layout": (
+        question(op=SOFTMAX_VJP, cotangent=[2.0, 2.0], call=Call(cotangent_layout="broadcast")),
+        (
+            *("softmax_vjp", "float32", "plain", "-1", "", "broadcast", "alone", "float32", "(2,)", ZERO_ONE),
+            *("float32", "(2,)", bytes.fromhex("00000040 00000040")),
+        ),
+        "fd3626ccb8f58fea",
+    ),
 }
 """Name → case, the parts that the hash is documented to be taken of, the id."""
 
@@ -122,6 +130,10 @@ CHANGES: dict[str, tuple[Case, Case]] = {
     ),
     "no operand": (WITH_OPERAND, question(call=Call("multiply"))),
     "cotangent": (PINNED["vjp"][0], question(op=SOFTMAX_VJP, cotangent=[2.0, 4.0])),
+    "layout of the cotangent": (
+        PINNED["vjp with a layout"][0],
+        question(op=SOFTMAX_VJP, cotangent=[2.0, 2.0], call=Call(cotangent_layout="broadcast-axis")),
+    ),
     "where x ends": (
         question([0, 1], call=Call("add"), operand=[2.0]),
         question([0], call=Call("add"), operand=[1.0, 2.0]),
@@ -144,7 +156,7 @@ def test_every_field_is_shown_to_change_the_id_or_not_to() -> None:
     of_case = {"op", "format", "family", "name", "inputs", "call", "logits", "unrounded", "tier"}
     of_case |= {"alone", "raises", "policy"}
     assert of_case == set(Case.__dataclass_fields__)
-    assert {"way", "axis", "layout"} == set(Call.__dataclass_fields__)
+    assert {"way", "axis", "layout", "cotangent_layout"} == set(Call.__dataclass_fields__)
     assert {"x", "dtype", "operand", "cotangent"} == set(Inputs.__dataclass_fields__)
 
 

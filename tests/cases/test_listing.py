@@ -112,9 +112,35 @@ def test_each_row_is_asked_for_each_op_with_the_same_arrays() -> None:
         assert one.id != other.id
 
 
-def test_an_op_that_takes_a_cotangent_is_refused_with_the_others() -> None:
-    with pytest.raises(ValueError, match=r"cotangents for \['softmax_vjp'\]; ask one of \['softmax', 'log_softmax'\]"):
-        cases.cases(FORMATS["float32"], [SOFTMAX, SOFTMAX_VJP], tier=Tier.SMOKE, seed=0)
+def test_rows_with_a_cotangent_are_asked_for_the_vjps_and_others_for_the_functions() -> None:
+    asked = cases.cases(FORMATS["float32"], [SOFTMAX, SOFTMAX_VJP], tier=Tier.SMOKE, seed=0)
+
+    assert {SOFTMAX, SOFTMAX_VJP} == {case.op for case in asked}
+    assert all((case.op is SOFTMAX_VJP) == (case.inputs.cotangent is not None) for case in asked)
+    assert all(cases.families()[case.family].asks(case.op) for case in asked)
+
+
+def test_a_family_is_about_functions_or_about_vjps(plant: Plant) -> None:
+    row = np.array([1.0, 2.0])
+    plant(Row("one", row), Row("other", row, cotangent=row))
+    with pytest.raises(ValueError, match="planted has rows with a cotangent and rows without one, other for one"):
+        ask(families=["planted"])
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (Row("r", np.zeros(2), cotangent=np.zeros(3)), "cotangent of shape"),
+        (Row("r", np.zeros(2), cotangent=np.zeros(2), way="multiply", operand=np.zeros(2)), "way 'plain' alone"),
+        (Row("r", np.zeros(2), cotangent_layout="step"), "layout of a cotangent, and no cotangent"),
+        (Row("r", np.zeros(2), cotangent=np.full(2, 1 / 3)), "not all representable"),
+    ],
+    ids=["shape", "way", "layout", "format"],
+)
+def test_a_cotangent_that_does_not_fit_its_row_is_refused(plant: Plant, row: Row, why: str) -> None:
+    plant(row)
+    with pytest.raises(ValueError, match=f"planted, row r.*{why}"):
+        cases.cases(FORMATS["float32"], [SOFTMAX, SOFTMAX_VJP], families=["planted"], tier=Tier.STANDARD, seed=0)
 
 
 def test_an_unknown_family_is_refused_with_the_known_names() -> None:

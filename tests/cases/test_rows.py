@@ -13,7 +13,7 @@ from conformance.cases import batches, producers
 from conformance.cases._ladder import RARE, SMOKE_FURTHER, SMOKE_LENGTHS, STANDARD_LENGTHS
 from conformance.values import Batch, Case, Tier
 from reference.formats import FORMATS
-from reference.ops import SOFTMAX
+from reference.ops import SOFTMAX, SOFTMAX_VJP, Op
 
 every_format = pytest.mark.parametrize("format", FORMATS)
 every_family_in_each_format = pytest.mark.parametrize(
@@ -41,20 +41,36 @@ LONE_BUDGET = {Tier.SMOKE: 19, Tier.STANDARD: 80, Tier.EXHAUSTIVE: 94}
 COMPILED_BUDGET = {Tier.SMOKE: 29, Tier.STANDARD: 118, Tier.EXHAUSTIVE: 151}
 """Most arrays of an op and format that differ in way, axis, layout or shape: in a compiled mode, compilations."""
 
+VJP_BUDGET = {
+    Tier.SMOKE: (70, 100, 15_000),
+    Tier.STANDARD: (600, 750, 1_050_000),
+    Tier.EXHAUSTIVE: (600, 750, 1_050_000),
+}
+"""The same of a vjp."""
+
+VJP_COMPILED = {Tier.SMOKE: 25, Tier.STANDARD: 57, Tier.EXHAUSTIVE: 57}
+"""The same of a vjp; eleven of them are layouts, which only frameworks with strides are asked."""
+
 OTHER_DTYPES = 12
 """Arrays of other dtypes than the asked ones, which float32 has besides, one shape each."""
 
 ARGUMENTS_BUDGET = {"float32": 9}
 """Most arrays for the ops' own arguments; 5 in the formats that are not named."""
 
-NOT_FINITE = {"arguments", "axes", "masks", "producers", "special"}
+NOT_FINITE = {"arguments", "axes", "masks", "producers", "special", "vjp_masks", "vjp_special"}
 """Families that ask infinities or NaN; of arguments, where a wider format is converted."""
 
 
+VJPS = {name for name, family in cases.families().items() if family.takes_cotangent}
+"""Families of cotangents."""
+
+
 @cache
-def ask(format: str, family: str = "", tier: Tier = Tier.STANDARD, seed: int = 0) -> tuple[Case, ...]:
+def ask(format: str, family: str = "", tier: Tier = Tier.STANDARD, seed: int = 0, op: Op = SOFTMAX) -> tuple[Case, ...]:
+    """The cases of a family, or of every family of an op."""
     families = (family,) if family else None
-    return tuple(cases.cases(FORMATS[format], [SOFTMAX], families=families, tier=tier, seed=seed))
+    op = SOFTMAX_VJP if family in VJPS else op
+    return tuple(cases.cases(FORMATS[format], [op], families=families, tier=tier, seed=seed))
 
 
 @every_family_in_each_format
@@ -67,7 +83,8 @@ def test_values_are_representable_and_finite_where_promised(family: str, format:
         assert case.logits.size > 0 or case.family == "axes"
         np.testing.assert_array_equal(FORMATS[format].quantise(case.logits), case.logits, case.name)
         dtypes = [dtype for dtype, _ in case.inputs.stored(case.format)]  # raises where a number is not representable
-        assert dtypes == [case.inputs.dtype] + [format] * (case.call.way != "plain"), case.name
+        second = case.call.way != "plain" or case.inputs.cotangent is not None
+        assert dtypes == [case.inputs.dtype] + [format] * second, case.name
 
 
 @every_family_in_each_format
@@ -80,13 +97,15 @@ def test_names_and_contents_are_unique(family: str, format: str) -> None:
 
 @every_family_in_each_format
 def test_a_seed_decides_everything(family: str, format: str) -> None:
-    again = cases.cases(FORMATS[format], [SOFTMAX], families=[family], tier=Tier.STANDARD, seed=0)
+    op = SOFTMAX_VJP if family in VJPS else SOFTMAX
+    again = cases.cases(FORMATS[format], [op], families=[family], tier=Tier.STANDARD, seed=0)
     assert [(case.id, case.name) for case in again] == [(case.id, case.name) for case in ask(format, family)]
 
 
 @every_family_in_each_format
 def test_a_family_does_not_depend_on_the_others(family: str, format: str) -> None:
-    among_all = [case for case in ask(format) if case.family == family]
+    op = SOFTMAX_VJP if family in VJPS else SOFTMAX
+    among_all = [case for case in ask(format, op=op) if case.family == family]
     assert [case.id for case in among_all] == [case.id for case in ask(format, family)]
 
 
@@ -112,6 +131,20 @@ def test_the_cost_stays_within_the_budget(format: str, tier: Tier) -> None:
     fewest, most, elements = BUDGET[tier]
     assert fewest <= len(asked) <= most
     assert sum(case.logits.size for case in asked) <= elements
+
+
+@every_format
+@every_tier
+def test_the_cost_of_the_vjps_stays_within_the_budget(format: str, tier: Tier) -> None:
+    asked = ask(format, tier=tier, op=SOFTMAX_VJP)
+    fewest, most, elements = VJP_BUDGET[tier]
+    assert fewest <= len(asked) <= most
+    assert sum(case.logits.size for case in asked) <= elements
+    found = batches(asked)
+    assert {len(batch.cases) for batch in found if not batch.stacked} == {1}
+    lengths = {batch.logits.shape[-1] for batch in found if batch.stacked}
+    assert lengths <= {*(SMOKE_LENGTHS if tier is Tier.SMOKE else STANDARD_LENGTHS), 1024}
+    assert len({compiled(batch) for batch in found}) <= VJP_COMPILED[tier]
 
 
 @every_format

@@ -83,7 +83,9 @@ def test_a_wrong_formula_is_a_violation(op: Op, wrong: str, dtype: str) -> None:
 
     assert Severity.VIOLATION is judged.severity
     assert "accuracy" in kinds_of(judged)
-    assert {"accuracy", "loose"} >= kinds_of(judged)
+    assert {"accuracy", "loose", "zero_sum"} >= kinds_of(judged)
+    # The others sum to zero as the truth does.
+    assert ("zero_sum" in kinds_of(judged)) is (wrong == "no mean")
     assert Grade.DIVERGENT is judged.grade
 
 
@@ -93,6 +95,57 @@ def test_zeros_for_a_gradient_are_lost_normals(op: Op) -> None:
 
     assert all("lost_normal" in kinds_of(one) for one in judged[:1])
     assert {"lost_normal"} >= set().union(*(kinds_of(one) for one in judged))
+
+
+def flushing(op: Op, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """A vjp in float32 that takes every subnormal operand and result for zero."""
+
+    def kept(array: np.ndarray) -> np.ndarray:
+        return np.where(np.abs(array) < np.finfo(np.float32).tiny, np.float32(0), array)
+
+    p, g = kept(np.exp(kept(x - x.max(axis=-1, keepdims=True)))), kept(g)
+    p = kept(p / p.sum(axis=-1, keepdims=True))
+    if op is SOFTMAX_VJP:
+        total = np.zeros_like(p[:, :1])
+        for term in kept(p * g).T:
+            total = kept(total + term[:, None])
+        return kept(p * kept(g - total))
+    return kept(g - kept(p * g.sum(axis=-1, keepdims=True)))
+
+
+@VJPS
+@pytest.mark.parametrize("n", [2, 17, 257])
+def test_what_flushing_on_the_way_loses_of_tiny_cotangents_is_a_policy(op: Op, n: int) -> None:
+    rng = np.random.default_rng(n)
+    x = rng.normal(0, 3, (50, n)).astype(np.float32)
+    x[::2, 0] -= 86  # a probability that is nearly subnormal
+    g = (rng.normal(0, 8, (50, n)) * np.finfo(np.float32).tiny).astype(np.float32)
+    question = batch_of(x, op, cotangents=g)
+
+    judged = judge(question, flushing(op, x, g))
+
+    assert not {"accuracy", "lost_normal"} & set().union(*map(kinds_of, judged))
+    assert ["subnormals=flushed"] in [[str(choice) for choice in one.choices] for one in judged]
+
+
+@VJPS
+def test_more_than_flushing_loses_is_a_violation(op: Op) -> None:
+    tiny = FORMATS["float32"].smallest_normal
+    question = batch_of([[0.0, 1.0, 2.0]], op, cotangents=[[3 * tiny, -4 * tiny, 5 * tiny]])
+
+    (judged,) = judge(question, question.format.quantise(due(question) + 40 * tiny * np.array([[1.0, -1.0, 0.0]])))
+
+    assert {"accuracy"} == kinds_of(judged)
+
+
+def test_flushing_in_float16_explains_nothing() -> None:
+    """Its smallest normal number is no rounding error of float32, in which an implementation may work."""
+    tiny = FORMATS["float16"].smallest_normal
+    question = batch_of([[0.0, 0.0]], SOFTMAX_VJP, "float16", cotangents=[[16 * tiny, 0.0]])
+
+    (judged,) = judge(question, np.array([[5 * tiny, -3 * tiny]]))
+
+    assert "accuracy" in kinds_of(judged)
 
 
 @VJPS

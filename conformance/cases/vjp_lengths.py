@@ -1,0 +1,47 @@
+"""Gradients of rows of every length: two sums a row, in the format, in vectors, in blocks, with a tail.
+
+A backward pass adds up p·g, or g itself, over the row: a sum kept in few bits stalls, one that ends with the last whole
+vector or block misses the tail, and a product of p = 1/n and a sum of n terms meets both ends of a narrow format.  Each
+length has an ordinary row with an ordinary cotangent; equal logits with one lane's cotangent at the end, which is what
+picks a class; and equal logits with a cotangent of one sign, whose sum is as large as n and leaves nothing.
+
+The lengths are those of the ladder, further steps around blocks, and vocabularies of language models, in every
+format: sums of n terms are what few bits get wrong.
+
+First known victims: JAX's log_softmax in float16, all NaN beyond 65,504 logits, since the sum of the cotangent overflows
+(jax-ml/jax#40409); MIOpen's, which added up in float16 (ROCm/MIOpen#3427).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from conformance.cases._cotangents import one_hot
+from conformance.cases._ladder import FURTHER, LENGTHS, SMOKE_LENGTHS
+from conformance.cases._numbers import nearest_finite
+from conformance.cases._row import Row
+from conformance.values import Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reference.formats import Format
+
+LONG = (32_000, 100_000, 151_936)
+
+SMOKE = (*SMOKE_LENGTHS, 1024)
+
+
+def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
+    """Three rows a length."""
+    for n in (*LENGTHS, *FURTHER, *LONG):
+        ordinary, cotangent = rng.normal(0, 2, n), rng.normal(0, 1, n)
+        for name, row, g in (
+            ("normal,g=normal", ordinary, cotangent),
+            (f"equal,g=one@{n - 1}", np.zeros(n), one_hot(n, n - 1)),
+            ("equal,g>0", np.zeros(n), 1 + np.abs(cotangent)),
+        ):
+            tier = Tier.SMOKE if n in SMOKE else Tier.STANDARD
+            yield Row(f"{name},n={n}", nearest_finite(format, row), cotangent=nearest_finite(format, g), tier=tier)
