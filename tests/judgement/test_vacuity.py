@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from questions import DTYPES, FORWARD_OPS, answered, batch_of
+from questions import DTYPES, FORWARD_OPS, VJPS, answered, batch_of
 
 from conformance.cases import batches, cases, families
 from conformance.judgement import Judge
@@ -52,8 +52,16 @@ def severities(name: str, judge: Judge) -> Iterator[tuple[Case, Severity]]:
     yield from zip(judge.batch.cases, (one.severity for one in judged), strict=True)
 
 
-EVERY = [(family, dtype) for family in families() for dtype in FORMATS if family != "dtypes" or dtype == "float32"]
+FORWARD_FAMILIES = [name for name, family in families().items() if not family.takes_cotangent]
+
+EVERY = [
+    (family, dtype) for family in FORWARD_FAMILIES for dtype in FORMATS if family != "dtypes" or dtype == "float32"
+]
 """Arrays of other dtypes ride with the default float."""
+
+EVERY_VJP = [(family, dtype) for family in families() if family not in FORWARD_FAMILIES for dtype in FORMATS]
+
+VACUOUS_VJPS = ("zeros", "cotangent", "no mean", "rolled", "negated")
 
 
 @FORWARD_OPS
@@ -75,6 +83,52 @@ def test_zeros_are_rejected_on_every_row(family: str, dtype: str) -> None:
         for case, severity in severities("zeros", judge):
             if not (case.logits == -np.inf).all(axis=case.call.axis).any():
                 assert Severity.VIOLATION is severity, case.name
+
+
+def vacuous_vjp(name: str, judge: Judge) -> np.ndarray:
+    """An answer to a vjp that leaves out what matters, representable in the format."""
+    batch, right = judge.batch, judge.question.expected
+    g = batch.inputs.cotangent
+    assert g is not None
+    if name == "zeros":
+        return np.zeros_like(right)
+    if name == "no mean" and not batch.op.log:
+        p = SOFTMAX.truth(batch.logits, batch.call.axis, format=batch.format).rounded(batch.format)
+        with np.errstate(invalid="ignore"):
+            return batch.format.quantise(p * g)
+    if name in ("cotangent", "no mean"):
+        return g
+    return -right if name == "negated" else np.roll(right, 1, batch.call.axis)
+
+
+@VJPS
+@pytest.mark.parametrize("name", VACUOUS_VJPS)
+@pytest.mark.parametrize(("family", "dtype"), EVERY_VJP)
+def test_every_family_of_cotangents_rejects_what_leaves_something_out(
+    family: str, name: str, op: Op, dtype: str
+) -> None:
+    found = [
+        judged.severity
+        for judge in asked(family, op, dtype)
+        for judged in judge.judge(answered(judge.batch, vacuous_vjp(name, judge)))
+    ]
+
+    assert Severity.VIOLATION in found
+
+
+@pytest.mark.parametrize("n", [2, 1000, 100_000])
+@DTYPES
+@VJPS
+def test_length_hides_nothing_of_a_gradient(op: Op, dtype: str, n: int) -> None:
+    """In 16 bits the capped loose bound is as large as what cancels (docs/error-bounds.md): such an answer is degraded."""
+    format: Format = FORMATS[dtype]
+    x = format.quantise(np.linspace(-4, 4, n))
+    g = format.quantise(np.where(np.arange(n) % 3 == 0, 1.0, -0.25))
+    judge = Judge(batch_of([x], op, dtype, cotangents=[g]))
+    for name in VACUOUS_VJPS:
+        (judged,) = judge.judge(answered(judge.batch, vacuous_vjp(name, judge)))
+        legal = {Severity.VIOLATION} if format.precision >= 24 else {Severity.VIOLATION, Severity.DEGRADED}
+        assert judged.severity in legal, name
 
 
 @pytest.mark.parametrize("n", [2, 1000, 100_000, 1_000_000])
