@@ -297,8 +297,6 @@ class Asker:
 
     def _asked(self, target: Target, batch: Batch, seconds: float) -> Observation:
         self._spoiled = False
-        self._gone = ""
-        """Why no worker can be started any more: it is not tried again for every batch."""
         if self.blamed >= PATIENCE:
             return NotAsked("too many cases had ended their worker over this target, op and dtype")
         call = batch.call
