@@ -241,7 +241,7 @@ class Asker:
             "cotangent_layout": call.cotangent_layout,
         }
 
-    def call(self, target: Target, op: str, arrays: Sequence[Array], axis: int = -1, **more: Any) -> Observation:
+    def call(self, target: Target, op: str, arrays: Sequence[Array], axis: int, **more: Any) -> Observation:
         """One call outside the cases: an op by name (``exp`` too) of arrays in their storage dtypes."""
         message = self._call(target, op, Call(axis=axis)) | more
         try:

@@ -224,7 +224,7 @@ class Task:
     op: Op
     dtype: str
     selection: Selection
-    thinned: bool = False
+    thinned: bool
 
     def __str__(self) -> str:
         return f"{self.target} {self.op} {self.dtype}"

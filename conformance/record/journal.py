@@ -258,7 +258,7 @@ class Journal:
     def _plan(self) -> str:
         """A hash of what every sitting of the run has in common."""
         told = to_json(Header, self._header)
-        return digest(json.dumps(_common(told), sort_keys=True).encode())
+        return digest(json.dumps(_common(told)).encode())
 
     def _load(self) -> None:
         """Read the plan and see which tasks are finished."""

@@ -134,6 +134,19 @@ def test_after_so_many_of_them_the_rest_is_given_up_and_says_so() -> None:
     assert 3 == Counter(type(s) for s in ask(dying(set(range(1, 65)), TimedOut(9.0)), batch(64))[0].values())[TimedOut]
 
 
+def test_the_next_task_is_given_up_no_later_and_no_earlier() -> None:
+    asker = Asker(
+        lambda: Fake(Log(), dying(set(range(1, 65)), Crashed("signal"))), {"framework": "fake"}, LIMITS
+    )  # fmt: skip
+    counts = []
+    for _ in range(2):
+        seen = [observation for part, observation in asker.ask(TARGET, batch(64)) for _ in part.cases]
+        counts.append(Counter(type(observation) for observation in seen))
+        asker.forget()
+
+    assert [{Crashed: PATIENCE, NotAsked: 64 - PATIENCE}] * 2 == counts
+
+
 def test_a_case_alone_has_the_whole_limit() -> None:
     _, log = ask(dying({5}, TimedOut(9.0)), batch(16), Limits(seconds=80))
 
@@ -141,15 +154,38 @@ def test_a_case_alone_has_the_whole_limit() -> None:
     assert {20.0} == {seconds for rows, seconds in log.asked if rows in (4, 8)}
 
 
-def test_a_fault_of_the_whole_that_no_part_repeats_is_kept_with_the_first() -> None:
-    def on(rows: np.ndarray) -> None:
-        if len(rows) == 8:
-            raise Lost(TimedOut(9.0))
+IN_COMPANY = " (as one array of 8 rows; asked apart they were answered)"
+
+
+@pytest.mark.parametrize(
+    ("how", "kept"),
+    [
+        (TimedOut(9.0), Crashed(f"no answer within 9 s{IN_COMPANY}")),
+        (Crashed("signal"), Crashed(f"signal{IN_COMPANY}")),
+        (OutOfMemory(2**30), Crashed(f"more than {2**30} bytes of memory{IN_COMPANY}")),
+        (Raised("ValueError: no"), Raised(f"ValueError: no{IN_COMPANY}")),
+    ],
+)
+def test_a_fault_of_the_whole_that_no_part_repeats_is_kept_with_the_first(how: Any, kept: Observation) -> None:
+    def on(rows: np.ndarray) -> dict[str, Any]:
+        if len(rows) < 8:
+            return {}
+        if isinstance(how, Raised):
+            return {"type": "raised", "error": how.error}
+        raise Lost(how)
 
     found, _ = ask(on, batch(8))
 
-    assert ["1"] == [name for name, seen in found.items() if not isinstance(seen, Answered)]
-    assert Crashed("no answer within 9 s (as one array of 8 rows; asked apart they were answered)", 0.0) == found["1"]
+    assert {"1": kept} == {name: seen for name, seen in found.items() if not isinstance(seen, Answered)}
+
+
+def test_what_the_whole_changed_and_no_part_again_is_told_of_the_first() -> None:
+    found, _ = ask(lambda rows: {"side_effects": ["moved"], "wrote_input": True} if len(rows) == 8 else {}, batch(8))
+
+    answers = [seen for seen in found.values() if isinstance(seen, Answered)]
+    assert [(f"moved{IN_COMPANY}",), *[()] * 7] == [seen.side_effects for seen in answers]
+    assert [True, *[False] * 7] == [seen.wrote_input for seen in answers]
+    assert {(1, 2)} == {answers[0].shape, answers[0].stored.shape}
 
 
 def test_an_exception_belongs_to_the_row_that_causes_it() -> None:
@@ -196,7 +232,8 @@ def test_a_worker_that_ends_between_two_questions_is_replaced_and_nobody_charged
     assert 3 == len(opened)
 
 
-def test_a_worker_that_does_not_come_back_is_not_tried_for_every_batch() -> None:
+@pytest.mark.parametrize("rows", [1, 4])
+def test_a_worker_that_does_not_come_back_is_not_tried_for_every_batch(rows: int) -> None:
     tries = 0
 
     class Refusing(Fake):
@@ -211,10 +248,10 @@ def test_a_worker_that_does_not_come_back_is_not_tried_for_every_batch() -> None
         return Refusing(Log(), dying({1}, Crashed("signal")))
 
     asker = Asker(open_, {"framework": "fake"}, LIMITS)
-    first = [seen for _, seen in asker.ask(TARGET, batch(1, 1))]
-    later = [seen for i in range(2, 30) for _, seen in asker.ask(TARGET, batch(1, i))]
+    first = [seen for _, seen in asker.ask(TARGET, batch(rows, 1))]
+    later = [seen for i in range(5, 30) for _, seen in asker.ask(TARGET, batch(1, i))]
 
-    assert [Crashed("signal")] == first
+    assert [Crashed("signal")] == first if rows == 1 else {NotAsked} == {type(seen) for seen in first}
     assert {NotAsked("its worker did not come back: the library is gone")} == set(later)
     assert 2 == tries
 
@@ -236,12 +273,36 @@ def test_what_a_subject_does_not_have_is_unsupported_with_a_reason() -> None:
     ] == whys
 
 
+def refusing(error: str) -> Callable[[np.ndarray], dict[str, Any]]:
+    """What raises over two rows of zeros."""
+    return lambda rows: {} if rows.any() else {"type": "raised", "error": error}
+
+
+def test_an_op_that_is_refused_is_unsupported_where_nobody_says_that_it_must_be_there() -> None:
+    def open_() -> Fake:
+        return Fake(Log(), refusing("TypeError: no kernel"))
+
+    askers = Asker(open_, {"framework": "fake"}, LIMITS), Asker(open_, {"framework": "fake"}, LIMITS, must=True)
+    seen = [observation for asker in askers for _, observation in asker.ask(TARGET, batch(3))]
+
+    assert [Unsupported("TypeError: no kernel"), Raised("TypeError: no kernel")] == seen
+
+
+@pytest.mark.parametrize("error", ["NameError: name 'nowhere' is not defined", "RecursionError", "SystemExit: 0"])
+def test_a_mistake_in_a_function_is_no_refusal(error: str) -> None:
+    found, _ = ask(refusing(error), batch(3))
+
+    assert {Answered} == {type(seen) for seen in found.values()}
+
+
 @pytest.mark.parametrize("dtype", EVERY_FORMAT)
 def test_the_probe_row_holds_what_a_lossy_border_changes(dtype: str) -> None:
     format = EVERY_FORMAT[dtype]
     values = format.decode(transport_probe(format))
 
-    assert {0.0, format.smallest_subnormal, format.smallest_normal, format.max, -format.max} <= set(values.tolist())
+    largest_subnormal = format.smallest_normal - format.smallest_subnormal
+    assert {0.0, format.smallest_subnormal, largest_subnormal, format.smallest_normal} <= set(values.tolist())
+    assert {format.max, -format.max} <= set(values.tolist())
     assert np.isnan(values).any()
     assert np.isinf(values).any() == format.has_inf
     assert np.signbit(values[values == 0]).any()

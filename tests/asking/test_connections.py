@@ -112,6 +112,18 @@ def test_a_request_larger_than_a_pipe_to_a_worker_that_never_reads_times_out() -
     assert isinstance(caught.value.observation, TimedOut)
 
 
+def test_a_worker_that_reads_no_more_is_waited_for_like_any_other() -> None:
+    import numpy as np  # noqa: PLC0415 - for this test alone
+
+    process = Process(worker("os.close(0); hello(); time.sleep(60)"), FAST)
+    process.exchange({"type": "hello"}, [], 5)
+
+    with pytest.raises(Lost) as caught:
+        process.exchange({"type": "call"}, [("float64", np.zeros(2**20))], 0.5)
+
+    assert isinstance(caught.value.observation, TimedOut)
+
+
 def alive(pid: int) -> bool:
     """Whether a process is there and no zombie."""
     try:
@@ -262,7 +274,10 @@ def test_what_a_framework_prints_cannot_get_into_the_protocol() -> None:
 
 
 def test_last_words_are_those_that_tell_most() -> None:
-    crash = 'noise\nFatal Python error: Segmentation fault\n\nCurrent thread 0x1:\n  File "k.py", line 3 in f\nExtension modules: numpy'
+    crash = (
+        'noise\nFatal Python error: Segmentation fault\n\nCurrent thread 0x1:\n  File "k.py", line 3 in f\n'
+        '  File "worker.py", line 9 in main\nExtension modules: numpy'
+    )
 
     assert 'Fatal Python error: Segmentation fault File "k.py", line 3 in f' == last_words(crash)
     assert "the end" == last_words("first\nthe end\n\n")

@@ -27,6 +27,10 @@ class Idle:
         self.seconds = 0.0
         self.closed = False
 
+    def start(self) -> threading.Thread:
+        """In place of a hello, the thread it is said in."""
+        return threading.current_thread()
+
     def forget(self) -> None:
         pass
 
@@ -120,3 +124,26 @@ def test_an_unhashable_function_can_be_invited() -> None:
             return x
 
     assert {Invitation("numpy", kernel=Kernel()): 1}
+
+
+@pytest.mark.usefixtures("opened")
+@pytest.mark.parametrize(("kernel", "here"), [("", False), (len, True)])
+def test_only_a_function_object_is_called_in_the_callers_thread(kernel: Any, here: bool) -> None:
+    """It may need the main thread; a worker ends with the thread that started it, which has to be one of the pool's."""
+    invited = [Invitation("numpy", kernel=kernel), ONE] if here else [ONE, OTHER]
+
+    with Pool(2, Limits()) as pool:
+        threads = [thread for _, thread in pool.introduce(invited)]
+
+    assert [here, here] == [thread is threading.current_thread() for thread in threads]
+
+
+def test_an_op_must_be_there_only_where_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bool] = []
+    monkeypatch.setattr(Invitation, "asker", lambda self, *_, must, **__: said.append(must) or Idle(self, []))
+
+    for options in ({}, {"must": True}):
+        with Pool(1, Limits(), **options) as pool:
+            list(pool.perform([(ONE, 1)], doubled))
+
+    assert [False, True] == said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,3 +97,23 @@ def test_a_setting_of_the_framework_costs_the_worker() -> None:
     adapter.settings = {"threads": 1}
 
     assert (["changed threads from 2 to 1"], True) == before.changes()
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_what_a_call_printed_is_written_out_with_it(name: str, at_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (at_home / "log").open("w") as log:
+        monkeypatch.setattr(sys, name, log)
+        getattr(sys, name).write("a line")
+        state.flush_streams()
+
+        assert "a line" == (at_home / "log").read_text()
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_a_call_closed_is_opened_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(os.devnull, "w") as stream:  # noqa: PTH123 - a text
+        monkeypatch.setattr(sys, name, stream)
+        assert not state.reopen_streams()
+
+    assert state.reopen_streams()
+    assert not getattr(sys, name).closed

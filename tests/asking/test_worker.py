@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from conformance.asking.connections import PROGRAM
 from conformance.asking.worker import Worker, _fetch, _versions, last_place
+from conformance.frameworks.arrays import PRIMITIVES, NumPy
 from conformance.frameworks.controls import CONTROLS
+
+if TYPE_CHECKING:
+    from conformance.frameworks.base import Primitives
 
 
 def raising() -> None:
@@ -77,6 +81,72 @@ def test_an_answer_that_is_another_array_by_now_is_a_side_effect() -> None:
     assert ["overwrote the answer of an earlier call"] == worker._watch(first, first.copy())
     first[0] = 2
     assert ["overwrote the answer of an earlier call"] == worker._watch(first, first.copy())
+
+
+class Calls(NumPy):
+    """Functions on NumPy's arrays that return x, and keep what they were given."""
+
+    def __init__(self, *, twice: bool = False) -> None:
+        self.twice = twice
+        self.given: list[tuple[Any, ...]] = []
+
+    def function(self, *_: str) -> Any:
+        def own(*given: Any) -> Any:
+            self.given.append(given)
+            return given[0]
+
+        return own
+
+    @staticmethod
+    def primitives(device: str) -> Primitives:
+        del device
+        return PRIMITIVES
+
+
+def call(worker: Worker, *arrays: list[float], **how: Any) -> tuple[dict[str, Any], list[Any]]:
+    """The reply to one call, and the arrays that came with it."""
+    plain = {
+        "type": "call", "id": 1, "op": "softmax", "way": "plain", "mode": "eager", "device": "cpu", "control": False,
+        "axis": -1, "layout": "",
+    }  # fmt: skip
+    return worker.reply(plain | how, [("float32", np.array(array, np.float32)) for array in arrays])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "how", "order"),
+    [
+        ([[1.0]], {}, ([1.0], -1)),
+        ([[1.0], [2.0]], {"op": "softmax_vjp"}, ([1.0], -1, [2.0])),
+        ([[1.0], [2.0]], {"way": "multiply"}, ([1.0], [2.0], -1)),
+    ],
+    ids=["plain", "vjp", "operand"],
+)
+def test_an_operand_stands_before_the_axis_and_a_cotangent_behind_it(
+    arrays: list[list[float]], how: dict[str, str], order: tuple[Any, ...]
+) -> None:
+    adapter = Calls()
+
+    call(Worker(adapter), *arrays, **how)
+
+    assert [order] == [tuple(one if isinstance(one, int) else one.tolist() for one in given) for given in adapter.given]
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_only_a_function_of_ones_own_is_asked_twice(twice: bool) -> None:
+    adapter = Calls(twice=twice)
+
+    reply, [(dtype, stored)] = call(Worker(adapter), [1.0, 2.0])
+
+    assert ("answered", True, "float32", [1.0, 2.0]) == (reply["type"], reply["repeatable"], dtype, stored.tolist())
+    assert 1 + twice == len(adapter.given)
+
+
+def test_a_control_answers_from_the_first_question_on() -> None:
+    worker = Worker(Calls())
+
+    answers = [call(worker, [0.0, 0.0], mode="definition", control=True) for _ in range(2)]
+
+    assert [[0.5, 0.5]] * 2 == [stored.tolist() for _, [(_, stored)] in answers]
 
 
 def test_a_framework_cannot_import_the_files_beside_the_worker_by_their_names() -> None:

@@ -229,3 +229,18 @@ def test_no_rounding_of_the_logits_is_derived_for_a_vjp() -> None:
     (judged,) = judge(asked, Judge(asked).question.expected * 1.001)
 
     assert (Severity.VIOLATION, ()) == (judged.severity, judged.choices)
+
+
+def test_a_masked_logit_has_no_rounding_that_could_explain_an_answer() -> None:
+    """Two logits of zero have none either: an answer just beyond the loose bound stays wrong."""
+    x, half = np.array([0.0, 0.0, -np.inf]), 2.0**-53  # the unit in the last place of what is at least 1/2
+    inputs = Inputs(x, "float64", operand=np.ones(1))
+    asked = Batch((Case(SOFTMAX, FORMATS["float64"], "f", "n", inputs, Call("multiply"), x, unrounded=x),))
+    loose = Judge(asked).question.loose
+    allowed = float(np.max(loose.relative * 0.5 + loose.absolute))
+    off = (allowed // half + 1) * half
+
+    (judged,) = judge(asked, [0.5 + off, 0.5 - off, 0.0])
+
+    assert (Severity.VIOLATION, ()) == (judged.severity, judged.choices)
+    assert "row_sum" not in kinds_of(judged)

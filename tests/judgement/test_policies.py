@@ -76,6 +76,14 @@ def test_a_choice_without_a_name_is_a_violation(row: list[float], got: list[floa
     assert POLICIES[question].question in judged.findings[0].detail
 
 
+@pytest.mark.parametrize(("row", "got"), [(NOTHING, [-1.0] * 4), (ONE, [-1.0, 1.0, 0.0, 0.0])])
+def test_less_than_nothing_is_no_choice_either(row: list[float], got: list[float]) -> None:
+    judged = judge(row, got)
+
+    assert {"unnamed_policy", "range"} == kinds_of(judged)
+    assert ["unnamed"] == [choice.answer for choice in judged.choices]
+
+
 def test_each_row_of_a_batch_makes_its_own_choice() -> None:
     rows = [NOTHING, [0.0, 0.0, 0.0, 0.0], ONE, NOTHING]
 

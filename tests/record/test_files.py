@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from parts import JAX, TORCH, WITNESS, record, row, violated
 
 from conformance import record as records
 from conformance.record import COLUMNS, Record, frame, merge, read, write
-from conformance.record.files import KEY
+from conformance.record.files import KEY, read_table, table_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,6 +240,7 @@ IN_COLUMNS: list[tuple[Callable[[pa.Table], pa.Table], str]] = [
     (changed("run_id", "?"), r"of run \? stands in no plan"),
     (changed("control", value=True), "stands in no plan"),
     (changed("op", "softmin"), "column op: 'softmin' stands in no plan; did you mean 'softmax'"),
+    (changed("op", "s\u043eftmax"), r"column op: 's\\u043eftmax' stands in no plan; did you mean 'softmax'"),
     (changed("family", "x"), "column family: 'x' stands in no plan; known: underflow"),
     (changed("findings", "order"), "witness: the findings 'order' are wanted"),
     (changed("findings", ""), "witness: the findings '' are wanted"),
@@ -341,6 +343,22 @@ def test_no_cut_and_no_flipped_bit_is_a_traceback(tmp_path: Path) -> None:
 
     assert not [line for line in refused if "\n" in line or not line.startswith(str(path))]
     assert len(refused) > len(damaged) / 4
+
+
+def test_a_number_that_changed_on_the_disk_is_not_read(tmp_path: Path) -> None:
+    """Nothing but the page's checksum can tell, where no compressor trips over it."""
+    path, number = tmp_path / "r.parquet", struct.pack("<d", 1.375)
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    content = bytearray(table_bytes(record(row(max_ulp=1.375)).observations, {"schema": 3}, **options))
+    assert 1 == content.count(number)
+    path.write_bytes(content)
+    assert [1.375] == read_table(path)[0]["max_ulp"].to_pylist()
+
+    content[content.index(number) + 5] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(records.UnreadableRecord, match=str(path)):
+        read_table(path)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

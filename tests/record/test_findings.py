@@ -151,9 +151,9 @@ def test_controls_come_last_and_the_largest_first() -> None:
     control = Target("torch", "definition", "cpu", version="2.13.0", control=True)
     rows = [
         violated(control, case="a", error_over_bound=100.0),
-        violated(case="b", error_over_bound=2.0),
+        violated(case="b", family="sizes", error_over_bound=2.0),
         violated(case="c", family="axes", error_over_bound=np.nan),
-        violated(case="d", family="sizes", error_over_bound=5.0),
+        violated(case="d", error_over_bound=5.0),
         violated(case="e", family="special", error_over_bound=9.0, **shown(("loose", "degraded", 2))),
     ]
 

@@ -165,6 +165,26 @@ def test_a_restart_forgets_what_was_there(out: Path) -> None:
         assert {"b"} == journal.finished()
 
 
+def test_what_a_restart_left_half_removed_is_no_part_of_the_next_run(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with Journal.open(out) as journal:
+        journal.begin(header())
+        now = 7.0
+        journal.finish(task("a"))
+    (journal_folder(out) / "plan.json").unlink()  # which a restart removes first
+
+    with Journal.open(out) as journal:
+        journal.begin(header())
+        now = 10.0
+        journal.finish(task("b"))
+    with Journal.open(out, resume=True) as journal:
+        assert ({"b"}, []) == (journal.finished(), journal.damaged)
+        assert 3.0 == journal.record(complete=False).parts[0].footer.seconds
+
+
 def test_there_is_something_to_resume(out: Path) -> None:
     with pytest.raises(records.NothingToResume, match=r"there is no journal to resume at .*report\.journal"):
         Journal.open(out, resume=True)
@@ -378,6 +398,26 @@ def test_a_full_disk_is_one_line_and_what_is_finished_stays(out: Path, monkeypat
         journal.finish(task("b"))
 
 
+@pytest.mark.parametrize(("wrong", "told"), [(None, records.CannotWrite), (KeyError("first"), KeyError)])
+def test_a_disk_that_is_full_at_the_end_hides_nothing_that_went_wrong_before(
+    wrong: Exception | None, told: type[Exception], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    def sit(patch: pytest.MonkeyPatch) -> None:
+        with Journal.open(out) as journal:
+            journal.begin(header())
+            patch.setattr(Path, "write_bytes", full)
+            if wrong is not None:
+                raise wrong
+
+    with monkeypatch.context() as patch, pytest.raises(told):
+        sit(patch)
+
+    Journal.open(out, resume=True).close()  # other processes may have it all the same
+
+
 def test_a_limit_of_the_system_is_one_line_too(out: Path) -> None:
     """A real one: files of more than a kilobyte are refused, in a process of its own."""
     interrupted(out, "a")
@@ -504,7 +544,11 @@ def test_what_dead_processes_left_is_removed(out: Path) -> None:
     dead, living = gone_process(), os.getppid()
     folder(out, page="whole")
     mine = {f".report.{dead}.unfinished", f".report.{dead}.previous", f".report.{os.getpid()}.unfinished"}
-    others = {f".report.{living}.unfinished", f".other.{dead}.unfinished", ".report.x.unfinished", "note"}
+    no_number = 10**20  # of a process that nobody can ask for
+    others = {
+        f".report.{living}.unfinished", f".report.{no_number}.unfinished", f".other.{dead}.unfinished",
+        ".report.x.unfinished", "note",
+    }  # fmt: skip
     for name in mine | others:
         folder(out.with_name(name), page="half")
     out.with_name(f".report.{gone_process()}.unfinished").write_text("half a file")
@@ -513,6 +557,20 @@ def test_what_dead_processes_left_is_removed(out: Path) -> None:
 
     assert others | {"report"} == {path.name for path in out.parent.iterdir()}
     assert "whole" == (out / "page").read_text()
+
+
+def test_two_runs_may_tidy_at_once(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = out.with_name(f".report.{gone_process()}.unfinished")
+    left.write_text("half a file")
+
+    def removed_by_the_other(_: int) -> bool:
+        left.unlink()
+        return False
+
+    monkeypatch.setattr("conformance.record.disk._alive", removed_by_the_other)
+    tidy(out)
+
+    assert [] == list(out.parent.iterdir())
 
 
 def test_what_a_discarded_journal_left_is_removed_by_the_next_run(out: Path) -> None:

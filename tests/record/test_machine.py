@@ -40,6 +40,17 @@ def test_a_processor_goes_by_its_own_name_and_by_its_kind_where_it_has_none(monk
 
 
 @pytest.mark.parametrize(
+    ("flags", "kept"), [({"flags": "fpu vme sse4_2 avx2 fma f16c amx_bf16"}, "sse4_2 avx2 fma f16c amx_bf16"), ({}, "")]
+)
+def test_of_a_processors_flags_those_of_arithmetic_are_kept(
+    flags: dict[str, str], kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_cpuinfo", lambda: flags)
+
+    assert kept == machine.this_machine().cpu_flags
+
+
+@pytest.mark.parametrize(
     ("cpuinfo", "vectors"),
     [
         ("flags : fpu sse4_2 avx avx2 avx512f", "avx512"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.record import COLUMNS, choices_of, expected_of, findings_of, frame, printable
+from conformance.record import COLUMNS, Subject, choices_of, expected_of, findings_of, frame, printable
 from conformance.record.rows import observation_row, thin_witnesses
 from conformance.record.typed import WrongData
 from conformance.values import (
@@ -83,6 +83,13 @@ def test_a_row_has_every_column_and_says_what_it_is_given() -> None:
     assert {**wanted, "run_id": "run"} == {
         k: pytest.approx(v) if isinstance(v, float) else v for k, v in framed.items() if k != "witness"
     }
+
+
+@pytest.mark.parametrize("variant", ["", "jax"])
+def test_a_subject_is_called_as_its_targets_begin(variant: str) -> None:
+    target = Target("keras", "eager", "cpu", variant)
+
+    assert str(target).partition("/")[0] == Subject("keras", variant).name
 
 
 @pytest.mark.parametrize(
