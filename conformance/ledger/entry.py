@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt  # noqa: TC003 - the reader looks at annotations while it runs
 import tomllib
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-PATTERNS = ("target", "op", "dtype", "family", "case")
-"""Fields that are globs, one or a list of them."""
+REGION = ("target", "op", "dtype", "family", "case")
+"""Fields that are lists of names, and columns of a record: which observations an entry speaks of."""
 
 
 class BadLedger(Exception):
@@ -38,9 +38,11 @@ class Entry:
     ----------
     id
         Unique in the ledger, without spaces, commas and semicolons.
-    target, op, dtype, family, case
-        Globs of what it speaks of: a text, or a list of them of which one has to match.  ``target`` is
-        framework/mode/device, without a version.
+    target
+        Names of one framework, or of one kernel: framework/mode/device without a version, or the first of these parts:
+        ``torch/eager`` is that mode on every device.
+    op, dtype, family, case
+        Names; empty for everything.
     kind
         The kind of finding, obligatory: a new kind of failure on a known case stays unexpected.
     reason
@@ -48,10 +50,11 @@ class Entry:
     note
         What happens, and why.
     platform
-        Where it was seen, a text or a list: architecture and widest vector set (``x86_64/avx512``), or ``any`` where
-        it follows from the arithmetic and not from a kernel.
+        Where it was seen: architecture and widest vector set (``x86_64/avx512``), or ``any`` where it follows from the
+        arithmetic and not from a kernel.
     versions
-        Of the framework, as PEP 440 says it; empty for all.
+        Of the framework whose arrays they are, as PEP 440 says it: ``>=2.13`` from the first release on in which it
+        was seen, ``==2.13.*``, or ``===NAME`` for a version that is no number.
     tier
         The lowest tier whose rows show it.
     flaky
@@ -72,36 +75,39 @@ class Entry:
     kind: str
     reason: Literal["by-design", "upstream", "unreported", "platform"]
     note: str
+    versions: str
     platform: tuple[str, ...]
     seen: dt.date
-    op: tuple[str, ...] = ("*",)
-    dtype: tuple[str, ...] = ("*",)
-    family: tuple[str, ...] = ("*",)
-    case: tuple[str, ...] = ("*",)
-    versions: str = ""
+    op: tuple[str, ...] = ()
+    dtype: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()
+    case: tuple[str, ...] = ()
     tier: Tier = Tier.SMOKE
     flaky: bool = False
     reproduce: str = ""
     link: str = ""
     source: str = ""
 
+    def names(self, column: str, value: str) -> bool:
+        """Whether its list for a column of :data:`REGION` holds a value."""
+        wanted = getattr(self, column)
+        return not wanted or any(is_named(column, value, name) for name in wanted)
+
     def covers(self, *, target: str, op: str, dtype: str, family: str, version: str) -> bool:
         """Whether it may speak of rows of that family there, whatever their case."""
         place = {"target": target, "op": op, "dtype": dtype, "family": family}
-        fits = all(matches(value, getattr(self, name)) for name, value in place.items())
+        fits = all(self.names(column, value) for column, value in place.items())
         return fits and covers_version(self.versions, version)
 
     def region(self, rows: pd.DataFrame) -> pd.Series:
         """Which rows it speaks of, a boolean for each; ``rows`` has the columns of a record."""
         speaks = pd.Series(data=True, index=rows.index)
-        for name in PATTERNS:
-            globs = getattr(self, name)
-            if globs != ("*",):
-                speaks &= rows[name].isin([value for value in rows[name].unique() if matches(value, globs)])
-        if self.versions:
-            found = rows["version"]
-            speaks &= found.isin([value for value in found.unique() if covers_version(self.versions, value)])
-        return speaks
+        for column in REGION:
+            if getattr(self, column):
+                found = rows[column]
+                speaks &= found.isin([value for value in found.unique() if self.names(column, value)])
+        found = rows["version"]
+        return speaks & found.isin([value for value in found.unique() if covers_version(self.versions, value)])
 
     def binds_on(self, platform: str, tier: Tier) -> bool:
         """Whether a missing finding is a failure on this platform in this tier, and not just a remark.
@@ -116,20 +122,17 @@ class Entry:
         return not {"any", platform}.isdisjoint(self.platform)
 
 
-def matches(text: str, globs: Iterable[str]) -> bool:
-    """Whether one of the globs matches the whole text."""
-    return any(fnmatchcase(text, glob) for glob in globs)
+def is_named(column: str, value: str, name: str) -> bool:
+    """Whether a name of an entry is that of a value; a target may be named by its first parts."""
+    return value == name or (column == "target" and value.startswith(f"{name}/"))
 
 
 @cache
 def covers_version(versions: str, version: str) -> bool:
-    """Whether a specifier holds a version, without its local part; an empty one holds whatever calls itself a version."""
-    if not versions:
-        return True
-    try:
-        return SpecifierSet(versions, prereleases=True).contains(Version(version).public)
-    except InvalidVersion:
-        return False
+    """Whether a specifier holds a version, without its local part; one that is no number is held by ``===`` alone."""
+    with contextlib.suppress(InvalidVersion):
+        version = Version(version).public
+    return SpecifierSet(versions, prereleases=True).contains(version)
 
 
 def read(sources: Mapping[str, str] | None = None) -> tuple[Entry, ...]:
@@ -192,12 +195,13 @@ def _tables(name: str, text: str) -> list[Any]:
 
 def _entry(name: str, table: dict[str, Any]) -> Entry:
     place = f"{name}: entry {shown(table.get('id', '?'))}".replace("'", "")
+    for column in REGION[1:]:
+        if table.get(column) == []:
+            raise BadLedger(f"{place}: {column}: a list of names is wanted; leave the field out for everything")
     if "source" in table:
         raise BadLedger(f"{place}: source: no such field{nearest('source', sorted(_FIELDS))}")
-    several = (*PATTERNS, "platform")
-    lists = {key: [table[key]] if isinstance(table[key], str) else table[key] for key in several if key in table}
     try:
-        entry: Entry = from_json(Entry, table | lists | {"source": printable(name)}, defaults=True)
+        entry: Entry = from_json(Entry, table | {"source": printable(name)}, defaults=True)
         _refuse_values(entry)
     except WrongData as error:
         raise BadLedger(f"{place}: {error}") from None
@@ -211,18 +215,23 @@ def _refuse_values(entry: Entry) -> None:
     """Refuse what has the right type and says nothing."""
     if not entry.id or set(entry.id) & set(" ,;"):
         raise WrongData(f"id: a name without spaces, commas and semicolons is wanted, not {shown(entry.id)}")
-    for name in PATTERNS:
-        if not all(getattr(entry, name)) or not getattr(entry, name):
-            raise WrongData(f"{name}: a glob, or a list of some, is wanted; leave the field out for everything")
+    if not entry.target or len({name.partition("/")[0].partition(":")[0] for name in entry.target}) > 1:
+        raise WrongData("target: names of one framework are wanted, since versions are those of one")
+    if not entry.platform:
+        raise WrongData("platform: a list of names is wanted, or ['any']")
     if entry.kind not in kinds():
         raise WrongData(f"kind: unknown kind {shown(entry.kind)}; known: {', '.join(kinds())}")
     if not entry.note:
         raise WrongData("note: it is empty")
-    try:
-        SpecifierSet(entry.versions)
-    except InvalidSpecifier:
-        raise WrongData(
-            f"versions: a PEP 440 specifier such as '>=2.13,<3' is wanted, not {shown(entry.versions)}"
-        ) from None
+    if not _is_specifier(entry.versions):
+        raise WrongData(f"versions: a PEP 440 specifier such as '>=2.13,<3' is wanted, not {shown(entry.versions)}")
     if entry.reason != "by-design" and "  # " not in entry.reproduce:
         raise WrongData("reproduce: one line of Python and a comment with what it prints is wanted")
+
+
+def _is_specifier(versions: str) -> bool:
+    """Whether it is a specifier that says something."""
+    try:
+        return len(SpecifierSet(versions)) > 0
+    except InvalidSpecifier:
+        return False

@@ -10,7 +10,7 @@ import pandas as pd
 
 from conformance import cases
 from conformance import record as records
-from conformance.ledger.entry import PATTERNS, matches
+from conformance.ledger.entry import REGION, is_named
 from conformance.values import Severity
 from reference.formats import FORMATS
 from reference.ops import FORWARD
@@ -106,8 +106,8 @@ class Known:
         """The entries whose region was asked and shows their finding nowhere.
 
         The region is looked at over all parts of the entry's platform whose tier reaches it.  What an interrupted part has
-        not asked may still show it, and so may an op, a format or a family that was left out, and what only another glob
-        of a list covers: an entry is stale only where its whole region was asked of the targets that were there.
+        not asked may still show it, and so may an op, a format or a family that was left out, and what only another name
+        of a list means: an entry is stale only where its whole region was asked of the targets that were there.
         """
         return tuple(found for entry in self.entries if (found := self._stale(entry)) is not None)
 
@@ -132,9 +132,9 @@ class Known:
         if any(not part.footer.complete and _concerns(entry, part) for part in parts) or not _whole(entry, parts):
             return None
         asked = rows[~rows["outcome"].isin(_SILENT)]
-        for name in PATTERNS:
-            values = asked[name].unique()
-            if not all(any(matches(value, [glob]) for value in values) for glob in getattr(entry, name)):
+        for column in REGION:
+            values = asked[column].unique()
+            if not all(any(is_named(column, value, name) for value in values) for name in getattr(entry, column)):
                 return None
         return Stale(entry, len(asked), tuple(asked["target"].unique()))
 
@@ -158,7 +158,7 @@ class Known:
     def _shown(self) -> pd.DataFrame:
         """One row a finding: what an entry looks at, its kind, and the label of its observation."""
         rows = self._rows[self._rows["findings"] != ""]
-        shown = rows[[*PATTERNS, "version"]].assign(label=rows.index, kind=rows["findings"].str.split(";"))
+        shown = rows[[*REGION, "version"]].assign(label=rows.index, kind=rows["findings"].str.split(";"))
         return shown.explode("kind")
 
 
@@ -166,13 +166,13 @@ def _whole(entry: Entry, parts: list[Part]) -> bool:
     """Whether the parts were going to ask every op, format and family that the entry speaks of."""
     plans = [part.header.plan for part in parts if _concerns(entry, part)]
     everything = (
-        (entry.op, (op.name for op in FORWARD), {op for plan in plans for op in plan.ops}),
-        (entry.dtype, FORMATS, {dtype for plan in plans for dtype in plan.dtypes}),
-        (entry.family, cases.families(), {family for plan in plans for family in plan.families}),
+        ("op", (op.name for op in FORWARD), {op for plan in plans for op in plan.ops}),
+        ("dtype", FORMATS, {dtype for plan in plans for dtype in plan.dtypes}),
+        ("family", cases.families(), {family for plan in plans for family in plan.families}),
     )
-    return all(name in asked for globs, known, asked in everything for name in known if matches(name, globs))
+    return all(name in asked for column, known, asked in everything for name in known if entry.names(column, name))
 
 
 def _concerns(entry: Entry, part: Part) -> bool:
     """Whether a part was going to ask a target that the entry speaks of."""
-    return any(matches(str(target), entry.target) for target in part.header.plan.targets)
+    return any(entry.names("target", str(target)) for target in part.header.plan.targets)
