@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -15,12 +16,12 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from conformance.judgement.checks import kinds, severity_of
+from conformance.judgement.policies import POLICIES
 from conformance.record.typed import WrongData, from_json, nearest, printable, shown
 from conformance.values import Severity, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 REGION = ("target", "op", "dtype", "family", "case")
 """Fields that are lists of names, and columns of a record: which observations an entry speaks of."""
@@ -44,7 +45,8 @@ class Entry:
     op, dtype, family, case
         Names; empty for everything.
     kind
-        The kind of finding, obligatory: a new kind of failure on a known case stays unexpected.
+        The kind of finding, obligatory: a new kind of failure on a known case stays unexpected.  The name of a policy
+        question means that the framework answers it in several ways.
     reason
         ``by-design`` (documented upstream), ``upstream`` (reported), ``unreported``, ``platform``.
     note
@@ -88,6 +90,16 @@ class Entry:
     link: str = ""
     source: str = ""
 
+    @property
+    def policy(self) -> bool:
+        """Whether its kind is a policy question."""
+        return self.kind in POLICIES
+
+    @property
+    def severity(self) -> Severity:
+        """What a finding of its kind means."""
+        return Severity.DEGRADED if self.policy else severity_of(self.kind)
+
     def names(self, column: str, value: str) -> bool:
         """Whether its list for a column of :data:`REGION` holds a value."""
         wanted = getattr(self, column)
@@ -114,7 +126,7 @@ class Entry:
 
         A finding that is only degraded may hang on a last bit, which two processors of a platform need not share.
         """
-        firm = not self.flaky and severity_of(self.kind) is Severity.VIOLATION
+        firm = not self.flaky and self.severity is Severity.VIOLATION
         return firm and self.seen_on(platform) and self.tier <= tier
 
     def seen_on(self, platform: str) -> bool:
@@ -135,22 +147,19 @@ def covers_version(versions: str, version: str) -> bool:
     return SpecifierSet(versions, prereleases=True).contains(version)
 
 
-def read(sources: Mapping[str, str] | None = None) -> tuple[Entry, ...]:
+def read(sources: Mapping[str, str]) -> tuple[Entry, ...]:
     """Read and refuse.
 
     Parameters
     ----------
     sources
-        File name → TOML text; the files beside this module by default.
+        File name → TOML text.
 
     Raises
     ------
     BadLedger
         In one line: a misspelt field, an unknown kind or reason, the same id twice.
     """
-    if sources is None:
-        folder = resources.files("conformance.ledger")
-        sources = {f.name: f.read_text("utf-8") for f in sorted(folder.iterdir(), key=str) if f.name.endswith(".toml")}
     entries: dict[str, Entry] = {}
     for name, text in sources.items():
         for table in _tables(name, text):
@@ -161,22 +170,29 @@ def read(sources: Mapping[str, str] | None = None) -> tuple[Entry, ...]:
     return tuple(entries.values())
 
 
-def read_files(paths: Iterable[Path]) -> tuple[Entry, ...]:
-    """Read ledgers of somebody's own.
+def own() -> dict[str, str]:
+    """The sources of the project's own ledger."""
+    folder = resources.files("conformance.ledger")
+    files = [file for file in sorted(folder.iterdir(), key=str) if file.name.endswith(".toml")]
+    return {f"conformance/ledger/{file.name}": file.read_text("utf-8") for file in files}
+
+
+def files(paths: Iterable[str | Path]) -> dict[str, str]:
+    """The sources of ledgers of somebody's own.
 
     Raises
     ------
     BadLedger
-        As :func:`read`, and where a file cannot be read.
+        Where a file cannot be read.
     """
     sources = {}
     for path in paths:
         try:
-            sources[str(path)] = path.read_text("utf-8")
+            sources[str(path)] = Path(path).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise BadLedger(f"{path}: {why}") from None
-    return read(sources)
+    return sources
 
 
 def _tables(name: str, text: str) -> list[Any]:
@@ -219,8 +235,8 @@ def _refuse_values(entry: Entry) -> None:
         raise WrongData("target: names of one framework are wanted, since versions are those of one")
     if not entry.platform:
         raise WrongData("platform: a list of names is wanted, or ['any']")
-    if entry.kind not in kinds():
-        raise WrongData(f"kind: unknown kind {shown(entry.kind)}; known: {', '.join(kinds())}")
+    if entry.kind not in (known := (*kinds(), *POLICIES)):
+        raise WrongData(f"kind: unknown kind {shown(entry.kind)}; known: {', '.join(known)}")
     if not entry.note:
         raise WrongData("note: it is empty")
     if not _is_specifier(entry.versions):

@@ -11,7 +11,6 @@ import pandas as pd
 from conformance import cases
 from conformance import record as records
 from conformance.ledger.entry import REGION, is_named
-from conformance.values import Severity
 from reference.formats import FORMATS
 from reference.ops import FORWARD
 
@@ -70,16 +69,6 @@ class Known:
             ids[(ids == "") & (shown["kind"] == entry.kind) & entry.region(shown)] = entry.id
         known = {label: tuple(mine) for label, mine in ids.groupby(shown["label"], sort=False)}
         return pd.Series([known.get(label, ()) for label in self._rows.index], self._rows.index, dtype="object")
-
-    @cached_property
-    def unknown(self) -> pd.Series:
-        """For each observation whether it has a violation that no entry knows; of a control, every violation is one."""
-        violated = self._rows["severity"] == Severity.VIOLATION
-        unknown = pd.Series(data=False, index=self._rows.index)
-        for label, row in zip(self._rows.index[violated], self._rows[violated].to_dict("records"), strict=True):
-            pairs = zip(records.findings_of(row), self.ids[label], strict=True)
-            unknown[label] = any(finding.severity is Severity.VIOLATION and not name for finding, name in pairs)
-        return unknown
 
     @cached_property
     def findings(self) -> pd.DataFrame:

@@ -94,8 +94,6 @@ def test_one_observation_that_is_unknown_makes_its_finding_unknown() -> None:
     assert ["one"] == Known(whole, entries(named)).findings["ledger"].tolist()
     assert [""] == Known(more, entries(named)).findings["ledger"].tolist()
     assert [""] == Known(whole, ()).findings["ledger"].tolist()
-    assert [False, False] == Known(whole, entries(named)).unknown.tolist()
-    assert [False, True] == Known(more, entries(named)).unknown.tolist()
 
 
 def test_every_entry_that_knows_a_finding_is_named() -> None:
@@ -103,14 +101,6 @@ def test_every_entry_that_knows_a_finding_is_named() -> None:
     told = record(row(EAGER, "lost_normal"), row(EAGER, "lost_normal", case="b"))
 
     assert ["one;two"] == Known(told, entries(two)).findings["ledger"].tolist()
-
-
-def test_only_violations_can_be_unknown() -> None:
-    told = record(
-        row(EAGER, "loose"), row(EAGER, "loose", "lost_normal", case="b"), row(EAGER, "loose", "accuracy", case="c")
-    )
-
-    assert [False, False, True] == Known(told, entries()).unknown.tolist()
 
 
 # Staleness.

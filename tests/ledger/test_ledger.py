@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conformance.ledger import BadLedger, Names, check, known_names, read, read_files
-from conformance.values import Tier
+from conformance.ledger import BadLedger, Names, check, files, known_names, load, own, read
+from conformance.values import Severity, Tier
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,13 +35,18 @@ def entries(text: str = ENTRY) -> tuple[Entry, ...]:
     return read({"file.toml": text})
 
 
-def test_the_committed_ledger_can_be_read_and_can_match_something() -> None:
-    found = read()
+def of(*targets: str) -> str:
+    """The entry, of other targets."""
+    return ENTRY.replace('["torch/eager/cpu", "torch/compile"]', str(list(targets)))
 
-    assert {"torch.toml", "jax.toml", "tensorflow.toml"} == {entry.source for entry in found}
+
+def test_the_committed_ledger_can_be_read_and_can_match_something() -> None:
+    found = load()
+
+    assert {f"conformance/ledger/{name}.toml" for name in ("torch", "jax", "tensorflow")} == set(own())
+    assert set(own()) == {entry.source for entry in found}
     assert len(found) > 40
     assert all(entry.note and entry.reproduce for entry in found)
-    check(found, known_names())
 
 
 def test_what_is_left_out_means_everything() -> None:
@@ -163,14 +168,43 @@ def test_an_id_in_two_files_is_refused() -> None:
         read({"a.toml": ENTRY, "b.toml": ENTRY})
 
 
+def test_an_id_of_the_projects_own_is_refused_in_a_users_file_unless_it_is_left_out(tmp_path: Path) -> None:
+    taken = load()[0]
+    path = tmp_path / "mine.toml"
+    path.write_text(ENTRY.replace('"one"', f'"{taken.id}"'))
+
+    with pytest.raises(BadLedger, match=f"{path}: entry {taken.id}: stands twice, in {taken.source} too"):
+        load([path])
+    assert [taken.id] == [entry.id for entry in load([path], builtin=False)]
+
+
+def test_an_entry_of_a_users_file_can_match_something(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(of("my_softmax/numpy/cpu"))
+    assert 1 == len(load([path], builtin=False))
+
+    path.write_text(of("troch/eager/cpu"))
+    with pytest.raises(BadLedger, match=f"{path}: entry one: target: no framework is called 'troch'; .* 'torch'"):
+        load([path])
+
+
+def test_the_name_of_a_policy_question_is_a_kind_that_is_degraded() -> None:
+    (entry,) = entries(ENTRY.replace("lost_normal", "masked-row"))
+
+    assert (True, Severity.DEGRADED) == (entry.policy, entry.severity)
+    assert not entry.binds_on("x86_64/avx512", Tier.EXHAUSTIVE)
+
+
 def test_a_ledger_of_ones_own_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(ENTRY)
     (tmp_path / "latin").write_bytes(b"\xff")
 
-    assert ["one"] == [entry.id for entry in read_files([tmp_path / "mine.toml"])]
+    mine = [tmp_path / "mine.toml"]
+    assert ["one"] == [entry.id for entry in load(mine, builtin=False)]
+    assert {"one", *(entry.id for entry in load())} == {entry.id for entry in load(mine)}
     for name, why in (("absent", "No such file"), ("latin", "not UTF-8"), ("", "Is a directory")):
         with pytest.raises(BadLedger, match=why) as caught:
-            read_files([tmp_path / name])
+            files([tmp_path / name])
         assert str(caught.value).startswith(str(tmp_path / name))
         assert "\n" not in str(caught.value)
 
@@ -185,11 +219,6 @@ NAMES = Names(
     cases=lambda family, tier: {"underflow": ["all=0,n=7", "wide"], "axes": ["last"]}[family][: tier + 1],
     arrays=("numpy", "torch"),
 )
-
-
-def of(*targets: str) -> str:
-    """The entry, of other targets."""
-    return ENTRY.replace('["torch/eager/cpu", "torch/compile"]', str(list(targets)))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +307,7 @@ def test_another_packages_adapter_may_have_any_mode(monkeypatch: pytest.MonkeyPa
 
 def test_no_firm_entry_asks_for_what_a_flaky_one_has_only_sometimes() -> None:
     """jax.jit's NaN of float8_e4m3fn was both: the firm one was stale in one session of ten."""
-    found = read()
+    found = load()
     firm = [entry for entry in found if entry.binds_on(entry.platform[0], Tier.EXHAUSTIVE)]
     flaky = [entry for entry in found if entry.flaky]
     clashes = [
