@@ -12,9 +12,10 @@ import click
 from conformance.values import GATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from conformance.asking.connections import Limits
+    from conformance.record import Record
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
@@ -106,6 +107,14 @@ def gate(function: Callable[..., Any]) -> Callable[..., Any]:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def merged(parts: Sequence[Path]) -> Record:
+    """One record of several, each a file or the folder of a report."""
+    from conformance import record
+
+    files = [part / "observations.parquet" if part.is_dir() else part for part in parts]
+    return record.merge([(str(file), record.read(file)) for file in files])
 
 
 def chosen_limits(timeout: float, memory: int | None) -> Limits:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from conformance.cli.options import File, Folder, check_writable, gate
+from conformance.cli.options import File, Folder, check_writable, gate, merged
 from conformance.cli.status import status_of
 from conformance.values import Severity
 
@@ -40,20 +40,18 @@ def report(
 ) -> int:
     """Merge the records of PARTS (folders or Parquet files) and write one report."""
     from conformance import ledger
-    from conformance import record as records
     from conformance.record.disk import write_whole
     from conformance.reporting import Reading, check_out, publish, terminal
     from conformance.reporting.claims import markdown
 
-    files = [part / "observations.parquet" if part.is_dir() else part for part in parts]
     entries = ledger.load(ledgers, builtin=not no_builtin_ledger)
     check_writable(out)
     check_out(out)
-    merged = records.merge([(str(file), records.read(file)) for file in files])
-    reading = Reading(merged, entries, Severity(fail_on))
+    record = merged(parts)
+    reading = Reading(record, entries, Severity(fail_on))
     publish(reading, out)
     if claims:
-        write_whole(claims, markdown(merged).encode())
+        write_whole(claims, markdown(record).encode())
     console = Console()
     terminal.summary(reading, console)
     console.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)

@@ -48,9 +48,10 @@ class Entry:
         The kind of finding, obligatory: a new kind of failure on a known case stays unexpected.  The name of a policy
         question means that the framework answers it in several ways.
     reason
-        ``by-design`` (documented upstream), ``upstream`` (reported), ``unreported``, ``platform``.
+        ``by-design`` (documented upstream), ``upstream`` (reported), ``unreported``, ``platform``; ``unexplained`` until
+        somebody has said which.
     note
-        What happens, and why.
+        What happens, and why; empty only where that is unexplained.
     platform
         Where it was seen: architecture and widest vector set (``x86_64/avx512``), or ``any`` where it follows from the
         arithmetic and not from a kernel.
@@ -63,7 +64,9 @@ class Entry:
         True where the same program shows it in one process and not in the next: it is known and never stale.
     reproduce
         One line of Python that shows it with the framework alone, ending in a comment with what it prints, or with the
-        exception it raises.  Needless where the reason is ``by-design``.
+        exception it raises.
+    witness
+        One of its rows, and what is wrong there.
     link
         Where it is reported.
     seen
@@ -75,8 +78,7 @@ class Entry:
     id: str
     target: tuple[str, ...]
     kind: str
-    reason: Literal["by-design", "upstream", "unreported", "platform"]
-    note: str
+    reason: Literal["by-design", "upstream", "unreported", "platform", "unexplained"]
     versions: str
     platform: tuple[str, ...]
     seen: dt.date
@@ -84,9 +86,11 @@ class Entry:
     dtype: tuple[str, ...] = ()
     family: tuple[str, ...] = ()
     case: tuple[str, ...] = ()
+    note: str = ""
     tier: Tier = Tier.SMOKE
     flaky: bool = False
     reproduce: str = ""
+    witness: str = ""
     link: str = ""
     source: str = ""
 
@@ -132,6 +136,11 @@ class Entry:
     def seen_on(self, platform: str) -> bool:
         """Whether the platform is one of those it was seen on."""
         return not {"any", platform}.isdisjoint(self.platform)
+
+
+def framework_of(target: str) -> str:
+    """The framework, or the kernel, of a target or of its first parts."""
+    return target.partition("/")[0].partition(":")[0]
 
 
 def is_named(column: str, value: str, name: str) -> bool:
@@ -231,17 +240,17 @@ def _refuse_values(entry: Entry) -> None:
     """Refuse what has the right type and says nothing."""
     if not entry.id or set(entry.id) & set(" ,;"):
         raise WrongData(f"id: a name without spaces, commas and semicolons is wanted, not {shown(entry.id)}")
-    if not entry.target or len({name.partition("/")[0].partition(":")[0] for name in entry.target}) > 1:
+    if len({framework_of(name) for name in entry.target}) != 1:
         raise WrongData("target: names of one framework are wanted, since versions are those of one")
     if not entry.platform:
         raise WrongData("platform: a list of names is wanted, or ['any']")
     if entry.kind not in (known := (*kinds(), *POLICIES)):
         raise WrongData(f"kind: unknown kind {shown(entry.kind)}; known: {', '.join(known)}")
-    if not entry.note:
-        raise WrongData("note: it is empty")
+    if not entry.note and entry.reason != "unexplained":
+        raise WrongData("note: it is empty: say what happens and why, or that it is 'unexplained'")
     if not _is_specifier(entry.versions):
         raise WrongData(f"versions: a PEP 440 specifier such as '>=2.13,<3' is wanted, not {shown(entry.versions)}")
-    if entry.reason != "by-design" and "  # " not in entry.reproduce:
+    if entry.reproduce and "  # " not in entry.reproduce:
         raise WrongData("reproduce: one line of Python and a comment with what it prints is wanted")
 
 

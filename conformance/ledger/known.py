@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conformance.ledger.entry import Entry
     from conformance.record import Part, Record
 
-_SILENT = ("unsupported", "not_asked")
+SILENT = ("unsupported", "not_asked")
 """Outcomes that say nothing about a finding."""
 
 
@@ -34,11 +34,14 @@ class Stale:
         How many observations of its region there are.
     targets
         The targets that were asked there.
+    places
+        The (platform, version) pairs that were asked there.
     """
 
     entry: Entry
     asked: int
     targets: tuple[str, ...]
+    places: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
         place = f"{self.asked} answers of {', '.join(self.targets)}"
@@ -103,7 +106,7 @@ class Known:
     @cached_property
     def unasked(self) -> tuple[Entry, ...]:
         """The entries of these platforms and tiers of whose region nothing was asked at all."""
-        asked = self._rows[~self._rows["outcome"].isin(_SILENT)]
+        asked = self._rows[~self._rows["outcome"].isin(SILENT)]
         return tuple(
             entry
             for entry in self.entries
@@ -120,12 +123,14 @@ class Known:
             return None
         if any(not part.footer.complete and _concerns(entry, part) for part in parts) or not _whole(entry, parts):
             return None
-        asked = rows[~rows["outcome"].isin(_SILENT)]
+        asked = rows[~rows["outcome"].isin(SILENT)]
         for column in REGION:
             values = asked[column].unique()
             if not all(any(is_named(column, value, name) for value in values) for name in getattr(entry, column)):
                 return None
-        return Stale(entry, len(asked), tuple(asked["target"].unique()))
+        platforms = {part.header.run_id: part.header.machine.platform for part in parts}
+        places = zip(asked["run_id"].map(platforms), asked["version"], strict=True)
+        return Stale(entry, len(asked), tuple(asked["target"].unique()), tuple(dict.fromkeys(places)))
 
     def _parts(self, entry: Entry) -> list[Part]:
         """Those of its platform whose tier reaches it."""

@@ -114,7 +114,7 @@ def check(entries: Iterable[Entry], names: Names) -> None:
             known = tuple(dict.fromkeys(case for family in families for case in names.cases(family, entry.tier)))
             for name in entry.case:
                 _refuse_unknown(entry, "case", name, known)
-        if not _satisfiable(entry.versions):
+        if not satisfiable(entry.versions):
             raise BadLedger(f"{_place(entry)}: versions: no version is {entry.versions}")
 
 
@@ -122,11 +122,17 @@ def _place(entry: Entry) -> str:
     return f"{entry.source}: entry {entry.id}"
 
 
+def is_kernel(target: str, arrays: Collection[str] | None = None) -> bool:
+    """Whether a target, or its first parts, may be a kernel's: NAME/ARRAYS/DEVICE."""
+    parts = target.split("/")
+    return len(parts) > 1 and parts[1] in (known_frameworks() if arrays is None else arrays)
+
+
 def _check_target(entry: Entry, target: str, names: Names) -> None:
     framework, *rest = target.split("/")
     if len(rest) > 2:
         raise BadLedger(f"{_place(entry)}: target: framework/mode/device is wanted, not {shown(target)}")
-    if not (rest and rest[0] in names.arrays):  # else it is a kernel, which may have any name
+    if not is_kernel(target, names.arrays):  # which may have any name
         _refuse_unknown(entry, "target", framework, names.modes, "framework")
         if rest and names.modes[framework]:
             _refuse_unknown(entry, "target", rest[0], sorted(names.modes[framework]), f"mode of {framework}")
@@ -142,7 +148,7 @@ def _refuse_unknown(entry: Entry, column: str, name: str, known: Collection[str]
     raise BadLedger(f"{_place(entry)}: {column}: no {what or column} is called {shown(name)}{hint}")
 
 
-def _satisfiable(versions: str) -> bool:
+def satisfiable(versions: str) -> bool:
     """Whether some version is in a specifier: the first or the last there is, one of its ends, or the next after one."""
     wanted = SpecifierSet(versions, prereleases=True)
     candidates = {"0", "0.1", "99999"}

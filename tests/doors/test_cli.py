@@ -136,11 +136,21 @@ def test_a_folder_of_somebody_elses_is_not_replaced(tmp_path: Path, capsys: pyte
     assert ["thesis.tex"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = call("--help", capsys=capsys)
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ((), "conformance run --tier smoke --target torch"),
+        (("report",), "conformance report reports/latest --ledger known.toml"),
+        (("ledger",), "conformance ledger update known.toml reports/latest"),
+        (("ledger", "check"), "conformance ledger check known.toml"),
+        (("ledger", "update"), "conformance ledger update known.toml reports/mine"),
+    ],
+)
+def test_help_has_examples(command: tuple[str, ...], example: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(*command, "--help", capsys=capsys)
 
     assert 0 == status
-    assert "conformance run --tier smoke --target torch" in out
+    assert example in out
 
 
 @pytest.mark.parametrize(
@@ -258,6 +268,53 @@ def test_a_bad_entry_is_one_line_in_every_door(entry: dict[str, Any], said: str,
         done = bench.run(*command, "--ledger", "known.toml")
         assert 2 == done.returncode
         assert one_line(done.stderr).startswith(f"conformance: known.toml: {said}"), done.stderr
+
+
+def test_a_ledger_follows_what_runs_find(bench: Bench) -> None:
+    """New findings are written, and known then; once they are gone they are stale, and dropped."""
+    asked = ("run", "--target", "drill", *SMALL, "--out", "report", "--ledger", "known.toml")
+    known = bench.folder / "known.toml"
+    known.write_text("# Ours.\n")
+
+    new = bench.run(*asked, DRILL="returns NaN")
+    written = bench.run("ledger", "update", "known.toml", "report")
+    checked = bench.run("ledger", "check", "known.toml")
+    quiet = bench.run("report", "report", "--out", "again", "--ledger", "known.toml")
+    gone = bench.run(*asked, DRILL="")
+    dropped = bench.run("ledger", "update", "known.toml", "report")
+
+    assert (1, 0, 0, 0, 1, 0) == tuple(done.returncode for done in (new, written, checked, quiet, gone, dropped)), (
+        dropped.stderr
+    )
+    assert written.stdout.startswith("written drill-nonfinite-")
+    assert "known.toml: 1 written, 0 narrowed, 0 dropped\n" in written.stdout
+    assert checked.stdout.startswith("known.toml: 1 entries; unexplained: drill-nonfinite-")
+    assert "stale ledger entry drill-nonfinite-" in gone.stdout
+    assert "known.toml: 0 written, 0 narrowed, 1 dropped\n" in dropped.stdout
+    assert "# Ours." == known.read_text().strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("check", "{}/bad.toml"), "{}/bad.toml: entry x: target: no framework is called 'drlil'"),
+        (("update", "{}/bad.toml", "nowhere"), "{}/bad.toml: entry x: target: no framework is called 'drlil'"),
+        (("update", "{}/new.toml", "nowhere"), "nowhere"),
+        (("check", "{}/new.toml"), "{}/new.toml: No such file or directory"),
+        (("check",), "Missing argument 'FILE...'"),
+        (("forget",), "No such command 'forget'"),
+    ],
+)
+def test_a_bad_use_of_ledger_is_one_line_and_writes_nothing(
+    arguments: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = ledger(tmp_path / "bad.toml", {"id": "x", "kind": "nonfinite", "target": ["drlil"]})
+    before = bad.read_bytes()
+
+    line = refused("ledger", *(argument.format(tmp_path) for argument in arguments), capsys=capsys)
+
+    assert said.format(tmp_path) in line
+    assert {"bad.toml": before} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize("command", [("run",), ("report", "nowhere"), ("check", "k.py:f")])
