@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance import cases
@@ -19,16 +20,18 @@ from conformance.asking.connections import Limits, default_memory
 from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
 from conformance.frameworks.kernel import BadKernel
-from conformance.record import Memory
+from conformance.ledger import load
+from conformance.record import Memory, printable
 from conformance.reporting import Reading, tables, terminal
 from conformance.run import Options, Run
-from conformance.values import Grade, Tier
+from conformance.values import GATES, Grade, Severity, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
 
+    from conformance.ledger import Entry
     from conformance.record import Record
 
 
@@ -48,17 +51,20 @@ class Result:
     ----------
     record
         What a report is made from.
-    strict
-        Whether degraded findings and inconsistent policies count as failures.
+    entries
+        The known findings.
+    fail_on
+        The mildest severity of a finding that rejects it.
     """
 
     record: Record
-    strict: bool = False
+    entries: tuple[Entry, ...] = ()
+    fail_on: Severity = Severity.VIOLATION
 
     @cached_property
     def reading(self) -> Reading:
-        """The record's views; no ledger knows somebody's kernel."""
-        return Reading(self.record)
+        """The record's views."""
+        return Reading(self.record, self.entries, self.fail_on)
 
     @property
     def findings(self) -> pd.DataFrame:
@@ -67,9 +73,8 @@ class Result:
 
     @property
     def failures(self) -> pd.DataFrame:
-        """The findings for which the kernel is rejected."""
-        found = self.findings
-        return found[found["severity"].isin(["violation", "degraded"] if self.strict else ["violation"])]
+        """The findings for which the kernel is rejected: those that no ledger knows."""
+        return self.reading.unexpected
 
     @property
     def grades(self) -> dict[str, str]:
@@ -88,11 +93,10 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether the run is complete, something was answered, and no finding rejects the kernel."""
+        """Whether the run is complete, something was answered, no finding rejects the kernel, and no entry is stale."""
         outcomes = self.record.observations["outcome"]
         answered = (outcomes != "unsupported").any() and not (outcomes == "not_asked").any()
-        steady = not (self.strict and any(policy.inconsistent for policy in self.reading.policies))
-        return bool(self.record.complete and answered and steady and self.failures.empty)
+        return bool(self.record.complete and answered and not self.reading.failed)
 
     def raise_for_violations(self) -> None:
         """Do nothing for a kernel that passed.
@@ -104,13 +108,12 @@ class Result:
         """
         if self.passed:
             return
-        rows = self.record.observations
-        kinds = set(self.failures["kind"])
-        bad = rows[[bool(kinds & set(found.split(";"))) for found in rows["findings"]]]
+        bad = self.reading.unknown(self.record.observations)
         if len(bad):
             raise Violations(terminal.explain(self.reading, bad, self.record.parts[0].header.command))
-        if self.strict and (lines := terminal.inconsistencies(self.reading)):
-            raise Violations("\n".join(lines))
+        if self.reading.failed:
+            stale = [f"stale ledger entry {printable(str(stale))}" for stale in self.reading.stale]
+            raise Violations("\n".join([*stale, *terminal.inconsistencies(self.reading)]))
         why = "; ".join(f"{dtype}: {reason}" for dtype, reason in self.unsupported.items())
         raise Violations(f"nothing was answered ({why})" if why else "the check was interrupted")
 
@@ -125,7 +128,9 @@ def check(
     tier: str = "smoke",
     families: Sequence[str] = (),
     seed: int = 0,
-    strict: bool = False,
+    ledger: str | Path | Sequence[str | Path] = (),
+    builtin_ledger: bool = True,
+    fail_on: str = "violation",
     timeout: float = 120.0,
     memory: int | None = None,
     watch: Callable[[int, int, str], None] = lambda *_: None,
@@ -150,8 +155,12 @@ def check(
     families
         Names of the families of rows; where empty all but those that only frameworks can be asked: a function of
         one's own takes the dtypes it is said to take, and nothing is fused with it.
-    strict
-        Let degraded findings fail too.
+    ledger
+        A file with known findings, or several, which do not reject the function; docs/ledger.md has their format.
+    builtin_ledger
+        Whether the project's own known findings count too.
+    fail_on
+        What rejects the function: violation, or degraded for those and for answers that are legal and worse than usual.
     timeout
         Seconds that a worker may take over one array.
     memory
@@ -163,6 +172,8 @@ def check(
         For an op, framework, dtype, tier or family there is none of.
     BadKernel
         If the function cannot be found or imported.
+    BadLedger
+        If a ledger cannot be read, or holds an entry that can match nothing.
     ValueError
         If the timeout is no finite number above zero.
     KeyboardInterrupt
@@ -178,6 +189,8 @@ def check(
     plan.check_names("dtype", dtypes, plan.dtypes())
     plan.check_names("tier", [tier], plan.TIERS)
     plan.check_families(families)
+    plan.check_names("fail_on", [fail_on], GATES)
+    entries = load((ledger,) if isinstance(ledger, str | Path) else ledger, builtin=builtin_ledger)
     name = function if isinstance(function, str) else getattr(function, "__name__", type(function).__name__)
     options = Options(
         tier=Tier[tier.upper()],
@@ -209,4 +222,4 @@ def check(
         raise run.failure
     if run.interrupted:
         raise KeyboardInterrupt
-    return Result(record, strict)
+    return Result(record, entries, Severity(fail_on))

@@ -1,7 +1,7 @@
 """pytest as a door: options, one test for each target × op × dtype × family, expected failures from the ledger.
 
 The items are made from ``conformance/test_conformance.py``, and asked through workers: a crash of a framework is a red item
-and not the end of the session.  An item whose violations the ledger knows is an expected failure that names its entries; one
+and not the end of the session.  An item whose violations a ledger knows is an expected failure that names its entries; one
 with any other violation fails; a last item fails for every entry whose finding was looked for and is gone.
 """
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conformance.api import Result
+    from conformance.ledger import Entry
     from conformance.suite import Suite
 
 
@@ -48,12 +49,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="fail",
         help="what an unknown violation does on a platform the ledger has never seen: fail (default), or a warning",
     )
+    group.addoption(
+        "--softmax-ledger",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="known findings of your own, as TOML, for the items of the suite and for the fixture `conformance`",
+    )
+    group.addoption(
+        "--softmax-no-builtin-ledger", action="store_true", help="leave out the project's own list of known findings"
+    )
+    group.addoption(
+        "--softmax-fail-on",
+        choices=("violation", "degraded"),
+        default="violation",
+        help="the mildest finding that fails a test where no ledger knows it: violation (default) or degraded",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse names that mean nothing, in one line."""
     from conformance.asking import plan
     from conformance.cases import BrokenFamily
+    from conformance.ledger import BadLedger
     from reference.formats import FORMATS
 
     option = config.option
@@ -63,8 +81,17 @@ def pytest_configure(config: pytest.Config) -> None:
         plan.check_names("dtype", option.dtype, FORMATS)
         plan.check_families(option.family)
         plan.check_names("tier", [option.tier], plan.TIERS)
-    except (plan.UnknownName, BrokenFamily) as error:
+        if option.softmax_ledger:
+            _entries(config)
+    except (plan.UnknownName, BrokenFamily, BadLedger) as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _entries(config: pytest.Config) -> tuple[Entry, ...]:
+    """The known findings of this session."""
+    from conformance.ledger import load
+
+    return load(config.option.softmax_ledger, builtin=not config.option.softmax_no_builtin_ledger)
 
 
 _SUITE = pytest.StashKey["Suite"]()
@@ -75,11 +102,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "conformance_item" not in metafunc.fixturenames:
         return
     from conformance.asking.plan import MissingTarget
-    from conformance.ledger import BadLedger
 
     try:
         suite = _suite(metafunc.config)
-    except (MissingTarget, BadLedger) as error:
+    except MissingTarget as error:
         raise pytest.Collector.CollectError(str(error)) from None
     metafunc.parametrize("conformance_item", list(_params(suite)))
 
@@ -91,7 +117,7 @@ def _suite(config: pytest.Config) -> Suite:
         from conformance.asking.interpreters import invitations
         from conformance.run import Options
         from conformance.suite import Suite
-        from conformance.values import Tier
+        from conformance.values import Severity, Tier
 
         option = config.option
         options = Options(
@@ -103,7 +129,7 @@ def _suite(config: pytest.Config) -> Suite:
             families=tuple(option.family),
             claims=False,
         )
-        config.stash[_SUITE] = Suite(options)
+        config.stash[_SUITE] = Suite(options, _entries(config), Severity(option.softmax_fail_on))
     return config.stash[_SUITE]
 
 
@@ -132,15 +158,23 @@ def conformance_suite(request: pytest.FixtureRequest) -> Suite:
 
 
 @pytest.fixture
-def conformance() -> Callable[..., Result]:
+def conformance(pytestconfig: pytest.Config) -> Callable[..., Result]:
     """``conformance(fn, op=…, framework=…, dtypes=[…])`` checks a kernel and fails the test if it is rejected.
 
-    It takes what :func:`conformance.check` takes, and returns its result.
+    It takes what :func:`conformance.check` takes, and returns its result; what is known, and what fails, is by default
+    what the command line of pytest says.
     """
     from conformance.api import check
 
+    option = pytestconfig.option
+    session = {
+        "ledger": option.softmax_ledger,
+        "builtin_ledger": not option.softmax_no_builtin_ledger,
+        "fail_on": option.softmax_fail_on,
+    }
+
     def checked(function: Any, **options: Any) -> Result:
-        result = check(function, **options)
+        result = check(function, **(session | options))
         result.raise_for_violations()
         return result
 

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from conformance import cases, ledger
+from conformance import cases
 from conformance.asking.plan import Task
 from conformance.asking.pool import Pool
-from conformance.judgement.checks import severity_of
 from conformance.record import Memory, printable, this_platform
 from conformance.reporting import Reading
 from conformance.run import choose, header, introduce, planned
 from conformance.tasks import Desk, perform
-from conformance.values import Severity
+from conformance.values import GATES, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,16 +45,26 @@ class Item:
 class Suite:
     """The items of a selection, and what they have found so far.
 
+    Attributes
+    ----------
+    entries
+        The known findings.
+    fail_on
+        The mildest severity of a finding that fails its item where no entry knows it.
+
     Raises
     ------
     MissingTarget
         If a pattern names a target that is not here.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(
+        self, options: Options, entries: tuple[Entry, ...] = (), fail_on: Severity = Severity.VIOLATION
+    ) -> None:
         self.options = options
         self.platform = this_platform()
-        self.entries = ledger.load()
+        self.entries = entries
+        self.fail_on = fail_on
         self.pool = Pool(1, options.limits)
         try:
             self.here = introduce(self.pool, options)
@@ -103,15 +112,15 @@ class Suite:
             alone = Memory()
             alone.begin(self._header)
             alone.finish(found)
-            self._readings[item.task] = Reading(alone.record(complete=True), self.entries)
+            self._readings[item.task] = Reading(alone.record(complete=True), self.entries, self.fail_on)
         return self._readings[item.task]
 
     def whole(self) -> Reading:
         """What all items of this session have found so far."""
-        return Reading(self._session.record(complete=True), self.entries)
+        return Reading(self._session.record(complete=True), self.entries, self.fail_on)
 
     def expected(self, item: Item) -> list[Entry]:
-        """The ledger entries that may know a violation of this item."""
+        """The ledger entries that may know what would fail this item."""
         if item.task is None:
             return []
         task = item.task
@@ -122,7 +131,7 @@ class Suite:
         return [
             entry
             for entry in self.entries
-            if severity_of(entry.kind) is Severity.VIOLATION
+            if GATES.index(entry.severity) <= GATES.index(self.fail_on)
             and any(entry.covers(dtype=dtype, **place) for dtype in dtypes)
         ]
 

@@ -55,6 +55,10 @@ class Severity(StrEnum):
     VIOLATION = "violation"
 
 
+GATES = (Severity.VIOLATION, Severity.DEGRADED)
+"""What a run can be told to fail on: findings of that severity and of worse."""
+
+
 # What is asked.
 
 

@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("conformance.ledger",),
         (
             "conformance.values", "conformance.record", "conformance.cases", "conformance.frameworks",
-            "conformance.judgement.checks", "reference",
+            "conformance.judgement.checks", "conformance.judgement.policies", "reference",
         ),
     ),
     "`conformance/reporting/`": (

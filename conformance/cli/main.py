@@ -13,6 +13,7 @@ import conformance
 from conformance.asking import plan
 from conformance.cli.check import check
 from conformance.cli.hunt import hunt
+from conformance.cli.ledger import ledger
 from conformance.cli.listing import list_
 from conformance.cli.report import report
 from conformance.cli.run import run
@@ -31,6 +32,7 @@ Examples:
   conformance check my_softmax.py:softmax           your own function, a few seconds
   conformance list families
   conformance report reports/partial/* --out reports/latest
+  conformance ledger update known.toml              write what is new into a list of known findings of your own
 """
 
 
@@ -40,7 +42,7 @@ def cli() -> None:
     """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
-for command in (run, check, hunt, list_, report):
+for command in (run, check, hunt, list_, report, ledger):
     cli.add_command(command)
 
 

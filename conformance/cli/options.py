@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from conformance.values import GATES
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from conformance.asking.connections import Limits
+    from conformance.record import Record
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
@@ -91,6 +94,27 @@ def limits(function: Callable[..., Any]) -> Callable[..., Any]:
                             "40% of the machine's by default.")(function)  # fmt: skip
     return click.option("--timeout", type=Seconds(1), default=120.0, show_default=True,
                         help="Seconds that one array of questions may take.")(function)  # fmt: skip
+
+
+def gate(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options ``--ledger``, ``--no-builtin-ledger`` and ``--fail-on``: what is known, and what must be."""
+    for option in (
+        click.option("--fail-on", type=click.Choice([str(gate) for gate in GATES]), default="violation", show_default=True,
+                     help="The mildest finding that makes the status 1 where no ledger knows it."),
+        click.option("--no-builtin-ledger", is_flag=True, help="Leave out the project's own list of known findings."),
+        click.option("--ledger", "ledgers", multiple=True, type=File(), metavar="FILE",
+                     help="Known findings of your own, as TOML.  May be repeated."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def merged(parts: Sequence[Path]) -> Record:
+    """One record of several, each a file or the folder of a report."""
+    from conformance import record
+
+    files = [part / "observations.parquet" if part.is_dir() else part for part in parts]
+    return record.merge([(str(file), record.read(file)) for file in files])
 
 
 def chosen_limits(timeout: float, memory: int | None) -> Limits:

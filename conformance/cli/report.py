@@ -8,35 +8,50 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from conformance.cli.options import File, Folder, check_writable
+from conformance.cli.options import File, Folder, check_writable, gate, merged
 from conformance.cli.status import status_of
+from conformance.values import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+EXAMPLES = """
+\b
+Examples:
+  conformance report reports/partial/torch reports/partial/jax --out reports/merged
+  conformance report reports/latest --ledger known.toml --no-builtin-ledger --out reports/mine
+Exit status: 0 nothing unexpected, 1 findings that no ledger knows or stale entries, 2 bad usage, 3 a part is incomplete.
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("parts", nargs=-1, required=True, type=Folder())
 @click.option("--out", type=Folder(), default=Path("reports/latest"), show_default=True,
               help="Folder of the report; it is replaced whole.")  # fmt: skip
 @click.option("--claims", type=File(), help="Also write the claims table here, as Markdown.")
-def report(parts: Sequence[Path], out: Path, claims: Path | None) -> int:
+@gate
+def report(
+    parts: Sequence[Path],
+    out: Path,
+    claims: Path | None,
+    ledgers: Sequence[Path],
+    no_builtin_ledger: bool,
+    fail_on: str,
+) -> int:
     """Merge the records of PARTS (folders or Parquet files) and write one report."""
     from conformance import ledger
-    from conformance import record as records
     from conformance.record.disk import write_whole
     from conformance.reporting import Reading, check_out, publish, terminal
     from conformance.reporting.claims import markdown
 
-    files = [part / "observations.parquet" if part.is_dir() else part for part in parts]
-    entries = ledger.load()
+    entries = ledger.load(ledgers, builtin=not no_builtin_ledger)
     check_writable(out)
     check_out(out)
-    merged = records.merge([(str(file), records.read(file)) for file in files])
-    reading = Reading(merged, entries)
+    record = merged(parts)
+    reading = Reading(record, entries, Severity(fail_on))
     publish(reading, out)
     if claims:
-        write_whole(claims, markdown(merged).encode())
+        write_whole(claims, markdown(record).encode())
     console = Console()
     terminal.summary(reading, console)
     console.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)

@@ -11,10 +11,10 @@ import click
 from rich.console import Console
 
 from conformance.asking import plan
-from conformance.cli.options import Folder, check_writable, chosen_limits, limits, many
+from conformance.cli.options import Folder, check_writable, chosen_limits, gate, limits, many
 from conformance.cli.progress import progress
 from conformance.cli.status import INCOMPLETE, status_of
-from conformance.values import Tier
+from conformance.values import Severity, Tier
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ Examples:
   conformance run --target 'jax/jit/*' --dtype bfloat16 --family underflow
   conformance run --python here --python venvs/tf-2.16/bin/python   two interpreters in one run
   conformance run --resume                          go on with the run that was interrupted
+  conformance run --target torch --ledger known.toml   with a list of known findings of your own
 Exit status: 0 nothing unexpected, 1 findings that the ledger does not know or stale entries, 2 bad usage, 3 incomplete.
 """
 
@@ -46,6 +47,7 @@ Exit status: 0 nothing unexpected, 1 findings that the ledger does not know or s
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Tasks worked on at once; default 2.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random families.")
 @limits
+@gate
 def run(
     targets: Sequence[str],
     pythons: Sequence[str],
@@ -61,6 +63,9 @@ def run(
     seed: int,
     timeout: float,
     memory: int | None,
+    ledgers: Sequence[Path],
+    no_builtin_ledger: bool,
+    fail_on: str,
 ) -> int:
     """Ask the frameworks, judge the answers, write a report."""
     from conformance import ledger
@@ -77,7 +82,7 @@ def run(
     plan.check_names("tier", [tier], plan.TIERS)
     invited = invitations(pythons)
     plan.check_targets(targets, sorted({invitation.framework for invitation in invited}))
-    entries = ledger.load()
+    entries = ledger.load(ledgers, builtin=not no_builtin_ledger)
     check_writable(out)
     check_out(out)
     options = Options(
@@ -105,7 +110,7 @@ def run(
                 if not journal.begun:
                     journal.discard()
                 raise
-        reading = Reading(record, entries)
+        reading = Reading(record, entries, Severity(fail_on))
         try:
             publish(reading, out)
         except KeyboardInterrupt:

@@ -14,4 +14,4 @@ def status_of(reading: Reading) -> int:
     """The status of a run that ended with this."""
     if not reading.record.complete or (reading.record.observations["outcome"] == "not_asked").any():
         return INCOMPLETE
-    return FINDINGS if len(reading.unexpected) or reading.stale else OK
+    return FINDINGS if reading.failed else OK

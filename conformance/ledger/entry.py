@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt  # noqa: TC003 - the reader looks at annotations while it runs
 import tomllib
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -15,15 +16,15 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from conformance.judgement.checks import kinds, severity_of
+from conformance.judgement.policies import POLICIES
 from conformance.record.typed import WrongData, from_json, nearest, printable, shown
 from conformance.values import Severity, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
-PATTERNS = ("target", "op", "dtype", "family", "case")
-"""Fields that are globs, one or a list of them."""
+REGION = ("target", "op", "dtype", "family", "case")
+"""Fields that are lists of names, and columns of a record: which observations an entry speaks of."""
 
 
 class BadLedger(Exception):
@@ -38,27 +39,34 @@ class Entry:
     ----------
     id
         Unique in the ledger, without spaces, commas and semicolons.
-    target, op, dtype, family, case
-        Globs of what it speaks of: a text, or a list of them of which one has to match.  ``target`` is
-        framework/mode/device, without a version.
+    target
+        Names of one framework, or of one kernel: framework/mode/device without a version, or the first of these parts:
+        ``torch/eager`` is that mode on every device.
+    op, dtype, family, case
+        Names; empty for everything.
     kind
-        The kind of finding, obligatory: a new kind of failure on a known case stays unexpected.
+        The kind of finding, obligatory: a new kind of failure on a known case stays unexpected.  The name of a policy
+        question means that the framework answers it in several ways.
     reason
-        ``by-design`` (documented upstream), ``upstream`` (reported), ``unreported``, ``platform``.
+        ``by-design`` (documented upstream), ``upstream`` (reported), ``unreported``, ``platform``; ``unexplained`` until
+        somebody has said which.
     note
-        What happens, and why.
+        What happens, and why; empty only where that is unexplained.
     platform
-        Where it was seen, a text or a list: architecture and widest vector set (``x86_64/avx512``), or ``any`` where
-        it follows from the arithmetic and not from a kernel.
+        Where it was seen: architecture and widest vector set (``x86_64/avx512``), or ``any`` where it follows from the
+        arithmetic and not from a kernel.
     versions
-        Of the framework, as PEP 440 says it; empty for all.
+        Of the framework whose arrays they are, as PEP 440 says it: ``>=2.13`` from the first release on in which it
+        was seen, ``==2.13.*``, or ``===NAME`` for a version that is no number.
     tier
         The lowest tier whose rows show it.
     flaky
         True where the same program shows it in one process and not in the next: it is known and never stale.
     reproduce
         One line of Python that shows it with the framework alone, ending in a comment with what it prints, or with the
-        exception it raises.  Needless where the reason is ``by-design``.
+        exception it raises.
+    witness
+        One of its rows, and what is wrong there.
     link
         Where it is reported.
     seen
@@ -70,45 +78,59 @@ class Entry:
     id: str
     target: tuple[str, ...]
     kind: str
-    reason: Literal["by-design", "upstream", "unreported", "platform"]
-    note: str
+    reason: Literal["by-design", "upstream", "unreported", "platform", "unexplained"]
+    versions: str
     platform: tuple[str, ...]
     seen: dt.date
-    op: tuple[str, ...] = ("*",)
-    dtype: tuple[str, ...] = ("*",)
-    family: tuple[str, ...] = ("*",)
-    case: tuple[str, ...] = ("*",)
-    versions: str = ""
+    op: tuple[str, ...] = ()
+    dtype: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()
+    case: tuple[str, ...] = ()
+    note: str = ""
     tier: Tier = Tier.SMOKE
     flaky: bool = False
     reproduce: str = ""
+    witness: str = ""
     link: str = ""
     source: str = ""
+
+    @property
+    def policy(self) -> bool:
+        """Whether its kind is a policy question."""
+        return self.kind in POLICIES
+
+    @property
+    def severity(self) -> Severity:
+        """What a finding of its kind means."""
+        return Severity.DEGRADED if self.policy else severity_of(self.kind)
+
+    def names(self, column: str, value: str) -> bool:
+        """Whether its list for a column of :data:`REGION` holds a value."""
+        wanted = getattr(self, column)
+        return not wanted or any(is_named(column, value, name) for name in wanted)
 
     def covers(self, *, target: str, op: str, dtype: str, family: str, version: str) -> bool:
         """Whether it may speak of rows of that family there, whatever their case."""
         place = {"target": target, "op": op, "dtype": dtype, "family": family}
-        fits = all(matches(value, getattr(self, name)) for name, value in place.items())
+        fits = all(self.names(column, value) for column, value in place.items())
         return fits and covers_version(self.versions, version)
 
     def region(self, rows: pd.DataFrame) -> pd.Series:
         """Which rows it speaks of, a boolean for each; ``rows`` has the columns of a record."""
         speaks = pd.Series(data=True, index=rows.index)
-        for name in PATTERNS:
-            globs = getattr(self, name)
-            if globs != ("*",):
-                speaks &= rows[name].isin([value for value in rows[name].unique() if matches(value, globs)])
-        if self.versions:
-            found = rows["version"]
-            speaks &= found.isin([value for value in found.unique() if covers_version(self.versions, value)])
-        return speaks
+        for column in REGION:
+            if getattr(self, column):
+                found = rows[column]
+                speaks &= found.isin([value for value in found.unique() if self.names(column, value)])
+        found = rows["version"]
+        return speaks & found.isin([value for value in found.unique() if covers_version(self.versions, value)])
 
     def binds_on(self, platform: str, tier: Tier) -> bool:
         """Whether a missing finding is a failure on this platform in this tier, and not just a remark.
 
         A finding that is only degraded may hang on a last bit, which two processors of a platform need not share.
         """
-        firm = not self.flaky and severity_of(self.kind) is Severity.VIOLATION
+        firm = not self.flaky and self.severity is Severity.VIOLATION
         return firm and self.seen_on(platform) and self.tier <= tier
 
     def seen_on(self, platform: str) -> bool:
@@ -116,38 +138,37 @@ class Entry:
         return not {"any", platform}.isdisjoint(self.platform)
 
 
-def matches(text: str, globs: Iterable[str]) -> bool:
-    """Whether one of the globs matches the whole text."""
-    return any(fnmatchcase(text, glob) for glob in globs)
+def framework_of(target: str) -> str:
+    """The framework, or the kernel, of a target or of its first parts."""
+    return target.partition("/")[0].partition(":")[0]
+
+
+def is_named(column: str, value: str, name: str) -> bool:
+    """Whether a name of an entry is that of a value; a target may be named by its first parts."""
+    return value == name or (column == "target" and value.startswith(f"{name}/"))
 
 
 @cache
 def covers_version(versions: str, version: str) -> bool:
-    """Whether a specifier holds a version, without its local part; an empty one holds whatever calls itself a version."""
-    if not versions:
-        return True
-    try:
-        return SpecifierSet(versions, prereleases=True).contains(Version(version).public)
-    except InvalidVersion:
-        return False
+    """Whether a specifier holds a version, without its local part; one that is no number is held by ``===`` alone."""
+    with contextlib.suppress(InvalidVersion):
+        version = Version(version).public
+    return SpecifierSet(versions, prereleases=True).contains(version)
 
 
-def read(sources: Mapping[str, str] | None = None) -> tuple[Entry, ...]:
+def read(sources: Mapping[str, str]) -> tuple[Entry, ...]:
     """Read and refuse.
 
     Parameters
     ----------
     sources
-        File name → TOML text; the files beside this module by default.
+        File name → TOML text.
 
     Raises
     ------
     BadLedger
         In one line: a misspelt field, an unknown kind or reason, the same id twice.
     """
-    if sources is None:
-        folder = resources.files("conformance.ledger")
-        sources = {f.name: f.read_text("utf-8") for f in sorted(folder.iterdir(), key=str) if f.name.endswith(".toml")}
     entries: dict[str, Entry] = {}
     for name, text in sources.items():
         for table in _tables(name, text):
@@ -158,22 +179,29 @@ def read(sources: Mapping[str, str] | None = None) -> tuple[Entry, ...]:
     return tuple(entries.values())
 
 
-def read_files(paths: Iterable[Path]) -> tuple[Entry, ...]:
-    """Read ledgers of somebody's own.
+def own() -> dict[str, str]:
+    """The sources of the project's own ledger."""
+    folder = resources.files("conformance.ledger")
+    files = [file for file in sorted(folder.iterdir(), key=str) if file.name.endswith(".toml")]
+    return {f"conformance/ledger/{file.name}": file.read_text("utf-8") for file in files}
+
+
+def files(paths: Iterable[str | Path]) -> dict[str, str]:
+    """The sources of ledgers of somebody's own.
 
     Raises
     ------
     BadLedger
-        As :func:`read`, and where a file cannot be read.
+        Where a file cannot be read.
     """
     sources = {}
     for path in paths:
         try:
-            sources[str(path)] = path.read_text("utf-8")
+            sources[str(path)] = Path(path).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise BadLedger(f"{path}: {why}") from None
-    return read(sources)
+    return sources
 
 
 def _tables(name: str, text: str) -> list[Any]:
@@ -192,12 +220,13 @@ def _tables(name: str, text: str) -> list[Any]:
 
 def _entry(name: str, table: dict[str, Any]) -> Entry:
     place = f"{name}: entry {shown(table.get('id', '?'))}".replace("'", "")
+    for column in REGION[1:]:
+        if table.get(column) == []:
+            raise BadLedger(f"{place}: {column}: a list of names is wanted; leave the field out for everything")
     if "source" in table:
         raise BadLedger(f"{place}: source: no such field{nearest('source', sorted(_FIELDS))}")
-    several = (*PATTERNS, "platform")
-    lists = {key: [table[key]] if isinstance(table[key], str) else table[key] for key in several if key in table}
     try:
-        entry: Entry = from_json(Entry, table | lists | {"source": printable(name)}, defaults=True)
+        entry: Entry = from_json(Entry, table | {"source": printable(name)}, defaults=True)
         _refuse_values(entry)
     except WrongData as error:
         raise BadLedger(f"{place}: {error}") from None
@@ -211,18 +240,23 @@ def _refuse_values(entry: Entry) -> None:
     """Refuse what has the right type and says nothing."""
     if not entry.id or set(entry.id) & set(" ,;"):
         raise WrongData(f"id: a name without spaces, commas and semicolons is wanted, not {shown(entry.id)}")
-    for name in PATTERNS:
-        if not all(getattr(entry, name)) or not getattr(entry, name):
-            raise WrongData(f"{name}: a glob, or a list of some, is wanted; leave the field out for everything")
-    if entry.kind not in kinds():
-        raise WrongData(f"kind: unknown kind {shown(entry.kind)}; known: {', '.join(kinds())}")
-    if not entry.note:
-        raise WrongData("note: it is empty")
-    try:
-        SpecifierSet(entry.versions)
-    except InvalidSpecifier:
-        raise WrongData(
-            f"versions: a PEP 440 specifier such as '>=2.13,<3' is wanted, not {shown(entry.versions)}"
-        ) from None
-    if entry.reason != "by-design" and "  # " not in entry.reproduce:
+    if len({framework_of(name) for name in entry.target}) != 1:
+        raise WrongData("target: names of one framework are wanted, since versions are those of one")
+    if not entry.platform:
+        raise WrongData("platform: a list of names is wanted, or ['any']")
+    if entry.kind not in (known := (*kinds(), *POLICIES)):
+        raise WrongData(f"kind: unknown kind {shown(entry.kind)}; known: {', '.join(known)}")
+    if not entry.note and entry.reason != "unexplained":
+        raise WrongData("note: it is empty: say what happens and why, or that it is 'unexplained'")
+    if not _is_specifier(entry.versions):
+        raise WrongData(f"versions: a PEP 440 specifier such as '>=2.13,<3' is wanted, not {shown(entry.versions)}")
+    if entry.reproduce and "  # " not in entry.reproduce:
         raise WrongData("reproduce: one line of Python and a comment with what it prints is wanted")
+
+
+def _is_specifier(versions: str) -> bool:
+    """Whether it is a specifier that says something."""
+    try:
+        return len(SpecifierSet(versions)) > 0
+    except InvalidSpecifier:
+        return False

@@ -10,8 +10,7 @@ import pandas as pd
 
 from conformance import cases
 from conformance import record as records
-from conformance.ledger.entry import PATTERNS, matches
-from conformance.values import Severity
+from conformance.ledger.entry import REGION, is_named
 from reference.formats import FORMATS
 from reference.ops import OPS
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from conformance.ledger.entry import Entry
     from conformance.record import Part, Record
 
-_SILENT = ("unsupported", "not_asked")
+SILENT = ("unsupported", "not_asked")
 """Outcomes that say nothing about a finding."""
 
 
@@ -35,11 +34,14 @@ class Stale:
         How many observations of its region there are.
     targets
         The targets that were asked there.
+    places
+        The (platform, version) pairs that were asked there.
     """
 
     entry: Entry
     asked: int
     targets: tuple[str, ...]
+    places: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
         place = f"{self.asked} answers of {', '.join(self.targets)}"
@@ -72,16 +74,6 @@ class Known:
         return pd.Series([known.get(label, ()) for label in self._rows.index], self._rows.index, dtype="object")
 
     @cached_property
-    def unknown(self) -> pd.Series:
-        """For each observation whether it has a violation that no entry knows; of a control, every violation is one."""
-        violated = self._rows["severity"] == Severity.VIOLATION
-        unknown = pd.Series(data=False, index=self._rows.index)
-        for label, row in zip(self._rows.index[violated], self._rows[violated].to_dict("records"), strict=True):
-            pairs = zip(records.findings_of(row), self.ids[label], strict=True)
-            unknown[label] = any(finding.severity is Severity.VIOLATION and not name for finding, name in pairs)
-        return unknown
-
-    @cached_property
     def findings(self) -> pd.DataFrame:
         """:func:`conformance.record.findings` with a column ``ledger``.
 
@@ -106,15 +98,15 @@ class Known:
         """The entries whose region was asked and shows their finding nowhere.
 
         The region is looked at over all parts of the entry's platform whose tier reaches it.  What an interrupted part has
-        not asked may still show it, and so may an op, a format or a family that was left out, and what only another glob
-        of a list covers: an entry is stale only where its whole region was asked of the targets that were there.
+        not asked may still show it, and so may an op, a format or a family that was left out, and what only another name
+        of a list means: an entry is stale only where its whole region was asked of the targets that were there.
         """
         return tuple(found for entry in self.entries if (found := self._stale(entry)) is not None)
 
     @cached_property
     def unasked(self) -> tuple[Entry, ...]:
         """The entries of these platforms and tiers of whose region nothing was asked at all."""
-        asked = self._rows[~self._rows["outcome"].isin(_SILENT)]
+        asked = self._rows[~self._rows["outcome"].isin(SILENT)]
         return tuple(
             entry
             for entry in self.entries
@@ -131,12 +123,14 @@ class Known:
             return None
         if any(not part.footer.complete and _concerns(entry, part) for part in parts) or not _whole(entry, parts):
             return None
-        asked = rows[~rows["outcome"].isin(_SILENT)]
-        for name in PATTERNS:
-            values = asked[name].unique()
-            if not all(any(matches(value, [glob]) for value in values) for glob in getattr(entry, name)):
+        asked = rows[~rows["outcome"].isin(SILENT)]
+        for column in REGION:
+            values = asked[column].unique()
+            if not all(any(is_named(column, value, name) for value in values) for name in getattr(entry, column)):
                 return None
-        return Stale(entry, len(asked), tuple(asked["target"].unique()))
+        platforms = {part.header.run_id: part.header.machine.platform for part in parts}
+        places = zip(asked["run_id"].map(platforms), asked["version"], strict=True)
+        return Stale(entry, len(asked), tuple(asked["target"].unique()), tuple(dict.fromkeys(places)))
 
     def _parts(self, entry: Entry) -> list[Part]:
         """Those of its platform whose tier reaches it."""
@@ -158,7 +152,7 @@ class Known:
     def _shown(self) -> pd.DataFrame:
         """One row a finding: what an entry looks at, its kind, and the label of its observation."""
         rows = self._rows[self._rows["findings"] != ""]
-        shown = rows[[*PATTERNS, "version"]].assign(label=rows.index, kind=rows["findings"].str.split(";"))
+        shown = rows[[*REGION, "version"]].assign(label=rows.index, kind=rows["findings"].str.split(";"))
         return shown.explode("kind")
 
 
@@ -166,13 +160,13 @@ def _whole(entry: Entry, parts: list[Part]) -> bool:
     """Whether the parts were going to ask every op, format and family that the entry speaks of."""
     plans = [part.header.plan for part in parts if _concerns(entry, part)]
     everything = (
-        (entry.op, OPS, {op for plan in plans for op in plan.ops}),
-        (entry.dtype, FORMATS, {dtype for plan in plans for dtype in plan.dtypes}),
-        (entry.family, cases.families(), {family for plan in plans for family in plan.families}),
+        ("op", OPS, {op for plan in plans for op in plan.ops}),
+        ("dtype", FORMATS, {dtype for plan in plans for dtype in plan.dtypes}),
+        ("family", cases.families(), {family for plan in plans for family in plan.families}),
     )
-    return all(name in asked for globs, known, asked in everything for name in known if matches(name, globs))
+    return all(name in asked for column, known, asked in everything for name in known if entry.names(column, name))
 
 
 def _concerns(entry: Entry, part: Part) -> bool:
     """Whether a part was going to ask a target that the entry speaks of."""
-    return any(matches(str(target), entry.target) for target in part.header.plan.targets)
+    return any(entry.names("target", str(target)) for target in part.header.plan.targets)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from conformance import cases, frameworks
-from conformance.ledger.entry import BadLedger, matches
+from conformance.frameworks.kernel import known_frameworks
+from conformance.ledger.entry import BadLedger
 from conformance.record.machine import PLATFORMS, this_platform
 from conformance.record.typed import shown
 from reference.formats import EVERY_FORMAT, FORMATS
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from conformance.ledger.entry import Entry
-    from conformance.values import Target, Tier
+    from conformance.values import Tier
 
 DEVICES = ("cpu", "gpu", "mps", *(f"{kind}:{i}" for kind in ("cuda", "rocm", "tpu", "xpu") for i in range(16)))
 """Devices that a framework might report; which of them there are is known only once it is imported."""
@@ -43,6 +44,8 @@ class Names:
         Framework, with its variant where it has one, → how its functions can be run.
     cases
         (family, tier) → the names of its cases; called only where an entry names cases.
+    arrays
+        The frameworks whose arrays a kernel may take; a kernel's target is NAME/ARRAYS/DEVICE.
     """
 
     modes: Mapping[str, Collection[str]]
@@ -50,18 +53,18 @@ class Names:
     dtypes: Collection[str]
     families: Collection[str]
     cases: Callable[[str, Tier], Collection[str]]
+    arrays: Collection[str]
     devices: Collection[str] = DEVICES
     platforms: Collection[str] = field(default=("any", *PLATFORMS))
 
 
-def known_names(targets: Iterable[Target] = ()) -> Names:
-    """The names of every adapter, op, dtype and family that is installed, and those of further targets.
+def known_names() -> Names:
+    """The names of every adapter, op, dtype and family that is installed.
 
     No framework is imported: modes and variants stand in its adapter.  Another package's adapter is not imported either,
     and may have any mode.
     """
     modes: dict[str, set[str]] = {}
-    devices = [*DEVICES]
     for name in set(frameworks.names()) - set(frameworks.own()):
         modes[name] = set()  # another package's adapter, which nobody imports to know its modes
     for name in frameworks.own():
@@ -69,17 +72,13 @@ def known_names(targets: Iterable[Target] = ()) -> Names:
         for variant in getattr(adapter, "variants", ()):
             modes.setdefault(f"{name}:{variant.name}" if variant.name else name, set()).update(adapter.modes)
         modes.setdefault(name, set()).update(adapter.modes)
-    for target in targets:
-        name = f"{target.framework}:{target.variant}" if target.variant else target.framework
-        modes.setdefault(name, set()).add(target.mode)
-        devices.append(target.device)
     return Names(
         modes=modes,
         ops=tuple(OPS),
         dtypes=(*EVERY_FORMAT, *OTHER_DTYPES),
         families=tuple(cases.families()),
         cases=_case_names,
-        devices=tuple(dict.fromkeys(devices)),
+        arrays=known_frameworks(),
         platforms=tuple(dict.fromkeys(("any", *PLATFORMS, this_platform()))),
     )
 
@@ -103,19 +102,19 @@ def check(entries: Iterable[Entry], names: Names) -> None:
         In one line, with file, entry and field, and the name that is nearest.
     """
     for entry in entries:
-        for glob in entry.target:
-            _check_target(entry, glob, names)
-        for field_name, known in (("op", names.ops), ("dtype", names.dtypes), ("family", names.families)):
-            for glob in getattr(entry, field_name):
-                _refuse_unknown(entry, field_name, glob, known)
-        for one in entry.platform:
-            _refuse_unknown(entry, "platform", one, names.platforms)
-        if entry.case != ("*",):
-            families = [family for family in names.families if matches(family, entry.family)]
+        for target in entry.target:
+            _check_target(entry, target, names)
+        for column, known in (("op", names.ops), ("dtype", names.dtypes), ("family", names.families)):
+            for name in getattr(entry, column):
+                _refuse_unknown(entry, column, name, known)
+        for name in entry.platform:
+            _refuse_unknown(entry, "platform", name, names.platforms)
+        if entry.case:
+            families = entry.family or names.families
             known = tuple(dict.fromkeys(case for family in families for case in names.cases(family, entry.tier)))
-            for glob in entry.case:
-                _refuse_unknown(entry, "case", glob, known)
-        if entry.versions and not _satisfiable(entry.versions):
+            for name in entry.case:
+                _refuse_unknown(entry, "case", name, known)
+        if not satisfiable(entry.versions):
             raise BadLedger(f"{_place(entry)}: versions: no version is {entry.versions}")
 
 
@@ -123,38 +122,44 @@ def _place(entry: Entry) -> str:
     return f"{entry.source}: entry {entry.id}"
 
 
-def _check_target(entry: Entry, glob: str, names: Names) -> None:
-    if glob == "*":
-        return
-    parts = glob.split("/")
-    if len(parts) != 3:
-        raise BadLedger(f"{_place(entry)}: target: framework/mode/device is wanted, not {shown(glob)}")
-    framework, mode, device = parts
-    _refuse_unknown(entry, "target", framework, names.modes, "framework ")
-    meant = [modes for name, modes in names.modes.items() if fnmatchcase(name, framework)]
-    if all(meant):
-        _refuse_unknown(entry, "target", mode, sorted(set().union(*meant)), f"mode of {framework} ")
-    _refuse_unknown(entry, "target", device, names.devices, "device ")
+def is_kernel(target: str, arrays: Collection[str] | None = None) -> bool:
+    """Whether a target, or its first parts, may be a kernel's: NAME/ARRAYS/DEVICE."""
+    parts = target.split("/")
+    return len(parts) > 1 and parts[1] in (known_frameworks() if arrays is None else arrays)
 
 
-def _refuse_unknown(entry: Entry, name: str, glob: str, known: Collection[str], what: str = "") -> None:
-    if any(fnmatchcase(one, glob) for one in known):
+def _check_target(entry: Entry, target: str, names: Names) -> None:
+    framework, *rest = target.split("/")
+    if len(rest) > 2:
+        raise BadLedger(f"{_place(entry)}: target: framework/mode/device is wanted, not {shown(target)}")
+    if not is_kernel(target, names.arrays):  # which may have any name
+        _refuse_unknown(entry, "target", framework, names.modes, "framework")
+        if rest and names.modes[framework]:
+            _refuse_unknown(entry, "target", rest[0], sorted(names.modes[framework]), f"mode of {framework}")
+    for device in rest[1:]:
+        _refuse_unknown(entry, "target", device, names.devices, "device")
+
+
+def _refuse_unknown(entry: Entry, column: str, name: str, known: Collection[str], what: str = "") -> None:
+    if name in known:
         return
-    near = difflib.get_close_matches(glob, [*known], n=1, cutoff=0.0)
+    near = difflib.get_close_matches(name, [*known], n=1, cutoff=0.0)
     hint = f"; the nearest is {near[0]!r}" if near else ""
-    raise BadLedger(f"{_place(entry)}: {name}: no {what or f'{name} '}matches {shown(glob)}{hint}")
+    raise BadLedger(f"{_place(entry)}: {column}: no {what or column} is called {shown(name)}{hint}")
 
 
-def _satisfiable(versions: str) -> bool:
+def satisfiable(versions: str) -> bool:
     """Whether some version is in a specifier: the first or the last there is, one of its ends, or the next after one."""
     wanted = SpecifierSet(versions, prereleases=True)
     candidates = {"0", "0.1", "99999"}
     for specifier in wanted:
-        version = specifier.version.removesuffix(".*")
-        release = [*Version(version).release]
-        candidates |= {
-            version,
-            f"{Version(version).base_version}.0.1",
-            ".".join(map(str, [*release[:-1], release[-1] + 1])),
-        }
-    return any(wanted.contains(Version(candidate)) for candidate in candidates)
+        end = specifier.version.removesuffix(".*")
+        candidates.add(end)
+        with contextlib.suppress(InvalidVersion):  # a name behind ===
+            version = Version(end)
+            release = [*version.release]
+            candidates |= {
+                f"{version.base_version}.0.1",
+                ".".join(map(str, [*release[:-1], release[-1] + 1])),
+            }
+    return any(wanted.contains(candidate) for candidate in candidates)

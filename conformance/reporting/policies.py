@@ -12,8 +12,9 @@ from conformance.record import rows as read
 from conformance.reporting.frames import dicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from conformance.ledger import Entry
     from conformance.record import Record
     from conformance.values import Target
 
@@ -47,14 +48,16 @@ class Policy:
         return len(self.answers) > 1
 
 
-def policies(record: Record) -> tuple[Policy, ...]:
+def policies(record: Record, known: Iterable[Entry] = ()) -> tuple[Policy, ...]:
     """The policies of every framework, by framework and question.
 
-    Controls are left out: they are no framework's choice.
+    Controls are left out, they are no framework's choice; and so is what a known entry of the question speaks of.
     """
     rows = record.observations
     rows = rows[(rows["choices"] != "") & ~rows["control"].astype(bool)]
     frameworks = _frameworks(record)
+    rows = rows[[*_DIMENSIONS, "version", "framework", "choices"]].drop_duplicates()
+    entries = [(entry.kind, entry.region(rows)) for entry in known if entry.policy]
     facts = [
         {
             **{name: row[name] or _UNSAID.get(name, "") for name in _DIMENSIONS},
@@ -62,8 +65,9 @@ def policies(record: Record) -> tuple[Policy, ...]:
             "question": choice.question,
             "answer": choice.answer,
         }
-        for row in dicts(rows[[*_DIMENSIONS, "version", "framework", "choices"]].drop_duplicates())
+        for label, row in zip(rows.index, dicts(rows), strict=True)
         for choice in read.choices_of(row)
+        if not any(kind == choice.question and region[label] for kind, region in entries)
     ]
     if not facts:
         return ()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.ledger import Known
 from conformance.reporting import controls, policies, tables
+from conformance.values import GATES, Severity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,11 +27,24 @@ class Reading:
     record
         What one or several runs left.
     entries
-        The ledger; empty for a kernel, which nobody has reported yet.
+        The ledger.
+    fail_on
+        The mildest severity of a finding that must be known; one of :data:`conformance.values.GATES`.
     """
 
     record: Record
     entries: tuple[Entry, ...] = ()
+    fail_on: Severity = Severity.VIOLATION
+
+    @property
+    def failing(self) -> tuple[Severity, ...]:
+        """The severities of findings that must be known."""
+        return GATES[: GATES.index(self.fail_on) + 1]
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is something unexpected, or an entry that is stale."""
+        return bool(len(self.unexpected) or self.stale or (self.inconsistent and Severity.DEGRADED in self.failing))
 
     @cached_property
     def known(self) -> Known:
@@ -80,6 +94,11 @@ class Reading:
     def policies(self) -> tuple[Policy, ...]:
         """:func:`conformance.reporting.policies.policies`."""
         return policies.policies(self.record)
+
+    @cached_property
+    def inconsistent(self) -> tuple[Policy, ...]:
+        """The policies whose question a framework answers in several ways, where no entry knows of it."""
+        return tuple(policy for policy in policies.policies(self.record, self.entries) if policy.inconsistent)
 
     @cached_property
     def targets(self) -> pd.DataFrame:

@@ -31,12 +31,12 @@ LOUD = ("not_asked", "out_of_memory", "timed_out", "crashed")
 
 
 def known(reading: Reading) -> dict[Any, tuple[tuple[str, bool], ...]]:
-    """Index label of each violated observation → (kind, whether it is known) of each of its findings.
+    """Index label of each failing observation → (kind, whether it is known) of each of its findings.
 
-    A violation of a framework is known to the ledger, one of a control to its arithmetic; what is no violation is known.
+    A finding of a framework is known to the ledger, one of a control to its arithmetic; what need not be known is known.
     """
     observations = reading.record.observations
-    violated = observations[observations["severity"] == Severity.VIOLATION]
+    violated = observations[observations["severity"].isin(list(reading.failing))]
     ids = reading.known.ids
     found = {}
     for label, row in zip(violated.index, dicts(violated[["control", "findings", "expected", "witness"]]), strict=True):
@@ -47,8 +47,8 @@ def known(reading: Reading) -> dict[Any, tuple[tuple[str, bool], ...]]:
         elif all(ids[label]):
             verdicts = [True] * len(kinds)
         else:
-            wrong = (finding.severity is Severity.VIOLATION for finding in read.findings_of(row))
-            verdicts = [bool(entry) or not violation for entry, violation in zip(ids[label], wrong, strict=True)]
+            wrong = (finding.severity in reading.failing for finding in read.findings_of(row))
+            verdicts = [bool(entry) or not fails for entry, fails in zip(ids[label], wrong, strict=True)]
         found[label] = tuple(zip(kinds, verdicts, strict=True))
     return found
 
@@ -76,10 +76,10 @@ def _known(reading: Reading, kind: str, rows: Sequence[Any]) -> bool:
 def unexpected(reading: Reading) -> pd.DataFrame:
     """What makes the exit status 1, besides stale entries of the ledger: columns as in :func:`findings`, and ``problem``.
 
-    ``problem`` is ``unknown`` for a violation of a framework that no ledger entry knows, ``unexplained`` for one of a
+    ``problem`` is ``unknown`` for a finding of a framework that no ledger entry knows and that must be known, ``unexplained`` for one of a
     control that does not follow from its arithmetic, ``not caught`` where a control is right and must not be.
     """
-    found = reading.findings[(reading.findings["severity"] == Severity.VIOLATION) & ~reading.findings["known"]]
+    found = reading.findings[reading.findings["severity"].isin(list(reading.failing)) & ~reading.findings["known"]]
     found = found.assign(problem=found["control"].map({True: "unexplained", False: "unknown"}))
     failures = reading.control_failures
     missed = failures[failures["problem"] == NOT_CAUGHT]
@@ -117,7 +117,7 @@ def matrix(reading: Reading, **only: str) -> pd.DataFrame:
     """Targets × families: grade, severity, and counts, for all ops and dtypes or for those named.
 
     The index is the targets' names.  Columns are a MultiIndex (family, what) with what in ``grade``, ``severity``,
-    ``cases``, ``violations``, ``unsupported``, ``not_asked``, ``known`` (whether every violation is known).
+    ``cases``, ``violations``, ``unsupported``, ``not_asked``, ``known`` (whether every finding that must be known is).
     """
     record = reading.record
     rows = record.observations

@@ -92,6 +92,8 @@ def verdict(reading: Reading, failures: pd.DataFrame, unsupported: Mapping[str, 
     _kinds(reading, console)
     for line in inconsistencies(reading):
         _say(console, (line, "yellow"), soft=True)
+    for stale in reading.stale:
+        _say(console, ("stale ", "bold red"), f"ledger entry {stale}", soft=True)
     console.print(_outcome(reading, failures, unsupported))
     if failures.empty:
         _say(console, f"not proved by the tier {reading.tiers}: {reading.proves_not}")
@@ -156,14 +158,13 @@ def explain(reading: Reading, observations: pd.DataFrame, command: str = "") -> 
 
 
 def inconsistencies(reading: Reading) -> list[str]:
-    """A line for each policy question that a framework answers in several ways."""
+    """A line for each policy question that a framework answers in several ways, and no entry knows of."""
     return [
         escape.printable(
             f"inconsistent {policy.framework}: {policy.question} is "
             + ", ".join(f"{answer} in {_places(places)}" for answer, places in policy.answers.items())
         )
-        for policy in reading.policies
-        if policy.inconsistent
+        for policy in reading.inconsistent
     ]
 
 
@@ -214,6 +215,8 @@ def _kinds(reading: Reading, console: Console) -> None:
         first = min(dicts(group), key=lambda finding: _length(finding, rows))
         cases = group["cases"].sum()
         more = f" ({cases} cases)" if cases > 1 else ""
+        known = dict.fromkeys(";".join(name for name in group["ledger"] if name).split(";"))
+        more += f" [ledger: {', '.join(known)}]" if any(known) else ""
         where = f"{first['dtype']} {first['family']}/{first['case']}"
         _say(console, (f"{severity} {kind}", _style(str(severity))), f"{more}: {first['detail']}; {where}", soft=True)
         for line in _figures(first["witness"]):
@@ -225,9 +228,10 @@ def _outcome(reading: Reading, failures: pd.DataFrame, unsupported: Mapping[str,
         return Text("incomplete: the check was interrupted; this is what was done", style="bold red")
     if len(unsupported) == len(reading.record.dtypes):
         return Text("failed: it answered in no dtype", style="bold red")
-    if failures.empty:
+    if not reading.failed:
         return Text("passed", style="bold green")
-    return Text(f"failed: {', '.join(dict.fromkeys(failures['kind']))}", style="bold red")
+    why = [*dict.fromkeys(failures["kind"])] + ["a stale entry"] * bool(reading.stale)
+    return Text(f"failed: {', '.join(why) or 'inconsistent'}", style="bold red")
 
 
 def _places(places: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -12,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,7 +91,7 @@ class Bench:
         (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: misbehaving\nVersion: 1\n")
         (metadata / "entry_points.txt").write_text(
             "[conformance.frameworks]\n"
-            "drill = misbehaving:Misbehaving\nhonest = misbehaving:Honest\nseveral = several:Several\n"
+            "drill = misbehaving:Misbehaving\nhonest = misbehaving:Honest\nseveral = several:Several\ncoarse = coarse:Coarse\n"
         )
         mark = secrets.token_hex(16)
         environment = os.environ | {
@@ -185,6 +186,17 @@ def _default_signals() -> Iterator[None]:
     finally:
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
+
+
+def ledger(path: Path, *entries: dict[str, Any]) -> Path:
+    """Write a ledger of these entries; fields that they do not have are filled in."""
+    more = {"versions": ">=0", "platform": ["any"], "reason": "by-design", "note": "so"}
+    tables = [
+        "".join(f"{name} = {json.dumps(value)}\n" for name, value in ({"id": entry["kind"]} | more | entry).items())
+        for entry in entries
+    ]
+    path.write_text("".join(f"[[entry]]\nseen = 2026-11-26\n{table}\n" for table in tables))
+    return path
 
 
 def one_line(text: str) -> str:

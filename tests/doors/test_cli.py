@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from commands import CULPRIT, SIGNALS, SMALL, one_line, until
+from commands import CULPRIT, SIGNALS, SMALL, ledger, one_line, until
 
 from conformance import cli, frameworks
 from conformance.cli import options, status
@@ -136,11 +136,21 @@ def test_a_folder_of_somebody_elses_is_not_replaced(tmp_path: Path, capsys: pyte
     assert ["thesis.tex"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = call("--help", capsys=capsys)
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [
+        ((), "conformance run --tier smoke --target torch"),
+        (("report",), "conformance report reports/latest --ledger known.toml"),
+        (("ledger",), "conformance ledger update known.toml reports/latest"),
+        (("ledger", "check"), "conformance ledger check known.toml"),
+        (("ledger", "update"), "conformance ledger update known.toml reports/mine"),
+    ],
+)
+def test_help_has_examples(command: tuple[str, ...], example: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(*command, "--help", capsys=capsys)
 
     assert 0 == status
-    assert "conformance run --tier smoke --target torch" in out
+    assert example in out
 
 
 @pytest.mark.parametrize(
@@ -196,6 +206,121 @@ def test_the_status_is_that_of_what_was_found(bench: Bench) -> None:
     assert (1, "") == (found.returncode, found.stderr)
     assert "unexpected drill/eager/cpu softmax float32 all_equal nonfinite" in found.stdout
     assert not bench.journal.exists()
+
+
+def test_a_ledger_of_ones_own_is_heard_by_run_and_report(bench: Bench) -> None:
+    entry = {"kind": "nonfinite", "target": ["drill/eager"], "op": ["softmax"], "dtype": ["float32"]}
+    ledger(bench.folder / "known.toml", entry | {"family": ["all_equal"]})
+    ledger(bench.folder / "gone.toml", entry | {"kind": "raised", "family": ["all_equal"]})
+    own = ("--ledger", "known.toml", "--no-builtin-ledger")
+
+    known = bench.run("run", "--target", "drill", *SMALL, "--out", "report", *own, DRILL="returns NaN")
+    again = bench.run("report", "report", "--out", "again", *own)
+    without = bench.run("report", "report", "--out", "again")
+    stale = bench.run("report", "report", "--out", "again", *own, "--ledger", "gone.toml")
+
+    assert (0, 0, 1, 1) == tuple(done.returncode for done in (known, again, without, stale))
+    assert "unexpected drill/eager/cpu softmax float32 all_equal nonfinite" in without.stdout
+    assert "unexpected" not in stale.stdout
+    assert "stale ledger entry raised: no raised in " in stale.stdout
+    assert ",nonfinite\n" in (bench.out / "divergences.csv").read_text()
+
+
+def test_what_a_run_fails_on_is_the_users_choice(bench: Bench) -> None:
+    asked = ("run", "--target", "coarse", *SMALL, "--out", "report")
+
+    lax = bench.run(*asked)
+    strict = bench.run(*asked, "--fail-on", "degraded")
+    again = bench.run("report", "report", "--out", "again", "--fail-on", "degraded")
+    ledger(bench.folder / "known.toml", {"kind": "loose", "target": ["coarse/eager/cpu"]})
+    known = bench.run("report", "report", "--out", "again", "--fail-on", "degraded", "--ledger", "known.toml")
+
+    assert (0, 1, 1, 0) == tuple(done.returncode for done in (lax, strict, again, known)), strict.stdout
+    assert "unexpected" not in lax.stdout
+    assert "unexpected coarse/eager/cpu softmax float32 all_equal loose: " in strict.stdout
+    assert (
+        "violation"
+        == bench.run("run", "--help").stdout.partition("--fail-on")[2].partition("default:")[2].split("]")[0].strip()
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"target": ["drlil"]}, "entry x: target: no framework is called 'drlil'; the nearest is 'drill'"),
+        ({"target": ["drill/eager/cqu"]}, "entry x: target: no device is called 'cqu'; the nearest is 'cpu'"),
+        (
+            {"target": ["drill"], "family": ["axis"]},
+            "entry x: family: no family is called 'axis'; the nearest is 'axes'",
+        ),
+        ({"target": ["drill"], "versions": ""}, "entry x: versions: a PEP 440 specifier such as '>=2.13,<3' is wanted"),
+        ({"target": "drill"}, "entry x: target: a list is wanted, not 'drill'"),
+        (
+            {"target": ["drill"], "id": "torch-sums-loose"},
+            "entry torch-sums-loose: stands twice, in conformance/ledger/t",
+        ),
+    ],
+)
+def test_a_bad_entry_is_one_line_in_every_door(entry: dict[str, Any], said: str, bench: Bench) -> None:
+    ledger(bench.folder / "known.toml", {"kind": "nonfinite", "id": "x"} | entry)
+
+    for command in (("run",), ("report", "nowhere"), ("check", "k.py:f")):
+        done = bench.run(*command, "--ledger", "known.toml")
+        assert 2 == done.returncode
+        assert one_line(done.stderr).startswith(f"conformance: known.toml: {said}"), done.stderr
+
+
+def test_a_ledger_follows_what_runs_find(bench: Bench) -> None:
+    """New findings are written, and known then; once they are gone they are stale, and dropped."""
+    asked = ("run", "--target", "drill", *SMALL, "--out", "report", "--ledger", "known.toml")
+    known = bench.folder / "known.toml"
+    known.write_text("# Ours.\n")
+
+    new = bench.run(*asked, DRILL="returns NaN")
+    written = bench.run("ledger", "update", "known.toml", "report")
+    checked = bench.run("ledger", "check", "known.toml")
+    quiet = bench.run("report", "report", "--out", "again", "--ledger", "known.toml")
+    gone = bench.run(*asked, DRILL="")
+    dropped = bench.run("ledger", "update", "known.toml", "report")
+
+    assert (1, 0, 0, 0, 1, 0) == tuple(done.returncode for done in (new, written, checked, quiet, gone, dropped)), (
+        dropped.stderr
+    )
+    assert written.stdout.startswith("written drill-nonfinite-")
+    assert "known.toml: 1 written, 0 narrowed, 0 dropped\n" in written.stdout
+    assert checked.stdout.startswith("known.toml: 1 entries; unexplained: drill-nonfinite-")
+    assert "stale ledger entry drill-nonfinite-" in gone.stdout
+    assert "known.toml: 0 written, 0 narrowed, 1 dropped\n" in dropped.stdout
+    assert "# Ours." == known.read_text().strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("check", "{}/bad.toml"), "{}/bad.toml: entry x: target: no framework is called 'drlil'"),
+        (("update", "{}/bad.toml", "nowhere"), "{}/bad.toml: entry x: target: no framework is called 'drlil'"),
+        (("update", "{}/new.toml", "nowhere"), "nowhere"),
+        (("check", "{}/new.toml"), "{}/new.toml: No such file or directory"),
+        (("check",), "Missing argument 'FILE...'"),
+        (("forget",), "No such command 'forget'"),
+    ],
+)
+def test_a_bad_use_of_ledger_is_one_line_and_writes_nothing(
+    arguments: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = ledger(tmp_path / "bad.toml", {"id": "x", "kind": "nonfinite", "target": ["drlil"]})
+    before = bad.read_bytes()
+
+    line = refused("ledger", *(argument.format(tmp_path) for argument in arguments), capsys=capsys)
+
+    assert said.format(tmp_path) in line
+    assert {"bad.toml": before} == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("command", [("run",), ("report", "nowhere"), ("check", "k.py:f")])
+def test_a_ledger_that_is_not_there_is_one_line(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nowhere.toml: No such file or directory" in refused(*command, "--ledger", "nowhere.toml", capsys=capsys)
+    assert "--fail-on" in refused(*command, "--fail-on", "policy", capsys=capsys)
 
 
 def test_what_a_framework_says_is_shown_escaped(bench: Bench) -> None:

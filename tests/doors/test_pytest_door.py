@@ -7,8 +7,9 @@ import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
-from commands import one_line
+from commands import ledger, one_line
 
 from conformance.asking.connections import Limits
 from conformance.asking.plan import MissingTarget
@@ -16,7 +17,7 @@ from conformance.asking.pool import Invitation
 from conformance.ledger import Entry
 from conformance.run import Options
 from conformance.suite import Suite
-from conformance.values import Tier
+from conformance.values import Severity, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,16 +26,7 @@ if TYPE_CHECKING:
 
 ALL_EQUAL = ("--tier", "standard", "--op", "softmax", "--dtype", "float32", "--family", "all_equal")
 ITEM = "test_conformance[drill/eager/cpu-softmax-float32-all_equal]"
-STALE = "test_no_entry_of_the_ledger_is_stale"
-
-LEDGER = """
-import datetime
-from conformance import ledger
-
-more = {{"seen": datetime.date(2026, 11, 26), "note": "so", "platform": ("any",), "reason": "by-design"}}
-entries = tuple(ledger.Entry(**{{**more, **one}}) for one in {entries!r})
-ledger.load = lambda: entries
-"""
+WHOLE = "test_nothing_is_stale_or_inconsistent"
 
 
 def call(bench: Bench, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -46,12 +38,12 @@ def call(bench: Bench, *arguments: str, **variables: str) -> subprocess.Complete
 
 
 def with_ledger(bench: Bench, *entries: dict[str, Any]) -> tuple[str, ...]:
-    """Options of pytest that put these entries in the place of the ledger."""
-    (bench.folder / "plugins" / "my_ledger.py").write_text(LEDGER.format(entries=entries))
-    return ("-p", "my_ledger")
+    """Options of pytest that put these entries in the place of the project's ledger."""
+    ledger(bench.folder / "known.toml", *entries)
+    return ("--softmax-ledger", "known.toml", "--softmax-no-builtin-ledger")
 
 
-def entry(kind: str, target: str = "drill/*/*", **more: Any) -> dict[str, Any]:
+def entry(kind: str, target: str = "drill", **more: Any) -> dict[str, Any]:
     """Fields of an entry that speaks of just what these tests ask."""
     region = {"target": (target,), "op": ("softmax",), "dtype": ("float32",), "family": ("all_equal",)}
     return {"id": kind, "kind": kind, **region, **more}
@@ -95,7 +87,7 @@ def test_ids_name_target_op_dtype_and_family(bench: Bench) -> None:
         f"test_conformance[honest/eager/cpu-{op}-float32-{family}]"
         for op in ("softmax", "log_softmax")
         for family in ("underflow", "single")
-    ] + [STALE] == listed
+    ] + [WHOLE] == listed
     assert "5 tests collected" in done.stdout
 
 
@@ -175,6 +167,27 @@ def test_a_known_violation_is_an_expected_failure_that_names_its_entry(bench: Be
     assert "1 failed, 1 xfailed" in done.stdout  # the stale one is red
 
 
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (
+            {"kind": "nonfinite", "target": ["drlil"]},
+            "known.toml: entry nonfinite: target: no framework is called 'drlil'",
+        ),
+        (
+            {"kind": "nonfinit", "target": ["drill"]},
+            "known.toml: entry nonfinit: kind: unknown kind 'nonfinit'; known: ",
+        ),
+    ],
+)
+def test_a_bad_ledger_is_one_line(known: dict[str, Any], said: str, bench: Bench) -> None:
+    done = call(bench, "--target", "drill", *with_ledger(bench, known))
+
+    assert pytest.ExitCode.USAGE_ERROR == done.returncode
+    assert said in done.stderr
+    assert 1 == len(done.stderr.strip().splitlines())
+
+
 def test_a_missing_device_is_red(bench: Bench) -> None:
     done = call(bench, "--target", "honest/eager/cuda:15")
 
@@ -191,7 +204,7 @@ def suite(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     made: list[Suite] = []
     monkeypatch.setenv("PYTHONPATH", bench.environment["PYTHONPATH"])
 
-    def make(way: str, *entries: dict[str, Any]) -> Suite:
+    def make(way: str, *entries: dict[str, Any], fail_on: Severity = Severity.VIOLATION) -> Suite:
         monkeypatch.setenv("DRILL", way)
         options = Options(
             tier=Tier.STANDARD,
@@ -202,9 +215,9 @@ def suite(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
             limits=Limits(seconds=20, start=20),
             claims=False,
         )
-        made.append(Suite(options))
         more = {"reason": "by-design", "note": "so", "seen": dt.date(2026, 11, 26)}
-        made[-1].entries = tuple(Entry(**{"platform": ("any",), **more, **one}) for one in entries)
+        known = tuple(Entry(**{"platform": ("any",), "versions": ">=0", **more, **one}) for one in entries)
+        made.append(Suite(options, known, fail_on))
         return made[-1]
 
     yield make
@@ -216,7 +229,7 @@ def door(suite: Suite, pytestconfig: pytest.Config) -> str:
     """Both tests of the door, and the name of what they raise."""
     from conformance.test_conformance import (  # noqa: PLC0415 - pytest must not collect them here
         test_conformance,
-        test_no_entry_of_the_ledger_is_stale,
+        test_nothing_is_stale_or_inconsistent,
     )
 
     raised = []
@@ -226,7 +239,7 @@ def door(suite: Suite, pytestconfig: pytest.Config) -> str:
         except AssertionError as error:
             raised.append(f"{item.family} {type(error).__name__}")
     try:
-        test_no_entry_of_the_ledger_is_stale(suite)
+        test_nothing_is_stale_or_inconsistent(suite)
     except AssertionError as error:
         raised.append(type(error).__name__)
     return ", ".join(raised)
@@ -238,13 +251,13 @@ def door(suite: Suite, pytestconfig: pytest.Config) -> str:
         ("", [], ""),
         ("returns NaN", [entry("nonfinite")], "all_equal KnownDivergence"),
         ("returns NaN", [], "all_equal UnknownDivergence"),
-        ("returns NaN", [entry("nonfinite", target="other/*/*")], "all_equal UnknownDivergence"),
+        ("returns NaN", [entry("nonfinite", target="other")], "all_equal UnknownDivergence"),
         ("returns NaN", [entry("nonfinite", family=("single",))], "all_equal UnknownDivergence, StaleEntry"),
         ("returns NaN", [entry("nonfinite", versions=">=2")], "all_equal UnknownDivergence"),
         ("returns NaN", [entry("accuracy")], "all_equal UnknownDivergence, StaleEntry"),
         ("writes to its input", [entry("input_written")], "all_equal KnownDivergence"),
         ("", [entry("nonfinite")], "StaleEntry"),
-        ("", [entry("nonfinite", op=("*",))], ""),
+        ("", [entry("nonfinite", op=())], ""),
         ("", [entry("loose")], ""),
         ("", [entry("nonfinite", tier=Tier.EXHAUSTIVE)], ""),
         ("", [entry("nonfinite", platform=("elsewhere/avx9",))], ""),
@@ -294,6 +307,44 @@ def test_one_that_was_not_named_and_is_absent_is_skipped_with_its_reason(
     } == params
 
 
+def restless(x: Any, axis: int) -> Any:
+    """A softmax whose last bits change from call to call, which is degraded."""
+    restless.calls += 1  # type: ignore[attr-defined]
+    e = np.exp(x - x.max(axis=axis, keepdims=True, initial=-np.inf))
+    return np.nextafter(e / e.sum(axis=axis, keepdims=True), np.float32(restless.calls % 2))  # type: ignore[attr-defined]
+
+
+restless.calls = 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "entries", "raised"),
+    [
+        (Severity.VIOLATION, [], ""),
+        (Severity.DEGRADED, [], "all_equal UnknownDivergence"),
+        (Severity.DEGRADED, [entry("unrepeatable", target="restless/numpy")], "all_equal KnownDivergence"),
+        (Severity.VIOLATION, [entry("unrepeatable", target="restless/numpy")], ""),
+    ],
+)
+def test_what_is_degraded_fails_where_that_is_asked_for(
+    fail_on: Severity, entries: list[dict[str, Any]], raised: str, pytestconfig: pytest.Config
+) -> None:
+    options = Options(
+        tier=Tier.SMOKE,
+        invitations=[Invitation("numpy", kernel=restless)],
+        ops=("softmax",),
+        dtypes=("float32",),
+        families=("all_equal",),
+        controls=False,
+        claims=False,
+    )
+    more = {"reason": "by-design", "note": "so", "seen": dt.date(2026, 11, 26), "platform": ("any",), "versions": ">=0"}
+    made = Suite(options, tuple(Entry(**more, **one) for one in entries), fail_on)
+
+    assert raised == door(made, pytestconfig)
+    made.close()
+
+
 def test_a_task_is_asked_once_for_all_of_its_families(suite: Callable[..., Suite]) -> None:
     made = suite("returns NaN")
     first, second = made.items()
@@ -315,8 +366,8 @@ def test_on_a_platform_never_seen_a_project_may_ask_for_a_warning(
 ) -> None:
     from conformance.pytest_plugin import NewPlatform  # noqa: PLC0415 - see above
 
-    here = suite("returns NaN", entry("accuracy", target="other/*/*"))
-    elsewhere = suite("returns NaN", entry("accuracy", target="other/*/*", platform=("elsewhere/avx9",)))
+    here = suite("returns NaN", entry("accuracy", target="other"))
+    elsewhere = suite("returns NaN", entry("accuracy", target="other", platform=("elsewhere/avx9",)))
     here.entries = tuple(replace(one, platform=(here.platform,)) for one in here.entries)
     monkeypatch.setattr(pytestconfig.option, "unseen_platform", "report")
 

@@ -21,7 +21,7 @@ def published() -> Reading:
     changed = ["git", "-C", str(ROOT), "diff", "--quiet", "HEAD", "--", "reports/latest"]
     if subprocess.run(changed, check=False, capture_output=True).returncode == 1:  # noqa: S603
         pytest.skip("reports/latest is not the published run: it was made here and is not committed")
-    return Reading(read(LATEST / "observations.parquet"), ledger.read())
+    return Reading(read(LATEST / "observations.parquet"), ledger.load())
 
 
 def test_the_claims_page_is_made_from_the_published_record(published: Reading) -> None:

@@ -176,7 +176,7 @@ def test_a_control_that_is_not_caught_is_told_everywhere() -> None:
 
 
 def test_a_stale_entry_is_told_everywhere() -> None:
-    made = Reading(record(row(EAGER)), (entry("gone", target=("f/eager/*",), dtype=("float32",), family=("random",)),))
+    made = Reading(record(row(EAGER)), (entry("gone", target=("f/eager",), dtype=("float32",), family=("random",)),))
 
     assert 'data-stale="gone"' in page.render(made)
     assert "- **stale** ledger entry gone:" in summary.markdown(made)

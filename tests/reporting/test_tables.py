@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 
 def entry(id: str = "known", **fields: Any) -> Entry:  # noqa: A002 - the field's name
-    plain = {"target": ("f/*",), "kind": "nonfinite", "reason": "by-design", "note": "so it is", "platform": ("any",)}
+    plain = {
+        "target": ("f",),
+        "kind": "nonfinite",
+        "reason": "by-design",
+        "note": "so it is",
+        "versions": ">=0",
+        "platform": ("any",),
+    }
     return Entry(id=id, seen=dt.date(2026, 11, 23), **(plain | fields))
 
 
