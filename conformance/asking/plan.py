@@ -35,7 +35,7 @@ PROVES_NOT = {
         "not asked; nothing about speed; gradients, batches and threads only in the claims"
     ),
     Tier.STANDARD: (
-        "rows up to 151,936 logits; nothing about speed; gradients, batches and threads only in the claims"
+        "rows up to 262,144 logits; nothing about speed; gradients, batches and threads only in the claims"
     ),
     Tier.EXHAUSTIVE: ("nothing about speed; gradients, batches and threads only in the claims"),
 }
