@@ -21,7 +21,9 @@ A batched kernel may keep its sums narrower than one for a single row: eight equ
 stall of bfloat16, in one array of their own.
 
 Along another axis than the last NumPy and many kernels add whole rows one after another, where the
-same library adds pairwise along the last: columns hold the three kinds side by side.
+same library adds pairwise along the last: columns hold equal terms, a swamp and a staircase side by
+side, and where they are longer than 2**16 a swamp whose winner comes last in the staircase's place, so
+that an index of 16 bits loses it.
 
 A sum that takes a part of a long row alone (its first wave of blocks, its first 200,000 lanes) is too
 small by what is left out, which shows where all terms are equal.
@@ -134,7 +136,10 @@ def _below_half_a_unit(format: Format, accumulator: Format, n: int) -> Iterator[
 
 
 def _columns(format: Format, n: int) -> NDArray[np.float64]:
-    """Equal terms, a swamp as heavy as its winner, and the staircase of the narrowest accumulator asked."""
+    """Equal terms, a swamp as heavy as its winner, and the hardest order of its terms.
+
+    That is the staircase of the narrowest accumulator asked, or the swamp reversed, where an index of 16 bits ends.
+    """
     accumulator = (asked(format, n) or [FORMATS["bfloat16"]])[-1]
     half = swamp(format, math.log2(n - 1), n, 0)
-    return np.stack([np.zeros(n), half, staircase(format, accumulator, n)], axis=-1)
+    return np.stack([np.zeros(n), half, half[::-1] if n > 2**16 else staircase(format, accumulator, n)], axis=-1)

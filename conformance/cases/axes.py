@@ -56,7 +56,10 @@ MANY: tuple[tuple[tuple[int, ...], tuple[int]], ...] = (
 """More rows, columns and logits of a middle axis than an index of 16 bits or one dimension of a CUDA grid counts."""
 
 ODD: tuple[tuple[tuple[int, ...], tuple[int]], ...] = (((2, 3, 5, 33), (1,)), ((2, 17, 3, 3), (1,)))
-"""Four axes whose last two hold an odd number of lanes: more than a vector of them, and just one more."""
+"""Four axes whose last two hold an odd number of lanes: many vectors of them, and one vector and a lane.
+
+The largest logit of each row stands there twice, so that a row without its sum shows in every format.
+"""
 
 FOLLOWED_BY_ONES: tuple[tuple[tuple[int, ...], int], ...] = (
     ((3, 1, 1), 0),
@@ -111,7 +114,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """Axes that exist, axes of size one, axes that do not exist, arrays without an element or an axis."""
     for shape, axis in _existing():
         values = _apart(format, rng, shape, axis)
-        yield _row(values, axis - len(shape))
+        yield _row(_twice(values, axis) if (shape, (axis,)) in ODD else values, axis - len(shape))
         if shape in SHAPES:
             yield _row(values, axis)
     for shape, axis in HARD:
@@ -144,6 +147,12 @@ def _apart(format: Format, rng: np.random.Generator, shape: tuple[int, ...], axi
     others = tuple(1 if i == axis else n for i, n in enumerate(shape))
     apart = CENTRE * (np.indices(others).sum(axis=0) % 2)
     return nearest_finite(format, rng.normal(CENTRE, SCALE, shape) + apart)
+
+
+def _twice(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """The largest number of each row in the place of the second largest as well."""
+    second, first = (np.take(np.sort(values, axis), [place], axis) for place in (-2, -1))
+    return np.where(values == second, first, values)
 
 
 def _hard(format: Format, rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> Row:

@@ -8,9 +8,9 @@ asks others.  Of a fault at one length in a hundred a run finds little; a projec
 finds it in weeks.
 
 - One length is drawn between each two steps of the ladder (:data:`SPANS`), and one multiple of 1024.  A row of each
-  has ordinary logits of a drawn scale; one a winner at a drawn place, ahead by a gap beyond every exponential, so that
-  a maximum which does not see it overflows; one two winners and a drawn gap between them and the rest; and one is
-  masked by -inf but for a drawn window.
+  has ordinary logits of a drawn scale; one has a winner at a drawn place and one at the last, ahead by a gap beyond
+  every exponential, so that a maximum which does not see it overflows, and a sum which does not is 0; one has two
+  winners and a drawn gap between them and the rest; and one is masked by -inf but for a drawn window.
 - At lengths of the ladder, where rows travel with those of other families, there are winners at further places.
 - Arrays of two to four axes have drawn sizes and are asked along a drawn axis.
 
@@ -67,7 +67,7 @@ LEVEL = 1000.0
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
-    """Four rows of each drawn length, winners at drawn places of fixed lengths, arrays of drawn shapes."""
+    """Five rows of each drawn length, winners at drawn places of fixed lengths, arrays of drawn shapes."""
     for (shortest, longest), tier in SPANS:
         yield from _of_length(format, rng, int(rng.integers(shortest, longest + 1)), tier)
     yield from _of_length(format, rng, BLOCK * int(rng.integers(BLOCKS[0], BLOCKS[1] + 1)), Tier.STANDARD)
@@ -86,7 +86,8 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
 def _of_length(format: Format, rng: np.random.Generator, n: int, tier: Tier) -> Iterator[Row]:
     scale, level = 2.0 ** rng.uniform(-3, 5), rng.uniform(-LEVEL, LEVEL)
     yield Row(f"normal,n={n}", nearest_finite(format, rng.normal(level, scale, n)), tier=tier)
-    yield _winner(format, rng, n, int(rng.integers(n)), tier)
+    for place in (int(rng.integers(n - 1)), n - 1):
+        yield _winner(format, rng, n, place, tier)
     two, gap = rng.choice(n, 2, replace=False), rng.uniform(0.5, 40)
     values = np.where(np.isin(np.arange(n), two), gap, 0.0)
     yield Row(f"two@{two[0]},{two[1]},n={n}", nearest_finite(format, values), tier=tier)
