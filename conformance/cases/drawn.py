@@ -22,6 +22,7 @@ list would hold PyTorch's CUDA softmax of 517 and of 781 doubles (pytorch/pytorc
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,10 +71,13 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """Five rows of each drawn length, winners at drawn places of fixed lengths, arrays of drawn shapes."""
     for (shortest, longest), tier in SPANS:
         yield from _of_length(format, rng, int(rng.integers(shortest, longest + 1)), tier)
-    yield from _of_length(format, rng, BLOCK * int(rng.integers(BLOCKS[0], BLOCKS[1] + 1)), Tier.STANDARD)
+    # Which may be one of those.
+    for row in _of_length(format, rng, BLOCK * int(rng.integers(BLOCKS[0], BLOCKS[1] + 1)), Tier.STANDARD):
+        yield replace(row, name=f"blocks,{row.name}")
     for n, smoke, standard in PLACES:
         for i, place in enumerate(rng.choice(n, standard, replace=False).tolist()):
-            yield _winner(format, rng, n, place, Tier.SMOKE if i < smoke else Tier.STANDARD)
+            row = _winner(format, rng, n, place, Tier.SMOKE if i < smoke else Tier.STANDARD)
+            yield replace(row, name=f"ladder,{row.name}")
     for i, (rank, tier) in enumerate(ARRAYS):
         shape = tuple(rng.integers(SIZES[0], SIZES[1] + 1, rank).tolist())
         axis = int(rng.integers(-rank, rank))
