@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from conformance.record import Record
 
 
-FRAMEWORKS_ALONE = ("arguments", "dtypes", "producers")
+FRAMEWORKS_ALONE = ("arguments", "consumers", "dtypes", "producers")
 """Families of which a function of one's own can answer nothing."""
 
 

@@ -4,6 +4,9 @@ A compiler may fuse an operation into the op that follows: it then computes it a
 it in a wider format, or contracts it with the subtraction of the maximum into one multiply-add.  The truth is taken of
 the result rounded once to the format, as the operation alone returns it.
 
+An operation may stand behind the op as well, one that returns the numbers of the op as they are, so that the truth is
+the op's own.
+
 Every way but ``plain`` is a function of x and of one operand, of the shape of x or with a last axis of one:
 
 - ``multiply``, ``divide``, ``add``: an operator of the framework's arrays, in front of the op;
@@ -11,9 +14,16 @@ Every way but ``plain`` is a function of x and of one operand, of the shape of x
 - ``where``: the op's own mask; a lane whose operand is zero has no part in the row, whatever stands there;
 - ``cast``: ``dtype=``, the format of the operand, or a conversion in front where there is no such argument;
 - ``out``: ``out=``, the array that the answer is written to, which is the operand;
+- ``in-place``: ``out=``, a copy of x, which is what the op is taken of too;
+- ``overlap``: ``out=``, a copy of x with its last row once more behind it, but for the first row; what the op is taken
+  of is the same array but for the last row;
 - ``axes``: a tuple of two axes, along which the last axis of x is laid out;
 - ``flat``: ``axis=None``, over the whole of an array;
-- ``default``: no axis is named.
+- ``default``: no axis is named;
+- ``then-scale``: the answer times the operand, which is one number a row, 1;
+- ``then-sum``: the answer and its sum along the axis times the operand, which is one number a row, 0;
+- ``then-index``: the answer in the order of the operand, which holds each place of a row once;
+- ``then-matmul``: the same by a product with the matrix of zeros and ones that puts a row in that order.
 """
 
 from __future__ import annotations
@@ -38,15 +48,23 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 MASKS = ("fill", "where")
 """Ways whose operand is a mask."""
 
-ARGUMENTS = ("cast", "out", "axes", "flat", "default")
+ARGUMENTS = ("cast", "out", "in-place", "overlap", "axes", "flat", "default")
 """Ways that leave the numbers as they are, but for a cast to another format."""
 
-WAYS = ("plain", *ARITHMETIC, *MASKS, *ARGUMENTS)
+BEHIND = ("then-scale", "then-sum", "then-index", "then-matmul")
+"""Ways that put an operation behind the op, which returns its numbers as they are, or in another order."""
+
+ORDERS = ("then-index", "then-matmul")
+"""Those of them whose operand is the order."""
+
+WAYS = ("plain", *ARITHMETIC, *MASKS, *ARGUMENTS, *BEHIND)
 """All ways."""
 
 
 def logits(way: str, x: NDArray[np.float64], operand: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """What the op is taken of, in float64 and not yet rounded to the format.
+    """What the op is taken of, in float64 and not yet rounded to the format; behind it, nothing is done.
+
+    Softmax of a row in another order is its softmax in that order, so an order of the answer is taken for one of x.
 
     A sum, product or quotient of two numbers of a format of p bits, computed in float64 and rounded again, is correctly
     rounded where 2p + 2 <= 53 (S. A. Figueroa, When is double rounding innocuous?, 1995); float64 rounds once.
@@ -58,7 +76,7 @@ def logits(way: str, x: NDArray[np.float64], operand: NDArray[np.float64] | None
     x
         Of any shape.
     operand
-        Of the shape of ``x`` or with a last axis of one; the arithmetic ways and the masks need it.
+        Of the shape of ``x`` or with a last axis of one; the arithmetic ways, the masks and the orders need it.
 
     Returns
     -------
@@ -71,10 +89,12 @@ def logits(way: str, x: NDArray[np.float64], operand: NDArray[np.float64] | None
     """
     if way not in WAYS:
         raise ValueError(f"unknown way {way!r}; known: {', '.join(WAYS)}")
-    if way == "plain" or way in ARGUMENTS:
+    if way == "plain" or way in ARGUMENTS or (way in BEHIND and way not in ORDERS):
         return x
     if operand is None:
         raise ValueError(f"the way {way!r} needs an operand")
+    if way in ORDERS:
+        return np.take_along_axis(x, operand.astype(np.intp), axis=-1)
     if way in MASKS:
         return np.where(operand != 0, x, -np.inf)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -29,17 +29,23 @@ EDGES = (2, 3, 17, 257, 4097)
 FURTHER = (16, 32, 256, 2049, 4095, 8193)
 """Steps for families about length: a vector and no tail, the longest tail, blocks beyond 1024 and 4096."""
 
-LONG = (32_000, 50_257, 65_537, 100_000, 128_256, 151_936)
-"""Vocabularies of language models, one beyond 16 bits of an index, and the longest row of the smoke tier."""
+LONG = (32_000, 50_257, 65_537, 100_000, 128_256, 151_936, 202_048, 262_144)
+"""Vocabularies of language models, one beyond 16 bits of an index, and a round number."""
 
-SMOKE_FURTHER = (1024, 4097, 100_000)
+LONGEST_SMOKE = 202_048
+"""The longest row of the smoke tier: a vocabulary beyond 200,000, in which a sum or a maximum that ends earlier shows.
+
+It is no multiple of 2**16, so a length that is kept in 16 bits shows as well.
+"""
+
+SMOKE_FURTHER = (1024, 4097, LONGEST_SMOKE)
 """Lengths of the smoke tier for families about length: whole blocks, blocks and a tail, a vocabulary."""
 
 STANDARD_LENGTHS = tuple(sorted({*LENGTHS, *FURTHER, *LONG}))
 """Every row length of the standard tier."""
 
-RARE = (5, 6, 15, 31, 63, 65, 128, 129, 255, 511, 512, 513, 517, 781, 1023, 2047, 2048, 8191, 8192)
-"""Lengths of the exhaustive tier alone: the other sides of each step, and two of published reports."""
+RARE = (5, 6, 15, 31, 63, 65, 128, 129, 255, 511, 512, 513, 517, 781, 1023, 2047, 2048, 8191, 8192, 2**20 + 1)
+"""Lengths of the exhaustive tier alone: the other sides of each step, two of published reports, and a million."""
 
 
 def lowest_tier(n: int) -> Tier:

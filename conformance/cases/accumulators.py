@@ -21,11 +21,17 @@ A batched kernel may keep its sums narrower than one for a single row: eight equ
 stall of bfloat16, in one array of their own.
 
 Along another axis than the last NumPy and many kernels add whole rows one after another, where the
-same library adds pairwise along the last: columns hold the three kinds side by side.
+same library adds pairwise along the last: columns hold equal terms, a swamp and a staircase side by
+side, and where they are longer than 2**16 a swamp whose winner comes last in the staircase's place, so
+that an index of 16 bits loses it.
 
-The smoke tier has three rows of 100,000 and two shapes of columns: a float16 or bfloat16 sum anywhere
-is found by them, and a float32 sum needs longer rows or more places.  The standard tier has every
-place and 65,537.  The stall of float32 takes seventeen million terms: exhaustive, in float32 alone.
+A sum that takes a part of a long row alone (its first wave of blocks, its first 200,000 lanes) is too
+small by what is left out, which shows where all terms are equal.
+
+The smoke tier has two rows of 202,048 and two shapes of columns, one of them longer than an index of
+16 bits: a float16 or bfloat16 sum anywhere is found by them, and a float32 sum needs more places.  The
+standard tier has every place, 65,537 and 262,144; the exhaustive tier a million.  The stall of float32
+takes seventeen million terms: exhaustive, in float32 alone.
 
 First known victims: candle's float16 softmax of 4096 zeros, stuck at 2048, whose rows summed to 2.0
 (huggingface/candle#3727); MXNet, which reduced in float16 (apache/mxnet#14072); ONNX Runtime's float16
@@ -40,7 +46,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases._ladder import first_middle_last
+from conformance.cases._ladder import LONGEST_SMOKE, first_middle_last
 from conformance.cases._numbers import LOG2, nearest_finite_one
 from conformance.cases._row import Row
 from conformance.values import Tier
@@ -59,7 +65,8 @@ STEPS = 5
 MARGIN = 1 / 16
 """How far below half a unit in the last place a staircase stays, as a share: exp may be off by a rounding."""
 
-SMOKE = {"half,win@0,n=100000", "half,win@99999,n=100000"}
+SMOKE_COLUMNS = (257, 65_537)
+"""A bfloat16 sum stalls in the first; the second is past the range of float16 and of an index of 16 bits."""
 
 
 def swamp(format: Format, bits: float, n: int, place: int) -> NDArray[np.float64]:
@@ -92,24 +99,24 @@ def asked(format: Format, n: int) -> list[Format]:
 
 def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
     """Equal terms, swamps of every accumulator, staircases, columns, and the stall of float32."""
-    for n in (256, 2049, 65_537, 100_000):
-        yield Row(f"all=+0,n={n}", np.zeros(n), tier=Tier.SMOKE if n == 100_000 else Tier.STANDARD)
-    for n in (257, 4097, 65_537, 100_000):
+    for n in (256, 2049, 65_537, 100_000, LONGEST_SMOKE, 262_144):
+        yield Row(f"all=+0,n={n}", np.zeros(n), tier=Tier.SMOKE if n == LONGEST_SMOKE else Tier.STANDARD)
+    for n in (257, 4097, 65_537, 100_000, LONGEST_SMOKE):
         for place in first_middle_last(n) if n < 100_000 else (0, n - 1):
-            name = f"half,win@{place},n={n}"
-            tier = Tier.SMOKE if name in SMOKE else Tier.STANDARD
-            yield Row(name, swamp(format, math.log2(n - 1), n, place), tier=tier)
+            tier = Tier.SMOKE if (n, place) == (LONGEST_SMOKE, n - 1) else Tier.STANDARD
+            yield Row(f"half,win@{place},n={n}", swamp(format, math.log2(n - 1), n, place), tier=tier)
     for n in (257, 4097, 65_537):
         for accumulator in asked(format, n):
             yield from _below_half_a_unit(format, accumulator, n)
     for n in (257, 4097, 65_537):
         columns = _columns(format, n)
-        tier = Tier.SMOKE if n < 65_537 else Tier.STANDARD
+        tier = Tier.SMOKE if n in SMOKE_COLUMNS else Tier.STANDARD
         yield Row(f"columns,{n}x3,axis=0", columns, axis=0, tier=tier, alone=True)
         if n == 4097:
             batch = np.tile(swamp(format, math.log2(512), 513, 0), (8, 1))
             yield Row("batch,8x513", batch, tier=Tier.SMOKE, alone=True)
             yield Row(f"columns,2x{n}x3,axis=1", np.stack([columns, columns[::-1]]), axis=1, alone=True)
+    yield Row(f"all=+0,n={2**20 + 1}", np.broadcast_to(0.0, 2**20 + 1), tier=Tier.EXHAUSTIVE)
     if format.name == "float32":
         # One number in memory, whatever its length: lower tiers pay nothing for this row.
         n = 17 * 2 ** (format.precision - 4) + 1
@@ -129,7 +136,10 @@ def _below_half_a_unit(format: Format, accumulator: Format, n: int) -> Iterator[
 
 
 def _columns(format: Format, n: int) -> NDArray[np.float64]:
-    """Equal terms, a swamp as heavy as its winner, and the staircase of the narrowest accumulator asked."""
+    """Equal terms, a swamp as heavy as its winner, and the hardest order of its terms.
+
+    That is the staircase of the narrowest accumulator asked, or the swamp reversed, where an index of 16 bits ends.
+    """
     accumulator = (asked(format, n) or [FORMATS["bfloat16"]])[-1]
     half = swamp(format, math.log2(n - 1), n, 0)
-    return np.stack([np.zeros(n), half, staircase(format, accumulator, n)], axis=-1)
+    return np.stack([np.zeros(n), half, half[::-1] if n > 2**16 else staircase(format, accumulator, n)], axis=-1)

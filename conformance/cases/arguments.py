@@ -9,6 +9,10 @@ argument, the conversion stands in front of the op, in one function with it.
 ``out=`` is asked with an array that does not lie in memory like the input, and is full of NaN: what is not written, or
 is written where a dense array would have it, shows.
 
+``out=`` may also be the input itself, or lie one row further in the same memory.  There a kernel that writes the first
+row before it has read the second answers for its own answers.  To refuse that is as right as to copy first (the policy
+*aliased-out*); numbers of another row are a violation.
+
 A tuple of axes and ``axis=None`` are one softmax over several axes; the two of the tuple are no neighbours.  Where no
 axis is named, the frameworks mean different ones, and PyTorch another one by the rank: the policy *default-axis*.
 That question rides with float32, as it is none of precision.
@@ -48,6 +52,9 @@ FROM = {
 
 OUT_LAYOUTS = ("step", "transposed")
 
+ALIASED = (((5, 7), -1), ((5, 7), 0), ((33, 257), -1))
+"""Shape and axis of arrays that are written over; the later ones in float32 alone."""
+
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """Every conversion on three rows, then an array to write to, several axes, no axis."""
@@ -62,11 +69,16 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     for layout in OUT_LAYOUTS:
         buffer = np.full(values.shape, np.nan)
         yield Row(f"out=,{layout}", values, alone=True, layout=layout, way="out", operand=buffer)
+    for shape, axis in ALIASED if format.name == "float32" else ALIASED[:1]:
+        values = nearest_finite(format, rng.normal(1000, 8, shape))
+        for way in ("in-place", "overlap"):
+            name = f"out=,{way},{'x'.join(map(str, shape))},axis={axis}"
+            yield Row(name, values, axis=axis, alone=True, way=way, policy="aliased-out")
     values = nearest_finite(format, rng.normal(1000, 8, (3, 35)))
     yield Row("axis=tuple", values, alone=True, way="axes")
     yield Row("axis=None", values[0], alone=True, way="flat")
     if format.name == "float32":
-        for shape in ((3, 33), (2, 3, 33)):
-            values = nearest_finite(format, rng.normal(0, 4, shape))
-            name = f"axis-not-named,{'x'.join(map(str, shape))}"
+        for unnamed in ((3, 33), (2, 3, 33)):
+            values = nearest_finite(format, rng.normal(0, 4, unnamed))
+            name = f"axis-not-named,{'x'.join(map(str, unnamed))}"
             yield Row(name, values, alone=True, way="default", policy="default-axis")

@@ -3,17 +3,23 @@
 Softmax along an axis reads with a stride, and kernels for the last axis and for the others are
 different code.  No two sizes of a shape are equal, so a kernel that takes the wrong axis, or
 flattens the trailing ones, cannot come out right by chance; the last size, 33, fills the vectors of
-a kernel that runs over the inner axis.  All logits lie around 1000, so a path that forgot to
+a kernel that runs over the inner axis, and behind the second of four axes stands an even and an odd
+number of lanes.  All logits lie around 1000, so a path that forgot to
 subtract the maximum gives NaN; every other row lies around 2000, so one that takes the maximum of
 more than its row loses the others.  And nine rows of other families stand side by side, since a
 kernel for another axis has a maximum, a sum and a treatment of NaN and of masks of its own.
+
+Axes of size one behind the axis of the rows change nothing but the strides that a compiler makes of them;
+one that drops what has size one may drop the axis as well.  Along a middle axis there are more than 2**16
+logits, which an index of 16 bits does not count.
 
 axis and axis - rank are the same question and must have the same answer.  An axis outside [-rank, rank)
 must be an error: wrapped modulo the rank it would be a silent answer to another question.
 
 First known victims: PyTorch's bfloat16 kernel along other axes than the last, 103,984 NaN in
 126,720 answers (pytorch/pytorch#62897); TensorFlow, where the positive twin of the last axis was refused
-(tensorflow/tensorflow#7689); ONNX operators below opset 13, which flatten (onnx/onnx#5655).
+(tensorflow/tensorflow#7689); jax.jit, all ones for shape (3, 1, 1) along its first axis (jax-ml/jax#20856,
+openxla/xla#11772); ONNX operators below opset 13, which flatten (onnx/onnx#5655).
 """
 
 from __future__ import annotations
@@ -42,8 +48,28 @@ DEEP: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
 )
 """Ranks five and six, at some of their axes: each is a compilation."""
 
-MANY: tuple[tuple[tuple[int, int], tuple[int]], ...] = (((70_001, 2), (1,)), ((2, 70_001), (0,)))
-"""More rows, and more columns, than an index of 16 bits or one dimension of a CUDA grid counts."""
+MANY: tuple[tuple[tuple[int, ...], tuple[int]], ...] = (
+    ((70_001, 2), (1,)),
+    ((2, 70_001), (0,)),
+    ((2, 70_001, 2), (1,)),
+)
+"""More rows, columns and logits of a middle axis than an index of 16 bits or one dimension of a CUDA grid counts."""
+
+ODD: tuple[tuple[tuple[int, ...], tuple[int]], ...] = (((2, 3, 5, 33), (1,)), ((2, 17, 3, 3), (1,)))
+"""Four axes whose last two hold an odd number of lanes: many vectors of them, and one vector and a lane.
+
+The largest logit of each row stands there twice, so that a row without its sum shows in every format.
+"""
+
+FOLLOWED_BY_ONES: tuple[tuple[tuple[int, ...], int], ...] = (
+    ((3, 1, 1), 0),
+    ((9, 17, 1), 1),
+    ((33, 1), 0),
+    ((1, 33, 1), 1),
+    ((2, 3, 33, 1, 1), 2),
+    ((4097, 3, 1), 1),
+)
+"""Shapes whose axis is followed by axes of size one alone: of any rank, in any place, in one batch and in many."""
 
 HARD: tuple[tuple[tuple[int, ...], int], ...] = (((17, 9), 0), ((2, 17, 9), 1), ((2, 9, 17), 2))
 """Nine rows of other families side by side, along the first axis, along a middle one and along the last of three."""
@@ -72,7 +98,16 @@ SIZE_ONE = (
 CENTRE, SCALE = 1000.0, 8.0
 """Beyond log(max) of every format, and spread over a few of its units."""
 
-SMOKE = {((7, 7), 0), ((3, 33), 0), ((2, 3, 33), -2), ((2, 3, 4, 33), 1), ((3, 33), 2)}
+SMOKE = {
+    ((7, 7), 0),
+    ((3, 33), 0),
+    ((2, 3, 33), -2),
+    ((2, 3, 5, 33), -3),
+    ((3, 33), 2),
+    ((2, 3, 33), -4),
+    ((3, 1, 1), 0),
+    ((9, 17, 1), 1),
+}
 """Shape and axis of the smoke tier: few, since each is one compilation for every op, dtype and compiled mode."""
 
 
@@ -80,11 +115,13 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """Axes that exist, axes of size one, axes that do not exist, arrays without an element or an axis."""
     for shape, axis in _existing():
         values = _apart(format, rng, shape, axis)
-        yield _row(values, axis - len(shape))
+        yield _row(_twice(values, axis) if (shape, (axis,)) in ODD else values, axis - len(shape))
         if shape in SHAPES:
             yield _row(values, axis)
     for shape, axis in HARD:
         yield _hard(format, rng, shape, axis)
+    for shape, axis in FOLLOWED_BY_ONES:
+        yield _row(_apart(format, rng, shape, axis), axis)
     for shape, axis in SIZE_ONE:
         yield _row(nearest_finite(format, rng.normal(CENTRE, SCALE, shape)), axis)
     for shape in SHAPES:
@@ -102,7 +139,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
 def _existing() -> Iterator[tuple[tuple[int, ...], int]]:
     for shape in SHAPES:
         yield from ((shape, axis) for axis in range(len(shape)))
-    for shape, axes in (*DEEP, *MANY):
+    for shape, axes in (*DEEP, *MANY, *ODD):
         yield from ((shape, axis) for axis in axes)
 
 
@@ -111,6 +148,12 @@ def _apart(format: Format, rng: np.random.Generator, shape: tuple[int, ...], axi
     others = tuple(1 if i == axis else n for i, n in enumerate(shape))
     apart = CENTRE * (np.indices(others).sum(axis=0) % 2)
     return nearest_finite(format, rng.normal(CENTRE, SCALE, shape) + apart)
+
+
+def _twice(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """The largest number of each row in the place of the second largest as well."""
+    second, first = (np.take(np.sort(values, axis), [place], axis) for place in (-2, -1))
+    return np.where(values == second, first, values)
 
 
 def _hard(format: Format, rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> Row:

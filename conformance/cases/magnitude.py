@@ -3,9 +3,11 @@
 The textbook definition exp(x) / sum(exp(x)) is inf/inf = NaN as soon as one logit exceeds log(max)
 (11.1 in float16, 88.7 in float32, 709.8 in float64), and 0/0 = NaN when every logit lies below the
 log of the smallest subnormal.  Subtracting m = max(x) cures both, if it really is the maximum: a
-kernel that misses one lane while it searches (a tail, the first, the last) fails only when the
-maximum sits in that lane, so +1000 visits every lane of a row of -1000.  At the largest integer
-below log(max) each exp is still finite, and only their sum overflows.
+kernel that misses one lane while it searches (a tail, the first, the last, one that a loop steps over)
+fails only when the maximum sits in that lane, so +1000 visits every lane of a row of -1000: rows of up
+to 17 one by one, and 257 lanes as the diagonal of a square.  Longer rows have their winner at the first,
+the middle and the last place, behind everything that a search by blocks may have left out.  At the
+largest integer below log(max) each exp is still finite, and only their sum overflows.
 
 First known victims: torch-export to ONNX, which emitted Exp/ReduceSum/Div (pytorch/pytorch#34585);
 PyTorch's bfloat16 kernel along other axes, whose vector path had lost the subtraction
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases._ladder import EDGES, SMOKE_LENGTHS
+from conformance.cases._ladder import EDGES, LONGEST_SMOKE, SMOKE_FURTHER, SMOKE_LENGTHS, first_middle_last
 from conformance.cases._numbers import LOG2, label, nearest_finite, nearest_finite_one
 from conformance.cases._row import Row
 from conformance.values import Tier
@@ -35,6 +37,9 @@ BIG = 1000.0
 
 EVERY_PLACE = (2, 3, 9, 17)
 """Lengths at which every lane holds the maximum once; longer rows try the lanes around a vector."""
+
+DIAGONALS = ((257, Tier.SMOKE), (1025, Tier.EXHAUSTIVE))
+"""Length, and tier, of a square in which every lane holds the maximum of one row."""
 
 
 def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
@@ -53,6 +58,12 @@ def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
     for n in (33, 257):
         for place in (0, 7, 8, 31, 32, n - 1):
             yield _maximum(format, n, place, Tier.SMOKE if (n, place) == (257, n - 1) else Tier.STANDARD)
+    for n in (1024, 4097, 8193, 100_000, LONGEST_SMOKE):
+        for place in first_middle_last(n) if n < 100_000 else (n - 1,):
+            yield _maximum(format, n, place, Tier.SMOKE if n in SMOKE_FURTHER and place == n - 1 else Tier.STANDARD)
+    for n, tier in DIAGONALS:
+        values = nearest_finite(format, np.where(np.eye(n) == 1, BIG, -BIG))
+        yield Row(f"max@each,{n}x{n}", values, tier=tier, alone=True)
 
 
 def _maximum(format: Format, n: int, place: int, tier: Tier) -> Row:

@@ -14,9 +14,13 @@ Prefixes stand for the rows of a causal mask, with one lane, half and all but on
 other lane is open in a pattern no block can skip; one open lane at the first, middle and last place
 leaves whole blocks masked before it, behind it and on both sides.
 
+Nor is -0 a mask, though its bits are those of the lowest integer and an array of zeros may have been
+multiplied by -1: below a positive winner it is a logit of 0.
+
 The smoke tier has the one open lane at the last place and the row masked as a whole, at two lengths:
-what a guard or a block gets wrong.  The standard tier has all patterns at four lengths, since rows of
-a length travel as one array, and one open lane in the middle of 100,000.
+what a guard or a block gets wrong; the one open lane also behind 4,096 masked ones, for slices of every
+width up to that.  The standard tier has all patterns at four lengths, since rows of a length travel
+as one array, and one open lane at places of longer rows.
 
 First known victims: flash-attention's cross entropy, NaN for one finite logit at place 50,000 of
 100,000 (Dao-AILab/flash-attention#1930); PyTorch's attention on a row of the lowest number, uniform on
@@ -32,7 +36,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.cases._ladder import first_middle_last
+from conformance.cases._ladder import LONGEST_SMOKE, first_middle_last
 from conformance.cases._numbers import nearest_finite, nearest_finite_one
 from conformance.cases._row import Row
 from conformance.values import Tier
@@ -51,7 +55,7 @@ SPREAD = 2.0
 
 SIZES = (2, 17, 257, 1024)
 
-SMOKE = {"one@1,n=2", "one@16,n=17", "none,n=17"}
+SMOKE = {"one@1,n=2", "one@16,n=17", "none,n=17", "one@1023,n=1024", "one@4096,n=4097"}
 
 
 def masks(format: Format) -> dict[str, float]:
@@ -105,6 +109,25 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         logits = nearest_finite(format, rng.normal(0, SPREAD, n))
         tier = Tier.SMOKE if n == 257 else Tier.STANDARD
         yield Row(f"-inf,second-half,n={n}", masked(format, logits, np.arange(n) >= n // 2, -np.inf), tier=tier)
-    n = 100_000
-    logits = nearest_finite(format, rng.normal(0, SPREAD, n))
-    yield Row(f"-inf,one@{n // 2},n={n}", masked(format, logits, np.arange(n) == n // 2, -np.inf))
+    yield from _alone(format, rng)
+    yield from _minus_zeros(format, rng)
+
+
+def _alone(format: Format, rng: np.random.Generator) -> Iterator[Row]:
+    """One open lane in rows of many slices."""
+    for n in (4097, 8193, 100_000, LONGEST_SMOKE):
+        logits = nearest_finite(format, rng.normal(0, SPREAD, n))
+        places = {100_000: (n // 2, n - 1), LONGEST_SMOKE: (n - 1,)}
+        for place in places.get(n, first_middle_last(n)):
+            name = f"one@{place},n={n}"
+            tier = Tier.SMOKE if name in SMOKE else Tier.STANDARD
+            yield Row(f"-inf,{name}", masked(format, logits, np.arange(n) == place, -np.inf), tier=tier)
+
+
+def _minus_zeros(format: Format, rng: np.random.Generator) -> Iterator[Row]:
+    """-0 below winners of at least 1."""
+    for n in SIZES:
+        winners = 1 + np.abs(nearest_finite(format, rng.normal(0, SPREAD, n)))
+        for name, lanes in (("one-other", np.arange(n) == n - 1), ("every-other", np.arange(n) % 2 == 1)):
+            tier = Tier.SMOKE if n in (2, 17) else Tier.STANDARD
+            yield Row(f"-0,{name},n={n}", np.where(lanes, -0.0, nearest_finite(format, winners)), tier=tier)

@@ -18,12 +18,15 @@ number that is added (0, or -1e9 or the format's lowest).  Under a mask stand hu
 must not leak; a row with one lane left is a one; a row that is masked wholly has no single right answer, and where the
 mask is the op's own argument that is a question of its own (*masked-row*).
 
+An array without an axis is asked behind each operation too: a compiler has an operation alone where there is no loop.
+
 The smoke tier has the scale alone, since a compiler works for seconds on each operation and format.  Controls are not
 asked, nor functions of one's own: nothing is fused with either.
 
 First known victims: torch.compile, NaN behind a scale of -1.7e14 (pytorch/pytorch#100775), rows that summed to 0.8
 behind a quotient by 1e-6 (pytorch/pytorch#101039), infinities that a scale made and the compiled function did not see
-(pytorch/pytorch#161150); jax.jit, NaN where XLA computed a scaled product twice (jax-ml/jax#38609).
+(pytorch/pytorch#161150), an IndexError for an array without an axis behind a product (pytorch/pytorch#190418);
+jax.jit, NaN where XLA computed a scaled product twice (jax-ml/jax#38609).
 """
 
 from __future__ import annotations
@@ -78,6 +81,8 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         mask = np.where(rng.random(N) < 0.5, 0.0, nearest_finite(format, low))
         yield Row(f"add,mask={name}", x, way="add", operand=mask)
     yield from _masked(format, x, rng)
+    for way, number in (("multiply", 2.0), ("divide", 0.5), ("add", 2.0), ("fill", 1.0)):
+        yield Row(f"{way},0-d", np.array(2.0), alone=True, policy="0-d", way=way, operand=np.array(number))
 
 
 def _equal_at(places: NDArray[np.intp], operand: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,13 +13,14 @@ one is NaN.  Its first lane lies far below, so that a kernel which subtracts the
 the maximum, overflows, and its second has a small normal probability, which a clip or a flush loses.
 The normal row of more than 1000 logits lies where exp underflows without the shift.
 
-In arrays of 1, 2, 7, 8 and 9 rows, around a vector of rows, the rows have offsets of their own, so a
-maximum taken from a neighbour shows.
+In arrays of 1, 2, 7, 8 and 9 rows, around a vector of rows, and of 129, twice what a grid of 64 holds and
+one more, the rows have offsets of their own, so a maximum or a sum taken from a neighbour shows, and
+winners in lanes of their own, of which the 65th row has the first and the 129th the last of 257.
 
-The smoke tier has the lengths of its ladder, 1024, 4097 and one row of 100,000, in which a kernel that
+The smoke tier has the lengths of its ladder, 1024, 4097 and one row of 202,048, in which a kernel that
 breaks anywhere up to there is found at the price of one long array; and two shapes.  The standard tier
-has six more lengths around blocks and the vocabularies 32,000, 50,257, 128,256 and 151,936; each
-length costs every compiled mode a compilation, so the others are exhaustive.
+has six more lengths around blocks, and vocabularies from 32,000 to 262,144; each length costs every
+compiled mode a compilation, so the others are exhaustive, and one of a million.
 
 First known victims: PyTorch's CUDA softmax of 517 and of 781 doubles (pytorch/pytorch#143644,
 pytorch/pytorch#147284); TensorRT between 128 and 384 tokens and beyond (NVIDIA/TensorRT#1097); Paddle,
@@ -47,17 +48,17 @@ if TYPE_CHECKING:
 SPREAD = 4.0
 """Standard deviation of the logits; rows around zero have half of it, so that every lane counts."""
 
-ONE_ROW = (65_537, 100_000, 128_256, 151_936)
+ONE_ROW = (65_537, 100_000, 128_256, 151_936, 202_048, 262_144, 2**20 + 1)
 """Lengths asked with one row, for their cost."""
 
-COUNTS = (1, 2, 7, 8, 9)
+COUNTS = (1, 2, 7, 8, 9, 129)
 """Rows of an array."""
 
 SIDES = (17, 33, 257, 1025)
 """Their lengths."""
 
-SMOKE_SHAPES = {(7, 257), (9, 17)}
-STANDARD_SHAPES = {(1, 257), (2, 33), (8, 17), (9, 1025)}
+SMOKE_SHAPES = {(129, 257), (9, 17)}
+STANDARD_SHAPES = {(7, 257), (1, 257), (2, 33), (8, 17), (9, 1025)}
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
@@ -67,8 +68,10 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     shapes = [(count, n) for count in COUNTS for n in SIDES]
     for shape in sorted(shapes, key=_tier):
         offsets = np.linspace(-1, 1, shape[0])[:, None] * 2 * _log_max(format)
-        values = nearest_finite(format, rng.normal(offsets, SPREAD, shape))
-        yield Row(f"offsets,{shape[0]}x{shape[1]}", values, tier=_tier(shape), alone=True)
+        values = rng.normal(offsets, SPREAD, shape)
+        count, n = np.arange(shape[0]), shape[1]
+        values[count, 4 * (count - 64) % n] = values.max(axis=-1) + 1
+        yield Row(f"offsets,{shape[0]}x{n}", nearest_finite(format, values), tier=_tier(shape), alone=True)
     for n in RARE:
         yield from _two(format, rng, n)
 

@@ -39,6 +39,14 @@ _EXPRESSIONS = {
     ),
     "flat": "lambda x, o, axis: jax.nn.{op}(x.reshape(5, -1), axis=None).reshape(x.shape)",
     "default": "lambda x, o, axis: jax.nn.{op}(x)",
+    "then-scale": "lambda x, o, axis: jax.nn.{op}(x, axis=axis) * o",
+    "then-sum": "lambda x, o, axis: (lambda y: y + o * y.sum(axis, keepdims=True))(jax.nn.{op}(x, axis=axis))",
+    "then-index": "lambda x, o, axis: jax.numpy.take_along_axis(jax.nn.{op}(x, axis=axis), o.astype(int), -1)",
+    # With all bits: by default a GPU may multiply in fewer.
+    "then-matmul": (
+        "lambda x, o, axis: jax.numpy.matmul(jax.nn.{op}(x, axis=axis)[..., None, :], "
+        "jax.nn.one_hot(o, o.shape[-1], axis=-2, dtype=x.dtype), precision='highest')[..., 0, :]"
+    ),
 }
 
 _VJP = """\

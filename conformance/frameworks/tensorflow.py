@@ -26,6 +26,13 @@ _EXPRESSIONS = {
     "fill": "lambda x, o, axis: tf.nn.{op}(tf.where(o != 0, x, tf.constant(-float('inf'), x.dtype)), axis)",
     "cast": "lambda x, o, axis: tf.nn.{op}(tf.cast(x, o.dtype), axis)",
     "default": "lambda x, o, axis: tf.nn.{op}(x)",
+    "then-scale": "lambda x, o, axis: tf.nn.{op}(x, axis) * o",
+    "then-sum": "lambda x, o, axis: (lambda y: y + o * tf.reduce_sum(y, axis, keepdims=True))(tf.nn.{op}(x, axis))",
+    "then-index": "lambda x, o, axis: tf.gather(tf.nn.{op}(x, axis), tf.cast(o, tf.int32), axis=-1, batch_dims=-1)",
+    "then-matmul": (
+        "lambda x, o, axis: tf.squeeze(tf.matmul(tf.expand_dims(tf.nn.{op}(x, axis), -2), "
+        "tf.one_hot(tf.cast(o, tf.int32), x.shape[-1], dtype=x.dtype), transpose_b=True), -2)"
+    ),
 }
 
 _VJP = """\

@@ -34,7 +34,16 @@ _EXPRESSIONS = {
     "fill": "lambda x, o, axis: torch.{op}(torch.where(o != 0, x, -torch.inf), axis)",
     "cast": "lambda x, o, axis: torch.{op}(x, axis, dtype=o.dtype)",
     "out": "lambda x, o, axis: torch.{op}(x, axis, out=o)",
+    "in-place": "lambda x, o, axis: (lambda b: torch.{op}(b, axis, out=b))(x.clone())",
+    "overlap": "lambda x, o, axis: (lambda b: torch.{op}(b[:-1], axis, out=b[1:]))(torch.cat((x, x[-1:])))",
     "default": "lambda x, o, axis: torch.nn.functional.{op}(x)",
+    "then-scale": "lambda x, o, axis: torch.{op}(x, axis) * o",
+    "then-sum": "lambda x, o, axis: (lambda y: y + o * y.sum(axis, keepdim=True))(torch.{op}(x, axis))",
+    "then-index": "lambda x, o, axis: torch.gather(torch.{op}(x, axis), -1, o.long())",
+    "then-matmul": (
+        "lambda x, o, axis: (torch.{op}(x, axis).unsqueeze(-2) @ (o.unsqueeze(-2) == "
+        "torch.arange(o.shape[-1], device=o.device).unsqueeze(-1)).to(x.dtype)).squeeze(-2)"
+    ),
 }
 
 _VJP = """\

@@ -36,6 +36,7 @@ POLICIES = {
     "plus-inf": Policy("a row with +inf", ("all-nan", "one-hot", "partial")),
     "empty-axis": Policy("an axis of length zero", ("rejects", "returns")),
     "0-d": Policy("an array without an axis", ("rejects", "returns")),
+    "aliased-out": Policy("an out= that is the input or overlaps it", ("rejects", "returns")),
     "default-axis": Policy("the axis where none is named", ("last", "first", "rejects")),
     "masked-row": Policy("a row that the mask argument masks wholly", ("nan", "zeros", "uniform")),
     "integer": Policy("an array of integers", ("rejects", "returns")),

@@ -119,7 +119,7 @@ def test_a_sum_in_float16_overflows_where_the_docstring_says() -> None:
 def test_equal_terms_reach_beyond_every_stall(format: Format) -> None:
     asked = ask(format, "accumulators", Tier.EXHAUSTIVE)
     lengths = {case.logits.size for name, case in asked.items() if name.startswith("all=")}
-    assert {256, 2049, 65_537, 100_000} <= lengths
+    assert {256, 2049, 65_537, 100_000, 202_048, 262_144, 2**20 + 1} <= lengths
     for name, case in asked.items():
         assert not name.startswith("all=") or not case.logits.any()
     longest = max(lengths)
@@ -127,7 +127,7 @@ def test_equal_terms_reach_beyond_every_stall(format: Format) -> None:
         assert longest * (1 - 2**-5) > 2**24, "past the stall by more than any error bound"
         assert {case.tier for case in asked.values() if case.logits.size == longest} == {Tier.EXHAUSTIVE}
     else:
-        assert longest == 100_000
+        assert longest == 2**20 + 1
 
 
 @every_format
@@ -188,9 +188,9 @@ def test_columns_stall_along_the_first_axis(format: Format) -> None:
         assert math.fsum(half) == pytest.approx(2, rel=0.04)
         lost = 1 - running(stairs, name)[-1] / math.fsum(stairs)
         assert lost > 4 * format.unit_roundoff
-    assert new_shapes(ask(format, "accumulators", Tier.SMOKE)) == {((257, 3), 0), ((4097, 3), 0), ((8, 513), -1)}
-    larger = {((65_537, 3), 0), ((2, 4097, 3), 1)}
-    assert new_shapes(asked) == {((257, 3), 0), ((4097, 3), 0), ((8, 513), -1)} | larger
+    smoke = {((257, 3), 0), ((65_537, 3), 0), ((8, 513), -1)}
+    assert new_shapes(ask(format, "accumulators", Tier.SMOKE)) == smoke
+    assert new_shapes(asked) == smoke | {((4097, 3), 0), ((2, 4097, 3), 1)}
 
 
 @every_format
@@ -214,9 +214,9 @@ def test_sizes_are_the_whole_ladder_at_the_promised_tiers(format: Format) -> Non
     assert lengths(Tier.STANDARD) == {*LENGTHS, *FURTHER, *LONG}
     steps = {n + d for n in (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192) for d in (-1, 0, 1)}
     assert lengths(Tier.EXHAUSTIVE) == {*range(1, 10), *steps, *LONG, *RARE}
-    assert {32_000, 50_257, 128_256, 151_936} <= lengths(Tier.STANDARD)
+    assert {32_000, 50_257, 128_256, 151_936, 202_048, 262_144} <= lengths(Tier.STANDARD)
     assert len(SMOKE_FURTHER) <= 3
-    assert len({*FURTHER, *LONG} - {*LENGTHS}) <= 12
+    assert len({*FURTHER, *LONG} - {*LENGTHS}) <= 14
 
 
 @every_format
@@ -242,7 +242,7 @@ def test_sizes_have_arrays_of_few_rows_with_offsets_of_their_own(format: Format)
     for case in arrays:
         levels = case.logits.max(axis=-1)
         assert len(levels) == 1 or np.ptp(levels) > 2 * log_max, "another row's maximum would overflow"
-    for tier, most in ((Tier.SMOKE, 2), (Tier.STANDARD, 6)):
+    for tier, most in ((Tier.SMOKE, 2), (Tier.STANDARD, 7)):
         assert len(new_shapes(ask(format, "sizes", tier))) <= most
 
 
@@ -269,6 +269,39 @@ def test_masks_open_the_lanes_they_claim(format: Format) -> None:
             np.testing.assert_array_equal(whole, format.quantise(logits + format.quantise(lowest)))
         assert np.ptp(asked[f"min,none,n={n}"].values) == 0
     assert np.isfinite(asked["-inf,one@50000,n=100000"].values).sum() == 1
+
+
+@every_format
+def test_a_winner_stands_alone_behind_more_than_every_slice(format: Format) -> None:
+    """A slice of nothing but -inf has no maximum, and a search that ends before the last lane has another one."""
+    for tier, longest in ((Tier.SMOKE, 4097), (Tier.STANDARD, 202_048)):
+        last = [c.logits for c in ask(format, "masks", tier).values() if np.isfinite(c.logits).nonzero()[-1].size == 1]
+        lengths = {row.size for row in last if np.isfinite(row[-1])}
+        assert {1024, longest} <= lengths
+        assert max(lengths) == longest
+    for tier, few in ((Tier.SMOKE, {257, 1024, 4097, 202_048}), (Tier.STANDARD, {1024, 8193, 100_000, 202_048})):
+        rows = [case.logits for case in ask(format, "magnitude", tier).values() if case.logits.ndim == 1]
+        assert few <= {row.size for row in rows if row[-1] - np.delete(row, -1).max(initial=-np.inf) == 2000}
+
+
+@every_format
+def test_every_lane_of_a_square_holds_a_maximum(format: Format) -> None:
+    (case,) = (case for name, case in ask(format, "magnitude", Tier.SMOKE).items() if name.startswith("max@each"))
+    assert case.alone
+    np.testing.assert_array_equal(case.logits.argmax(axis=-1), np.arange(257))
+    assert (np.sort(case.logits)[:, -1] - np.sort(case.logits)[:, -2] == 2000).all()
+
+
+@every_format
+def test_minus_zero_is_no_mask(format: Format) -> None:
+    found = [case for name, case in ask(format, "masks").items() if name.startswith("-0,")]
+    assert {case.logits.size for case in found} == set(masks.SIZES)
+    for case in found:
+        zeros = case.logits == 0
+        assert np.signbit(case.logits[zeros]).all()
+        assert zeros.any()
+        assert (case.logits[~zeros] >= 1).all()
+        assert format.encode(case.logits).view(f"u{format.encode(case.logits).itemsize}").min() > 0, "bits and all"
 
 
 @every_format

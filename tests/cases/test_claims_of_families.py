@@ -195,6 +195,12 @@ def test_axes_are_every_axis_and_one_beyond_each_end(format: Format) -> None:
         if case.logits.ndim:
             assert case.raises == (not -case.logits.ndim <= case.call.axis < case.logits.ndim)
         assert case.name.startswith("hard") or (case.logits > np.log(format.max)).all()
+    found = {(case.logits.shape, case.call.axis % max(case.logits.ndim, 1)) for case in asked if not case.raises}
+    ones = {(shape, axis) for shape, axis in found if shape[axis + 1 :] and set(shape[axis + 1 :]) == {1}}
+    assert {axis for shape, axis in ones if shape[axis] > 1} >= {0, 1, 2}
+    assert {int(np.prod(shape[:axis])) > 1 for shape, axis in ones if shape[axis] > 1} == {False, True}
+    assert any(len(shape) == 4 and axis == 1 and shape[2] * shape[3] % 2 for shape, axis in found)
+    assert any(0 < axis < len(shape) - 1 and shape[axis] > 2**16 for shape, axis in found)
     assert any(case.logits.shape[case.call.axis] == 1 for case in asked if case.logits.ndim and not case.raises)
     assert {case.logits.ndim for case in asked} == set(range(7))
     empty = {(case.logits.shape[case.call.axis], case.call.axis) for case in asked if not case.logits.size}

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from conformance.calls import ARGUMENTS, ARITHMETIC, MASKS, WAYS, logits
+from conformance.calls import ARGUMENTS, ARITHMETIC, BEHIND, MASKS, ORDERS, WAYS, logits
 from conformance.cases import cases
 from conformance.values import Case, Tier
 from reference.formats import FORMATS
@@ -20,7 +20,7 @@ def ask(family: str, format: str = "float32") -> list[Case]:
 
 def test_plain_is_the_first_way_and_no_way_has_two_kinds() -> None:
     assert "plain" == WAYS[0]
-    assert len(set(WAYS)) == len(WAYS) == 1 + len(ARITHMETIC) + len(MASKS) + len(ARGUMENTS)
+    assert len(set(WAYS)) == len(WAYS) == 1 + len(ARITHMETIC) + len(MASKS) + len(ARGUMENTS) + len(BEHIND)
 
 
 def test_an_unknown_way_is_refused_with_the_known_ones() -> None:
@@ -28,13 +28,13 @@ def test_an_unknown_way_is_refused_with_the_known_ones() -> None:
         logits("subtract", np.ones(2), np.ones(2))
 
 
-@pytest.mark.parametrize("way", [*ARITHMETIC, *MASKS])
+@pytest.mark.parametrize("way", [*ARITHMETIC, *MASKS, *ORDERS])
 def test_an_operation_without_its_operand_is_refused(way: str) -> None:
     with pytest.raises(ValueError, match=f"'{way}' needs an operand"):
         logits(way, np.ones(2))
 
 
-@pytest.mark.parametrize("way", ["plain", *ARGUMENTS])
+@pytest.mark.parametrize("way", ["plain", *ARGUMENTS, "then-scale", "then-sum"])
 def test_other_ways_leave_the_numbers_as_they_are(way: str) -> None:
     x = np.array([1.0, np.nan, -np.inf])
     assert logits(way, x, np.zeros(1)) is x
@@ -45,6 +45,32 @@ def test_other_ways_leave_the_numbers_as_they_are(way: str) -> None:
 def test_a_lane_whose_operand_is_zero_is_masked(way: str) -> None:
     found = logits(way, np.array([1.0, np.nan, np.inf, 2.0]), np.array([1.0, 0.0, -0.0, np.nan]))
     np.testing.assert_array_equal(found, [1.0, -np.inf, -np.inf, 2.0])
+
+
+@pytest.mark.parametrize("way", ORDERS)
+def test_the_answer_in_another_order_is_that_of_logits_in_this_order(way: str) -> None:
+    x, order = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([[2.0, 0.0, 1.0], [1.0, 0.0, 2.0]])
+    assert logits(way, x, order).tolist() == [[3.0, 1.0, 2.0], [5.0, 4.0, 6.0]]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_stands_behind_changes_no_number_of_the_truth(format: str) -> None:
+    asked = ask("consumers", format)
+    assert {case.call.way for case in asked} == set(BEHIND)
+    for case in asked:
+        assert case.unrounded is None
+        assert case.stacks
+        assert np.isfinite(case.logits).all()
+        # A sum of the answers, which 0 multiplies, is finite too.
+        assert np.ptp(case.logits) * case.logits.size < FORMATS[format].max
+        operand = case.inputs.operand
+        assert operand is not None
+        if case.call.way in ORDERS:
+            assert sorted(operand.tolist()) == list(range(case.logits.size))
+            np.testing.assert_array_equal(np.sort(case.logits), np.sort(case.inputs.x))
+        else:
+            np.testing.assert_array_equal(case.logits, case.inputs.x)
+            assert operand.tolist() == [1.0 if case.call.way == "then-scale" else 0.0]
 
 
 @pytest.mark.parametrize("format", FORMATS)

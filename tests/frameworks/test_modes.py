@@ -72,13 +72,16 @@ def test_vjp_of_a_row_of_two_is_the_known_derivative(name: str, op: str) -> None
 
 @pytest.mark.parametrize("name", frameworks.names())
 @pytest.mark.parametrize("dtype", FORMATS)
-def test_what_stands_in_front_is_computed_in_every_mode(name: str, dtype: str) -> None:
+def test_what_stands_beside_the_op_is_computed_in_every_mode(name: str, dtype: str) -> None:
     """Small integers: every product, quotient and sum is exact, so rounding has no part in it."""
     framework, format = load(name), FORMATS[dtype]
     x = np.array([[0.0, 2.0, -4.0, 1.0, 3.0], [8.0, 6.0, 4.0, 5.0, 7.0]])
     operand = np.array([[2.0, 2.0, 2.0, 2.0, 2.0], [1.0, 0.0, 1.0, 1.0, 0.0]])
-    for way in set(framework.ways) - {"plain", "out", "flat", "default"}:
-        other = operand[1:] if way in calls.MASKS else operand[:1]
+    order = np.array([[4.0, 0.0, 3.0, 1.0, 2.0], [1.0, 2.0, 0.0, 4.0, 3.0]])
+    others = {"then-scale": np.ones((2, 1)), "then-sum": np.zeros((2, 1)), **dict.fromkeys(calls.ORDERS, order)}
+    others |= dict.fromkeys(calls.MASKS, operand[1:])
+    for way in set(framework.ways) - {"plain", "out", "in-place", "overlap", "flat", "default"}:
+        other = others.get(way, operand[:1])
         logits = format.quantise(calls.logits(way, x, other))
         due = truth("softmax", logits, format=format).nearest
         bound = bounds("softmax", logits, format=format, grade="loose")
@@ -87,6 +90,21 @@ def test_what_stands_in_front_is_computed_in_every_mode(name: str, dtype: str) -
             arrays = (framework.send(format.encode(a), dtype, "cpu") for a in (x, other))
             got = format.decode(framework.fetch(f(*arrays, -1))[1])
             assert (np.abs(got - due) <= bound.relative * due + bound.absolute).all(), (way, mode)
+
+
+@pytest.mark.parametrize("axis", [-1, 0])
+def test_torch_writes_over_its_input_or_refuses(axis: int) -> None:
+    """The array that was handed over stays as it is, whatever became of the copy that was written over."""
+    torch = load("torch")
+    stored = np.arange(12, dtype="float32").reshape(4, 3)
+    due = truth("softmax", stored.astype(float), axis, format=FORMATS["float32"]).nearest
+    x, o = torch.send(stored, "float32", "cpu"), torch.send(np.zeros((4, 1), "float32"), "float32", "cpu")
+
+    got = torch.function("softmax", "in-place", "eager", "cpu")(x, o, axis)
+
+    np.testing.assert_allclose(torch.fetch(got)[1], due, rtol=1e-6)
+    assert torch.function("softmax", "overlap", "eager", "cpu")(x, o, axis).shape == (4, 3)
+    np.testing.assert_array_equal(torch.fetch(x)[1], stored)
 
 
 @pytest.mark.parametrize("name", frameworks.names())

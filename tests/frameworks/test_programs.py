@@ -83,7 +83,8 @@ def test_the_program_of_every_way_and_op_runs(name: str, capfd: pytest.CaptureFi
     for mode in (framework.modes[0], framework.modes[-1]):
         for way in framework.ways:
             dtype = "float64" if way == "cast" else "float32"
-            arrays = [("x", "[0.0] * 5", dtype), ("o", "[1.0] * 5", "float32")][: 1 if way == "plain" else 2]
+            operand = "[0.0] * 5" if way == "then-sum" else "[1.0] * 5"
+            arrays = [("x", "[0.0] * 5", dtype), ("o", operand, "float32")][: 1 if way == "plain" else 2]
             exec(framework.program("softmax", way, mode, "cpu").text(arrays, -1, "cpu"), {})  # noqa: S102 - our own text
             shown = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
             assert [0.2] * 5 == [round(p, 6) for p in shown], (way, mode)

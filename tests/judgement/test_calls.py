@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from questions import DTYPES, FORWARD_OPS, answered, batch_of, choices_of, judge, kinds_of
 
-from conformance.calls import MASKS
+from conformance.calls import MASKS, ORDERS
 from conformance.cases import batches, cases
 from conformance.judgement import Judge
 from conformance.values import Answered, Batch, Call, Case, Choice, Inputs, Raised, Severity, Tier
@@ -57,7 +57,7 @@ def test_unrounded_logits_are_a_choice_where_they_matter(op: Op, dtype: str) -> 
 
 @FORWARD_OPS
 def test_a_row_that_is_right_is_not_called_unrounded_because_another_is(op: Op) -> None:
-    (batch,) = (b for b in asked("bfloat16", op) if b.call.way == "multiply")
+    (batch,) = (b for b in asked("bfloat16", op) if b.call.way == "multiply" and b.stacked)
     assert batch.unrounded is not None
     got, wide = answer(batch, batch.logits), answer(batch, batch.unrounded)
     chosen = np.array([UNROUNDED in one.choices for one in judge(batch, wide)])
@@ -75,7 +75,7 @@ def test_a_maximum_of_the_rounded_and_a_difference_of_the_unrounded_is_wrong(dty
     """The contraction that returns NaN, computed with exact products."""
     kinds: set[str] = set()  # float64 overflows only beyond 1e18
     for batch in asked(dtype, SOFTMAX):
-        if batch.call.way != "multiply":
+        if batch.call.way != "multiply" or not batch.stacked:
             continue
         assert batch.inputs.operand is not None
         wide = np.longdouble(batch.inputs.x) * np.longdouble(batch.inputs.operand)
@@ -90,7 +90,7 @@ def test_a_maximum_of_the_rounded_and_a_difference_of_the_unrounded_is_wrong(dty
 
 def test_a_rounding_of_each_logit_explains_a_float64_answer_but_no_lost_sum() -> None:
     for batch in asked("float64", SOFTMAX):
-        if batch.call.way != "multiply":
+        if batch.call.way != "multiply" or not batch.stacked:
             continue
         sign = np.where(np.arange(batch.logits.shape[-1]) % 2, 1, -1)
         # float64 itself would round that away again.
@@ -137,13 +137,64 @@ def test_an_axis_that_must_be_named_is_a_choice_too(op: Op) -> None:
 @FORWARD_OPS
 @pytest.mark.parametrize(("way", "question"), [("where", "masked-row"), ("fill", "all-minus-inf")])
 def test_a_row_that_a_mask_argument_masks_as_a_whole_is_a_question_of_its_own(op: Op, way: str, question: str) -> None:
-    (batch,) = (b for b in asked("float32", op) if b.call.way == way)
+    (batch,) = (b for b in asked("float32", op) if b.call.way == way and b.stacked)
     got = answer(batch, batch.logits)
 
     judged = {case.name: one for case, one in zip(batch.cases, judge(batch, got), strict=True)}
 
     assert [f"{question}=nan"] == choices_of(judged[f"{way},all"])
     assert not any(question in str(one.choices) for name, one in judged.items() if name != f"{way},all")
+
+
+@FORWARD_OPS
+def test_an_array_without_an_axis_behind_an_operation_is_one_logit_or_refused(op: Op) -> None:
+    scalars = [b for b in asked("float32", op) if not b.logits.ndim]
+    assert {b.call.way for b in scalars} == {"multiply", "divide", "add", "fill"}
+    one = 0.0 if op.log else 1.0
+    for batch in scalars:
+        (right,), (wrong,) = judge(batch, np.array(one)), judge(batch, np.array(one - 0.5))
+        (refused,) = Judge(batch).judge(Raised("IndexError: no axis"))
+
+        assert (Severity.POLICY, ["0-d=returns"]) == (right.severity, choices_of(right))
+        assert Severity.VIOLATION is wrong.severity
+        assert (Severity.POLICY, ["0-d=rejects"]) == (refused.severity, choices_of(refused))
+
+
+@FORWARD_OPS
+@pytest.mark.parametrize("way", ["in-place", "overlap"])
+def test_an_out_that_overlaps_the_input_is_right_or_refused_and_never_wrong(op: Op, way: str) -> None:
+    for batch in (b for b in asked("float32", op, "arguments") if b.call.way == way):
+        right = answer(batch, batch.logits, batch.call.axis)
+        # What a loop over the rows answers that reads the second one where it has written the first.
+        overwritten = right.copy()
+        overwritten[1:] = answer(batch, np.stack([right[0]] * (len(right) - 1)))
+
+        (answered_right,), (answered_wrong,) = judge(batch, right), judge(batch, overwritten)
+        (refused,) = Judge(batch).judge(Raised("RuntimeError: some elements of the input and out= share memory"))
+
+        assert (Severity.POLICY, "aliased-out=returns") == (answered_right.severity, choices_of(answered_right)[0])
+        assert Severity.VIOLATION is answered_wrong.severity
+        assert (Severity.POLICY, ["aliased-out=rejects"]) == (refused.severity, choices_of(refused))
+
+
+@DTYPES
+@FORWARD_OPS
+def test_the_answer_of_an_operation_behind_the_op_is_judged_as_that_of_the_op(op: Op, dtype: str) -> None:
+    for batch in asked(dtype, op, "consumers"):
+        way, operand = batch.call.way, batch.inputs.operand
+        assert operand is not None
+        plain = answer(batch, batch.inputs.x)
+        done = {
+            "then-scale": lambda y, o: y * o,
+            "then-sum": lambda y, o: y + o * y.sum(-1, keepdims=True),
+            "then-index": lambda y, o: np.take_along_axis(y, o.astype(int), -1),
+            "then-matmul": lambda y, o: (y[:, None, :] @ (o[:, None, :] == np.arange(o.shape[-1])[:, None]))[:, 0],
+        }[way](plain, operand)
+        assert {Severity.NONE, Severity.POLICY} >= {one.severity for one in judge(batch, done)}
+        assert not any(one.findings for one in judge(batch, done))
+        if way in ORDERS:
+            unordered = {c.name: one for c, one in zip(batch.cases, judge(batch, plain), strict=True)}
+            assert Severity.VIOLATION is unordered[f"{way},normal"].severity
 
 
 @pytest.mark.parametrize("sent", ["float16", "bfloat16"])
@@ -207,7 +258,7 @@ def test_the_witness_of_an_operand_that_is_broadcast_holds_its_numbers_beside_th
 
 @pytest.mark.parametrize("op", FORWARD, ids=str)
 def test_the_witness_of_a_product_holds_what_was_handed_over(op: Op) -> None:
-    (batch,) = (b for b in asked("float32", op) if b.call.way == "multiply")
+    (batch,) = (b for b in asked("float32", op) if b.call.way == "multiply" and b.stacked)
     judged = judge(batch, np.zeros_like(batch.logits))
 
     for i, one in enumerate(judged):

@@ -302,3 +302,29 @@ def masked_row_as_zeros(x: Array, axis: int, op: str = "softmax") -> Array:
 @honest("masked-row-as-uniform", why="A row of nothing but -inf is shared equally: a policy.")
 def masked_row_as_uniform(x: Array, axis: int, op: str = "softmax") -> Array:
     return _EQUAL(x, axis, op)
+
+
+@honest("ones-dropped", why="Axes of size one are dropped, all but that of the rows, and put back at the end.")
+def ones_dropped(x: Array, axis: int, op: str = "softmax") -> Array:
+    true = normalize_axis_index(axis, max(x.ndim, 1))
+    dropped = tuple(place for place, size in enumerate(x.shape) if size == 1 and place != true)
+    left = true - sum(place < true for place in dropped)
+    return compute(np.squeeze(x, dropped), left, op).reshape(x.shape)
+
+
+@honest("signless-zeros", why="0 is added to each logit on the way in, so that -0 becomes 0.")
+def signless_zeros(x: Array, axis: int, op: str = "softmax") -> Array:
+    return compute(x, axis, op, enter=lambda moved: wide(moved) + 0)
+
+
+@honest("waves", why="Waves of 16 blocks of 1024 lanes, each with a sum of its own, and a sum over the waves.")
+def waves(x: Array, axis: int, op: str = "softmax") -> Array:
+    def add(e: Array) -> Array:
+        return total(np.concatenate([total(e[:, i : i + 2**14]) for i in range(0, e.shape[-1], 2**14)], axis=-1))
+
+    return compute(x, axis, op, total=add)
+
+
+@honest("masked-slices", why="One pass in slices of 4096, of which one of nothing but -inf is passed over.")
+def masked_slices(x: Array, axis: int, op: str = "softmax") -> Array:
+    return one_pass(x, axis, op, width=4096)

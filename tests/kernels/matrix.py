@@ -1,6 +1,6 @@
 """Who rejects which kernel?  The suite's smoke tier, and the published tests, on every planted kernel.
 
-python tests/kernels/matrix.py --write docs/kill-matrix.md
+python tests/kernels/matrix.py --write docs/kill-matrix.md --alone docs/families.md
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import published
 from planted import Kernel, kernels
 
 import conformance
+from conformance import cases
+from conformance.api import FRAMEWORKS_ALONE
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Verdict:
     families: tuple[str, ...]
     """Those that reject it, the one with most such cases first."""
     kinds: tuple[str, ...]
+    rows: tuple[str, ...]
+    """The questions that reject it, each under the first of its names."""
 
 
 @cache
@@ -40,10 +44,13 @@ def judge(kernel: Kernel, dtype: str) -> Verdict:
     result = conformance.check(kernel.function, op=kernel.op, dtypes=[dtype])
     found = result.findings if kernel.name.startswith("unrepeatable") else result.failures
     families = Counter(dict(found.groupby("family")["cases"].sum()))
+    asked = result.record.observations
+    bad = asked[asked["severity"].isin(set(found["severity"]))].drop_duplicates("case_id")
     return Verdict(
         rejected=not found.empty,
         families=tuple(str(name) for name, _ in families.most_common()),
         kinds=tuple(dict.fromkeys(found["kind"])),
+        rows=tuple(f"{family} {case}" for family, case in zip(bad["family"], bad["case"], strict=True)),
     )
 
 
@@ -92,21 +99,45 @@ def table() -> str:
     )
 
 
+def alone() -> str:
+    """Which kernels each family rejects that no other does, in one dtype at least, as Markdown."""
+    found: dict[str, list[str]] = {name: [] for name in sorted(cases.families()) if name not in FRAMEWORKS_ALONE}
+    for kernel in kernels().wrong:
+        rejecting = {judge(kernel, dtype).families for dtype in kernel.dtypes}
+        for name in sorted(families[0] for families in rejecting if len(families) == 1):
+            found[name].append(kernel.name)
+    lines = [f"| {name} | {len(names)} | {', '.join(names)} |" for name, names in found.items()]
+    return "\n".join(
+        ["| family | kernels | which no other family rejects, in one dtype at least |", "|---|--:|---|", *lines]
+    )
+
+
 def _dtypes(names: tuple[str, ...]) -> str:
     return "all" if len(names) == 4 else ", ".join(names)
 
 
+def _put(page: Path, section: str, text: str) -> None:
+    """Replace what stands between the marks of a section."""
+    marked = f"<!-- {section} -->\n\n{text}\n\n<!-- /{section} -->"
+    pattern = f"<!-- {section} -->.*<!-- /{section} -->"
+    page.write_text(re.sub(pattern, lambda _: marked, page.read_text(), flags=re.DOTALL))
+
+
+_PAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
 @click.command(help=__doc__.replace("\n\n    python", "\n\n\b\n    python"))
-@click.option("--write", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="page to put the tables in")
-def main(write: Path | None) -> None:
+@click.option("--write", type=_PAGE, help="page to put the tables in")
+@click.option("--alone", "families_page", type=_PAGE, help="page to put in which kernels a family alone rejects")
+def main(write: Path | None, families_page: Path | None) -> None:
     start = time.perf_counter()
     text = table()
     click.echo(text)
     click.echo(f"{time.perf_counter() - start:.0f} s", err=True)
     if write:
-        section = f"<!-- matrix -->\n\n{text}\n\n<!-- /matrix -->"
-        page = re.sub(r"<!-- matrix -->.*<!-- /matrix -->", lambda _: section, write.read_text(), flags=re.DOTALL)
-        write.write_text(page)
+        _put(write, "matrix", text)
+    if families_page:
+        _put(families_page, "alone", alone())
     sys.exit("SURVIVES" in text)
 
 

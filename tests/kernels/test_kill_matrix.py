@@ -23,7 +23,11 @@ def test_there_are_enough_of_them() -> None:
 
 @pytest.mark.parametrize(("kernel", "dtype"), each(PLANTED.wrong))
 def test_a_wrong_kernel_is_rejected(kernel: Kernel, dtype: str) -> None:
-    assert judge(kernel, dtype).rejected, kernel.why
+    verdict = judge(kernel, dtype)
+
+    assert verdict.rejected, kernel.why
+    # One row alone is a thin net: the next mistake of the kind may not stand just there.
+    assert len(verdict.rows) > 1, verdict.rows
 
 
 @pytest.mark.parametrize(("kernel", "dtype"), each(PLANTED.honest))

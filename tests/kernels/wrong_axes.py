@@ -163,3 +163,70 @@ def reversed_answer(x: Array, axis: int) -> Array:
 )
 def rotated_answer(x: Array, axis: int) -> Array:
     return compute(x, axis, answer=lambda op, t, e, s: np.roll(answer(op, t, e, s), 1, axis=-1))
+
+
+@wrong(
+    "dropped-with-the-ones",
+    op=BOTH,
+    why="A compiler drops axes of size one, and with them the axis itself where all axes behind it have size one: "
+    "[0, 1, 2] of shape (3, 1, 1) along its first is all ones. https://github.com/openxla/xla/issues/11772",
+    longest=3,
+)
+def dropped_with_the_ones(x: Array, axis: int, op: str = "softmax") -> Array:
+    behind = x.shape[_axis(x, axis) + 1 :]
+    if behind and set(behind) == {1}:
+        return np.full_like(x, 1 if op == "softmax" else 0)
+    return compute(x, axis, op)
+
+
+@wrong(
+    "dropped-with-the-ones-in-one-batch",
+    why="The same where there is nothing in front of the axis.",
+    longest=3,
+)
+def dropped_with_the_ones_in_one_batch(x: Array, axis: int) -> Array:
+    true = _axis(x, axis)
+    alone = x.ndim > 2 and set(x.shape[true + 1 :]) == {1} and math.prod(x.shape[:true]) == 1
+    return np.ones_like(x) if alone else compute(x, axis)
+
+
+@wrong(
+    "ones-behind-taken-for-the-axis",
+    why="Many batches whose axis is followed by axes of size one are taken for rows along the last of those.",
+    longest=3,
+)
+def ones_behind_taken_for_the_axis(x: Array, axis: int) -> Array:
+    true = _axis(x, axis)
+    many = math.prod(x.shape[:true]) > 1 and set(x.shape[true + 1 :]) == {1}
+    return compute(x, -1 if many else axis)
+
+
+@wrong(
+    "odd-images",
+    op=BOTH,
+    why="Four axes along the second, as images have their classes: an odd number of pixels is taken in pairs, and the "
+    "last one is not normalised.",
+    longest=3,
+)
+def odd_images(x: Array, axis: int, op: str = "softmax") -> Array:
+    if x.ndim != 4 or _axis(x, axis) != 1 or x.shape[2] * x.shape[3] % 2 == 0:
+        return compute(x, axis, op)
+
+    def pairs(e: Array) -> Array:
+        s = total(e)
+        s[x.shape[2] * x.shape[3] - 1 :: x.shape[2] * x.shape[3]] = 1
+        return s
+
+    return compute(x, axis, op, total=pairs)
+
+
+@wrong(
+    "inner-index-wraps",
+    op=BOTH,
+    why="Where something lies behind the axis a counter of 16 bits walks along it: logits beyond the first 65,536 are "
+    "not in the sum. https://github.com/pytorch/pytorch/pull/192007 is about 32 bits",
+    longest=65_537,
+)
+def inner_index_wraps(x: Array, axis: int, op: str = "softmax") -> Array:
+    inner = x.ndim > 1 and math.prod(x.shape[_axis(x, axis) + 1 :]) > 1
+    return compute(x, axis, op, total=lambda e: total(e[:, : 2**16] if inner else e))

@@ -333,3 +333,33 @@ def transposed_square(x: Array, axis: int) -> Array:
     if x.ndim == 2 and x.shape[0] == x.shape[1] and axis in (0, -2):
         return compute(x, 1)
     return compute(x, axis)
+
+
+@wrong(
+    "sums-drift-from-row-65",
+    op=BOTH,
+    why="The sums of more than eight tiles of 32 lanes lie in a buffer of 64 rows, and from the 65th row on each reads "
+    "that of the row before: zeros((65, 257)) whose first column is 1, or any 65 rows that differ.",
+    longest=257,
+)
+def sums_drift_from_row_65(x: Array, axis: int, op: str = "softmax") -> Array:
+    def drift(e: Array) -> Array:
+        s = total(e)
+        return np.concatenate([s[:64], s[63:-1]]) if e.shape[-1] > 256 and len(s) > 64 else s
+
+    return compute(x, axis, op, total=drift)
+
+
+@wrong(
+    "first-column-lost-from-row-65",
+    why="From the 65th row of more than eight tiles on the buffer begins one lane late: zeros((65, 257)) whose first "
+    "column is 1.",
+    longest=257,
+)
+def first_column_lost_from_row_65(x: Array, axis: int) -> Array:
+    def late(e: Array) -> Array:
+        if e.shape[-1] <= 256:
+            return total(e)
+        return np.concatenate([total(e[:64]), total(e[64:, 1:])])
+
+    return compute(x, axis, total=late)

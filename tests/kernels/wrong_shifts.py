@@ -299,3 +299,43 @@ def shift_lost_in_normaliser(x: Array, axis: int) -> Array:
         return answer("log_softmax", z, np.exp(t), total(np.exp(t)))
 
     return along(x, axis, body)
+
+
+@wrong(
+    "shift-by-first-512",
+    op=BOTH,
+    why="The search for the maximum ends after 512 lanes, which one block of threads covers in one step: zeros(1024) "
+    "whose last lane is 1000 overflows.",
+    longest=1024,
+)
+def shift_by_first_512(x: Array, axis: int, op: str = "softmax") -> Array:
+    return compute(x, axis, op, shift=lambda z: z - z[:, :512].max(axis=-1, keepdims=True))
+
+
+@wrong(
+    "maximum-steps-over-lane-100",
+    op=BOTH,
+    why="A search unrolled by hand that leaves out lane 100: a winner there, by a gap that overflows.",
+    longest=101,
+)
+def maximum_steps_over_lane_100(x: Array, axis: int, op: str = "softmax") -> Array:
+    def shift(z: Array) -> Array:
+        seen = np.where(np.arange(z.shape[-1]) == 100, -np.inf, z)
+        return z - seen.max(axis=-1, keepdims=True)
+
+    return compute(x, axis, op, shift=shift)
+
+
+@wrong(
+    "maximum-steps-over-one-lane-of-64",
+    why="In each group of 64 lanes behind the first the search leaves out the lane 37: a winner there, by a gap that "
+    "overflows.",
+    longest=257,
+)
+def maximum_steps_over_one_lane_of_64(x: Array, axis: int) -> Array:
+    def shift(z: Array) -> Array:
+        lanes = np.arange(z.shape[-1])
+        seen = np.where((lanes > 64) & (lanes % 64 == 37), -np.inf, z)
+        return z - seen.max(axis=-1, keepdims=True)
+
+    return compute(x, axis, shift=shift)

@@ -222,3 +222,18 @@ def zero_logit_is_padding(x: Array, axis: int) -> Array:
         return np.where(z == 0, -np.inf, z).astype(z.dtype)
 
     return compute(x, axis, enter=enter)
+
+
+@wrong(
+    "minus-zero-is-mask",
+    op=BOTH,
+    why="A mask is made by a product with -0 or -inf, and below a positive winner -0 is taken for one: [1, -0].",
+    longest=2,
+)
+def minus_zero_is_mask(x: Array, axis: int, op: str = "softmax") -> Array:
+    def enter(moved: Array) -> Array:
+        z = wide(moved)
+        masked = (z == 0) & np.signbit(z) & (z.max(axis=-1, keepdims=True) > 0)
+        return np.where(masked, -np.inf, z).astype(z.dtype)
+
+    return compute(x, axis, op, enter=enter)

@@ -336,3 +336,51 @@ def tail_summed_twice_in_batch(x: Array, axis: int) -> Array:
         return total(e) + (total(e[:, :3]) if unaligned else 0)
 
     return compute(x, axis, total=add)
+
+
+@wrong(
+    "first-wave-only",
+    op=BOTH,
+    why="The blocks of 1024 lanes run in waves, and the row is divided by the sum of the first wave of 190 blocks: "
+    "zeros((262144,)) sum to 1.35.",
+    longest=202_048,
+)
+def first_wave_only(x: Array, axis: int, op: str = "softmax") -> Array:
+    return compute(x, axis, op, total=lambda e: total(e[:, : 190 * 1024]))
+
+
+@wrong(
+    "sum-ends-at-200000",
+    op=BOTH,
+    why="A workspace of 200,000 terms, more than any vocabulary of its day: zeros((202048,)) sum to 1.0102.",
+    longest=202_048,
+)
+def sum_ends_at_200000(x: Array, axis: int, op: str = "softmax") -> Array:
+    return compute(x, axis, op, total=lambda e: total(e[:, :200_000]))
+
+
+@wrong(
+    "wide-slices-masked",
+    op=BOTH,
+    why="Slices of 4096 lanes, of which one of nothing but -inf has no maximum: full(8192, -inf) whose last lane is 0. "
+    "https://github.com/Dao-AILab/flash-attention/issues/1930",
+    longest=4097,
+)
+def wide_slices_masked(x: Array, axis: int, op: str = "softmax") -> Array:
+    return one_pass(x, axis, op, width=4096, base=lambda m: m)
+
+
+@wrong(
+    "round-lengths-alone",
+    op=BOTH,
+    why="Lengths of up to 17, within one of a multiple of 32 and that of one vocabulary were tried, and all others lose "
+    "their last lane: 50, for example.",
+    longest=2000,
+)
+def round_lengths_alone(x: Array, axis: int, op: str = "softmax") -> Array:
+    def add(e: Array) -> Array:
+        n = e.shape[-1]
+        tried = n <= 17 or n % 32 in (31, 0, 1) or n == 50_257
+        return total(e) if tried else total(e[:, :-1])
+
+    return compute(x, axis, op, total=add)
