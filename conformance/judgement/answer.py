@@ -112,8 +112,13 @@ class Answer:
 
     @cached_property
     def flushed(self) -> Lanes:
-        """Lanes where zero was returned for a truth that is, within the stable bound, subnormal: a policy."""
-        return self._lost & self.question.flush_allowed if self._lost.any() else self._lost
+        """Lanes where zero was returned for a truth that is, within the stable bound, subnormal: a policy.
+
+        A zero that is itself within the stable bound is a rounding and no flush, and is measured like any other answer.
+        """
+        if not self._lost.any():
+            return self._lost
+        return np.asarray(self._lost & self.question.flush_allowed & (self.error_over_stable > 1))
 
     @cached_property
     def flushed_loosely(self) -> Lanes:
@@ -123,7 +128,7 @@ class Answer:
 
     @cached_property
     def measured(self) -> Lanes:
-        """Lanes whose accuracy is graded: finite on both sides, and not a policy."""
+        """Lanes whose accuracy is graded: finite on both sides, and no flush, which is a policy."""
         return np.asarray(self.finite & self.question.finite & self.question.defined & ~self.flushed)
 
     @cached_property

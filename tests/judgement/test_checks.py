@@ -232,6 +232,31 @@ def test_order_flipped_is_degraded() -> None:
     assert Severity.DEGRADED is judged.severity
 
 
+def test_a_zero_is_measured_where_the_bound_is_larger_than_the_truth() -> None:
+    """A log-probability of -2.98e-8 is a normal number: 0 is within its bound, and is not how it rounds."""
+    asked = batch_of([[17.32868, 0.0]], LOG_SOFTMAX)
+    right = due(asked)
+    closer, zero = right.copy(), right.copy()
+    closer[0, 0], zero[0, 0] = asked.format.quantise(-2.9e-8), 0.0
+
+    judged = [judge(asked, got)[0] for got in (right, closer, zero)]
+
+    assert [Grade.EXACT, Grade.STABLE, Grade.STABLE] == [one.grade for one in judged]
+    assert judged[0].max_ulp <= 0.5 < 1e4 < judged[1].max_ulp < judged[2].max_ulp
+    assert judged[2].max_ulp == pytest.approx(abs(right[0, 0]) / asked.format.ulp(right[0, 0]), rel=1e-6)
+    assert [0, 0] == [one.max_ulp_at for one in judged[1:]]
+    assert {Severity.NONE} == {one.severity for one in judged}
+
+
+def test_a_zero_for_one_smallest_subnormal_is_faithful_and_not_exact() -> None:
+    asked = batch_of([[0.0, -103.3]])
+    assert due(asked)[0, 1] == asked.format.smallest_subnormal
+
+    [judged] = judge(asked, [[1.0, 0.0]])
+
+    assert (Grade.FAITHFUL, Severity.NONE) == (judged.grade, judged.severity)
+
+
 def test_an_error_between_the_bounds_is_loose() -> None:
     asked = batch_of([np.zeros(4096)])
     got = due(asked) * (1 + 2.0**-14)  # a sum in a sequential float32 loop may be that wrong: 4095·2**-24
