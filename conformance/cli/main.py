@@ -15,6 +15,7 @@ from conformance.cli.check import check
 from conformance.cli.hunt import hunt
 from conformance.cli.listing import list_
 from conformance.cli.report import report
+from conformance.cli.reproduce import reproduce
 from conformance.cli.run import run
 from conformance.cli.status import INCOMPLETE, MISTAKE, USAGE
 
@@ -31,6 +32,7 @@ Examples:
   conformance check my_softmax.py:softmax           your own function, a few seconds
   conformance list families
   conformance report reports/partial/* --out reports/latest
+  conformance reproduce 0123456789ab                a script that shows one finding of a report again
 """
 
 
@@ -40,7 +42,7 @@ def cli() -> None:
     """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
-for command in (run, check, hunt, list_, report):
+for command in (run, check, hunt, list_, report, reproduce):
     cli.add_command(command)
 
 
