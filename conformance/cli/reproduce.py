@@ -47,7 +47,7 @@ def reproduce(finding: str, record: Path, *, issue: bool) -> int:
     found = _chosen(records.findings(read), finding, record)
     row = read.observations.loc[found["rows"][0]].to_dict()
     said = Finding(found["kind"], Severity(found["severity"]), found["detail"], found["witness"])
-    text = script_of(read, row, said, _exhibit(read, row))
+    text = script_of(read, row, said, exhibit_for(read, row))
     if not text:
         raise click.UsageError(_without_script(found))
     click.echo(markdown(read, row, said, text, rule_of(said.kind)) if issue else escape.program(text), nl=False)
@@ -83,7 +83,7 @@ def _last(versions: list[str]) -> str:
     return max(versions, key=order)
 
 
-def _exhibit(record: Record, row: Mapping[Any, Any]) -> Exhibit | None:
+def exhibit_for(record: Record, row: Mapping[Any, Any]) -> Exhibit | None:
     """What was handed over; from family, seed and format where the record has no room for it.
 
     Raises

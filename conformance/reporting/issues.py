@@ -39,7 +39,7 @@ def markdown(record: Record, row: Mapping[str, Any], finding: Finding, script: s
         f"# {said(row['op'])} of {said(row['dtype'])}{way}, {said(target.mode)}: {said(finding.detail)}",
         "",
         *_figures(finding),
-        f"This is wrong: {said(rule)[:1].lower()}{said(rule)[1:]} The answer here breaks that: {said(finding.detail)}.",
+        f"Why this is wrong: {said(rule)}",
         "",
         "## Script",
         "",
