@@ -21,9 +21,11 @@ from conformance.asking.hello import AbsentSubject
 from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
 from conformance.cases import batches
+from conformance.frameworks.base import Program
 from conformance.judgement import Judge
+from conformance.reporting.faults import FAULTS
 from conformance.reporting.scripts import script
-from conformance.values import Call, Case, Inputs, Severity, Unsupported, Witness
+from conformance.values import Call, Case, Exhibit, Inputs, Severity, Unsupported
 from reference.formats import FORMATS
 from reference.ops import OPS
 
@@ -65,7 +67,7 @@ class WorstRow:
     asked
         How many rows were asked on the way.
     script
-        A program that asks the row alone; empty where there is none.
+        A program that asks the row again; empty where there is none.
     """
 
     name: str
@@ -124,13 +126,13 @@ def population(length: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 class Hunt:
-    """One search; ``best`` is the worst row so far: its error over bound, its logits, its judgement."""
+    """One search; ``best`` is the worst row so far: its error over bound, how it was asked, its judgement."""
 
     def __init__(self, asker: Asker, target: Target, op: Op, dtype: str, length: int, *, name: str = "") -> None:
         self.asker, self.target, self.op, self.format, self.length = asker, target, op, FORMATS[dtype], length
         self.name = name or str(target)
         self.asked = 0
-        self.best: tuple[float, NDArray[np.float64], Judgement] | None = None
+        self.best: tuple[float, Exhibit, Judgement] | None = None
 
     def errors(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """How bad each row is: error over the stable bound, or WRONG; the worst is kept.
@@ -150,13 +152,13 @@ class Hunt:
             for part, observation in self.asker.ask(self.target, batch):
                 if isinstance(observation, Unsupported):
                     raise MissingTarget(f"{self.name} {self.op} {format.name}: {observation.why}")
-                for case, judged in zip(part.cases, Judge(part).judge(observation), strict=True):
+                for place, (case, judged) in enumerate(zip(part.cases, Judge(part).judge(observation), strict=True)):
                     error = 0.0 if np.isnan(judged.error_over_bound) else judged.error_over_bound
                     if judged.severity is Severity.VIOLATION:
                         error = max(error, WRONG)
                     found[case.id] = error
                     if self.best is None or error > self.best[0]:
-                        self.best = (error, case.logits, judged)
+                        self.best = (error, Exhibit(case.inputs, len(part.cases), place), judged)
         self.asked += len(rows)
         return np.array([found[case.id] for case in asked])
 
@@ -205,12 +207,24 @@ class Hunt:
 
     def _worst(self) -> WorstRow:
         assert self.best is not None
-        error, row, judged = self.best
-        program = self.asker.program(self.op.name, "plain", self.target)
-        witness = Witness(0, np.nan, np.nan, np.nan, row.size, row=tuple(row.tolist()), dtype=self.format.name)
-        text = script(witness, program, self.target, self.format.name) if program else ""
-        framework = str(self.asker.request["framework"])
+        error, exhibit, judged = self.best
+        assert exhibit.inputs is not None
+        framework, row = str(self.asker.request["framework"]), exhibit.inputs.x
+        text = self._script(exhibit, judged)
         return WorstRow(self.name, framework, self.op.name, self.format.name, row, judged, error, self.asked, text)
+
+    def _script(self, exhibit: Exhibit, judged: Judgement) -> str:
+        """A program that looks at the first finding, or prints the answer where there is none."""
+        program = self.asker.program(self.op.name, "plain", self.target)
+        if program is None:
+            return ""
+        asked = {"op": self.op.name, "dtype": self.format.name, "way": "plain", "axis": -1, "layout": ""}
+        finding = next((one for one in judged.findings if one.kind in FAULTS), None)
+        limits = self.asker.limits
+        return script(
+            asked, finding, exhibit, Program(*program), self.target.device,
+            seconds=limits.seconds, memory=limits.memory / 2**30,
+        )  # fmt: skip
 
 
 def read_case(path: Path) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Judged:
         A hash of the answer's bits; empty without one.
     shared
         How many cases travelled with it.
+    place
+        Which of them it was.
     must, may
         Of a control: the kinds of findings that its formula has to show here, and those that it may.
     """
@@ -59,6 +61,7 @@ class Judged:
     judgement: Judgement
     digest: str
     shared: int = 1
+    place: int = 0
     must: frozenset[str] = frozenset()
     may: frozenset[str] = frozenset()
 
@@ -83,10 +86,10 @@ class Desk:
         found, hashes = judge.judge(observation), digests(batch, observation)
         if isinstance(observation, Answered):
             observation = replace(observation, stored=_NOTHING)
-        for case, judgement, digest in zip(batch.cases, found, hashes, strict=True):
+        for place, (case, judgement, digest) in enumerate(zip(batch.cases, found, hashes, strict=True)):
             expected = _expected(target.mode, case) if target.control else ()
             for twin in sheet.twins[case.id]:
-                yield Judged(twin, observation, judgement, digest, len(batch.cases), *expected)
+                yield Judged(twin, observation, judgement, digest, len(batch.cases), place, *expected)
 
     def clear(self, sheet: tuple[str, str]) -> int:
         """Forget a sheet and its truths; how many rows of it were computed twice."""

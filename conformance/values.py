@@ -415,38 +415,52 @@ class Choice:
 
 @dataclass(frozen=True)
 class Witness:
-    """The lane that shows a finding best, and its row.
+    """The lane that shows a finding best.
 
     Attributes
     ----------
     index
-        The place of the lane in its row.
-    got, expected
-        float64: what came, and the truth rounded to the format.
+        The flat index of the lane in the array of its case.
+    logit
+        What the op is taken of there.
+    got
+        float64: what came; for a row whose sum is wrong, the sum.
+    expected
+        float64: the truth rounded to the format.
+    rest
+        float64: the truth less ``expected``; 0 where that is not finite.
     bound
-        float64: the absolute error that the grade *stable* allows there.
-    length
-        How many logits the row has.
-    row
-        The logits; empty where the row is too long to be kept.
-    x, operand
-        What was handed over for this row, where an operation stands in front; empty otherwise.
-    dtype
-        The dtype of ``x``.
-    way
-        How the op was called.
+        float64: the largest absolute error that the broken rule allows there.
+    beside
+        The flat index of the lane that it is compared with, where the rule is about two lanes of a row; otherwise -1.
     """
 
     index: int
+    logit: float
     got: float
     expected: float
+    rest: float
     bound: float
-    length: int
-    row: tuple[float, ...] = ()
-    x: tuple[float, ...] = ()
-    operand: tuple[float, ...] = ()
-    dtype: str = ""
-    way: str = "plain"
+    beside: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Exhibit:
+    """What was handed over where a finding showed: with the call, all that it takes to ask again.
+
+    Attributes
+    ----------
+    inputs
+        Of the case; None where the record has no room for them, and they have to be made again.
+    rows
+        How many rows of its length travelled with it as one array; 0 where its array was asked as it is.
+    place
+        Which of these rows it was, counted from zero.
+    """
+
+    inputs: Inputs | None
+    rows: int = 0
+    place: int = 0
 
 
 @dataclass(frozen=True)

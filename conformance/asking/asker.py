@@ -165,7 +165,7 @@ class Asker:
             reply, _, _ = self._exchange(message, [], self.limits.seconds)
         except (Lost, AbsentSubject):
             return None
-        texts = tuple(reply.get(name) for name in ("setup", "array", "define", "show"))
+        texts = tuple(reply.get(name) for name in ("setup", "array", "define", "numbers"))
         return texts if all(isinstance(text, str) for text in texts) else None  # type: ignore[return-value]
 
     # The questions.

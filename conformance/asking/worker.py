@@ -238,7 +238,7 @@ class Worker:
 
     def _program(self, message: Message, _: list[Array]) -> Reply:
         program = self.adapter.program(message["op"], message["way"], message["mode"], message["device"])
-        texts = {name: getattr(program, name) for name in ("setup", "array", "define", "show")}
+        texts = {name: getattr(program, name) for name in ("setup", "array", "define", "numbers")}
         return {"type": "program", **texts}, []
 
     def _forget(self, _message: Message, _: list[Array]) -> Reply:

@@ -16,6 +16,7 @@ from conformance.cli.hunt import hunt
 from conformance.cli.ledger import ledger
 from conformance.cli.listing import list_
 from conformance.cli.report import report
+from conformance.cli.reproduce import reproduce
 from conformance.cli.run import run
 from conformance.cli.status import INCOMPLETE, MISTAKE, USAGE
 
@@ -33,6 +34,7 @@ Examples:
   conformance list families
   conformance report reports/partial/* --out reports/latest
   conformance ledger update known.toml              write what is new into a list of known findings of your own
+  conformance reproduce 0123456789ab                a script that shows one finding of a report again
 """
 
 
@@ -42,7 +44,7 @@ def cli() -> None:
     """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
-for command in (run, check, hunt, list_, report, ledger):
+for command in (run, check, hunt, list_, report, ledger, reproduce):
     cli.add_command(command)
 
 

@@ -34,28 +34,39 @@ SYMBOLS = {"multiply": "*", "divide": "/", "add": "+"}
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout in memory: what is sent, and the view of it that holds the values asked."""
+    """A layout in memory, as expressions in Python: executed to ask, and printed to reproduce.
 
-    carry: Callable[[NDArray[Any]], NDArray[Any]]
-    view: Callable[[Any], Any]
+    Attributes
+    ----------
+    carry
+        Of a NumPy array ``a``: what is sent.
+    view
+        Of the framework's array ``a``: the view of it that holds the values asked.
+    """
 
+    carry: str
+    view: str
 
-def _spread(array: NDArray[Any]) -> NDArray[Any]:
-    """Every other number is asked; what lies between is one, so that reading it shows."""
-    wide = np.ones((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
-    wide[..., ::2] = array
-    return wide
+    def carried(self, array: NDArray[Any]) -> NDArray[Any]:
+        """What is sent for an array."""
+        sent: NDArray[Any] = eval(self.carry, {"numpy": np, "a": array})  # noqa: S307 - our own text
+        return sent
+
+    def viewed(self, array: Any) -> Any:
+        """The view of what was sent."""
+        return eval(self.view, {"a": array})  # noqa: S307 - our own text
 
 
 LAYOUTS: dict[str, Layout] = {
-    "transposed": Layout(lambda a: np.ascontiguousarray(np.swapaxes(a, 0, -1)), lambda a: a.swapaxes(0, -1)),
-    "heads": Layout(lambda a: np.ascontiguousarray(np.swapaxes(a, 0, 1)), lambda a: a.swapaxes(0, 1)),
-    "step": Layout(_spread, lambda a: a[..., ::2]),
-    "reversed": Layout(lambda a: np.ascontiguousarray(a[..., ::-1]), lambda a: a[..., ::-1]),
-    "offset": Layout(lambda a: np.concatenate([np.ones_like(a[:1]), a]), lambda a: a[1:]),
-    "broadcast": Layout(lambda a: a[(slice(0, 1),) * a.ndim], lambda a: a),
-    "broadcast-row": Layout(lambda a: a[:1], lambda a: a),
-    "broadcast-axis": Layout(lambda a: a[..., :1], lambda a: a),
+    "transposed": Layout("numpy.ascontiguousarray(numpy.swapaxes(a, 0, -1))", "a.swapaxes(0, -1)"),
+    "heads": Layout("numpy.ascontiguousarray(numpy.swapaxes(a, 0, 1))", "a.swapaxes(0, 1)"),
+    # What lies between the numbers that are asked is one, so that reading it shows.
+    "step": Layout("numpy.stack([a, numpy.ones_like(a)], -1).reshape(*a.shape[:-1], -1)", "a[..., ::2]"),
+    "reversed": Layout("numpy.ascontiguousarray(a[..., ::-1])", "a[..., ::-1]"),
+    "offset": Layout("numpy.concatenate([numpy.ones_like(a[:1]), a])", "a[1:]"),
+    "broadcast": Layout("a[(slice(0, 1),) * a.ndim]", "a"),
+    "broadcast-row": Layout("a[:1]", "a"),
+    "broadcast-axis": Layout("a[..., :1]", "a"),
 }
 """By name.  ``heads`` is named after attention, which swaps the first two of several axes; the broadcast ones are
 widened to the asked shape by the framework, with stride zero."""
@@ -86,15 +97,14 @@ class Program:
         One expression, a template of ``{values}`` (source of a nested list of floats), ``{dtype}`` and ``{device}``.
     define
         Defines the function ``f``: f(x, axis), f(x, o, axis) where the way has an operand, f(x, axis, g) for a vjp.
-    show
-        A template of ``{arguments}`` (``x`` or ``x, o``) and ``{axis}`` that prints the answer; that of a vjp names
-        its cotangent ``g`` itself.
+    numbers
+        Defines the function ``numbers``: of an array, the name of its dtype and its numbers as a nested list.
     """
 
     setup: str
     array: str
     define: str
-    show: str
+    numbers: str
 
     def function(self) -> Callable[..., Any]:
         """The function ``f``."""
@@ -104,7 +114,7 @@ class Program:
         return f
 
     def text(self, arrays: Sequence[tuple[str, str, str]], axis: int, device: str) -> str:
-        """The whole program.
+        """A whole program, which prints the numbers of the answer.
 
         Parameters
         ----------
@@ -115,12 +125,23 @@ class Program:
         device
             Where the arrays lie.
         """
-        lines = [
-            f"{name} = {self.array.format(values=values, dtype=dtype, device=device)}" for name, values, dtype in arrays
-        ]
-        arguments = ", ".join(name for name, _, _ in arrays if name != "g")
-        parts = [self.setup, self.define, *lines, self.show.format(arguments=arguments, axis=axis)]
-        return "".join(f"{part.rstrip()}\n" for part in parts if part.strip())
+        made = "".join(
+            f"{name} = {self.array.format(values=values, dtype=dtype, device=device)}\n"
+            for name, values, dtype in arrays
+        )
+        show = f"print(numbers({call([name for name, _, _ in arrays], axis)})[1])\n"
+        return joined(self.setup, self.define, self.numbers, made, show)
+
+
+def call(names: Sequence[str], axis: int) -> str:
+    """Source of a call of ``f`` with the arrays of these names: f(x, axis), f(x, o, axis) or f(x, axis, g)."""
+    before, behind = ([name for name in names if (name == "g") is last] for last in (False, True))
+    return f"f({', '.join([*before, str(axis), *behind])})"
+
+
+def joined(*parts: str) -> str:
+    """Pieces of a program as one text, two empty lines between them."""
+    return "\n\n".join(f"{part.strip(chr(10))}\n" for part in parts if part.strip())
 
 
 @dataclass(frozen=True)
@@ -161,7 +182,7 @@ class Border(ABC):
         """The framework's own array of these bits in a memory layout; the empty name is C order."""
         if not layout:
             return self.send(stored, dtype, device)
-        array = LAYOUTS[layout].view(self.send(LAYOUTS[layout].carry(stored), dtype, device))
+        array = LAYOUTS[layout].viewed(self.send(LAYOUTS[layout].carried(stored), dtype, device))
         return self.widen(array, stored.shape) if layout.startswith("broadcast") else array
 
     def widen(self, array: Any, shape: tuple[int, ...]) -> Any:

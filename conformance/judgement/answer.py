@@ -121,9 +121,12 @@ class Answer:
     def flushed(self) -> Lanes:
         """Lanes where zero was returned for a truth that is, within the stable bound, subnormal: a policy.
 
-        Of a vjp, also those where what was flushed on the way explains an error that no bound allows.
+        A zero that is itself within the stable bound is a rounding and no flush, and is measured like any other answer.
+        Of a vjp, lanes where what was flushed on the way explains an error that no bound allows are flushed as well.
         """
-        found = self._lost & self.question.flush_allowed if self._lost.any() else self._lost
+        found = self._lost
+        if found.any():
+            found = found & self.question.flush_allowed & (self.error_over_stable > 1)
         if self.op.is_distribution:
             return found
         both = self.finite & self.question.finite & self.question.defined
@@ -142,7 +145,7 @@ class Answer:
 
     @cached_property
     def measured(self) -> Lanes:
-        """Lanes whose accuracy is graded: finite on both sides, and not a policy."""
+        """Lanes whose accuracy is graded: finite on both sides, and no flush, which is a policy."""
         return np.asarray(self.finite & self.question.finite & self.question.defined & ~self.flushed)
 
     @cached_property

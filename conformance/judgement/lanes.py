@@ -38,7 +38,7 @@ def judge_lanes(answer: Answer, batch: Batch) -> tuple[Judgement, ...]:
     ulps = np.where(measured, answer.error_ulps.reshape(count, -1), -1.0)
     ratios = np.where(measured, answer.error_over_stable.reshape(count, -1), -1.0)
     graded = measured.any(axis=1)
-    findings, choices = _findings(answer, batch, ratios), _choices(answer, batch)
+    findings, choices = _findings(answer, count, ratios), _choices(answer, batch)
     columns = zip(
         _grades(answer, count),
         choices,
@@ -116,21 +116,22 @@ def _asked_by_mask(choice: Choice) -> Choice:
     return replace(choice, question="masked-row") if choice.question == "all-minus-inf" else choice
 
 
-def _findings(answer: Answer, batch: Batch, ratios: Numbers) -> dict[int, list[Finding]]:
+def _findings(answer: Answer, count: int, ratios: Numbers) -> dict[int, list[Finding]]:
     """Place of a case → the findings of the checks, each with its worst lane as witness; only cases that have some.
 
     Parameters
     ----------
+    count
+        How many cases the answer holds.
     ratios
         Errors over the stable bound, a case a row; negative where a lane is not measured.
     """
-    count = len(batch.cases)
     found: dict[int, list[Finding]] = defaultdict(list)
     for check in checks_of(answer.op):
         lanes = check.find(answer).reshape(count, -1)
         for i in np.flatnonzero(lanes.any(axis=1)).tolist():
             lane = int(np.argmax(np.where(lanes[i], np.nan_to_num(ratios[i], nan=np.inf), -2.0)))
             index = tuple(int(place) for place in np.unravel_index(i * lanes.shape[1] + lane, answer.got.shape))
-            evidence = witness(answer, batch, index)
+            evidence = check.evidence(witness(answer, index, lane), answer, index)
             found[i].append(Finding(check.kind, check.severity, check.detail(answer, index), evidence))
     return found

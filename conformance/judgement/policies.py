@@ -115,12 +115,10 @@ def subnormals(answer: Answer, cases: int) -> list[Choice | None]:
     """
     if answer.op.log and answer.op.is_distribution:
         return [None] * cases
-    # A zero within the bound of a truth of one or two η is a rounding and no flush.
-    lost = answer.flushed & (answer.error_over_stable > 1) if answer.flushed.any() else answer.flushed
     if answer.op.takes_cotangent:
-        return [Choice("subnormals", "flushed") if case.any() else None for case in lost.reshape(cases, -1)]
+        return [Choice("subnormals", "flushed") if case.any() else None for case in answer.flushed.reshape(cases, -1)]
     kept = answer.question.subnormal & (answer.got != 0)
-    some = [np.asarray(lanes.reshape(cases, -1).any(axis=1)).tolist() for lanes in (lost, kept)]
+    some = [np.asarray(lanes.reshape(cases, -1).any(axis=1)).tolist() for lanes in (answer.flushed, kept)]
     words = {(True, True): Choice("subnormals", "mixed"), (True, False): Choice("subnormals", "flushed")}
     words[False, True] = KEPT
     return [words.get(pair) for pair in zip(*some, strict=True)]

@@ -1,7 +1,8 @@
-"""The evidence of a finding: one lane with what came and what was due, and its row where that is short."""
+"""The evidence of a finding: one lane, with what came, what was due, and how far the answer may be from it."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,55 +11,53 @@ from conformance.values import Witness
 
 if TYPE_CHECKING:
     from conformance.judgement.answer import Answer
-    from conformance.judgement.question import Numbers
-    from conformance.values import Batch
+    from conformance.judgement.question import Question
+    from reference.comparison import Bound
 
-    Numbered = tuple[float, ...]
-
-LIMIT = 64
-"""Logits of a row that a witness keeps; a longer row is named by its case instead."""
+    Index = tuple[int, ...]
 
 
-def witness(answer: Answer, batch: Batch, index: tuple[int, ...]) -> Witness:
-    """The witness of one lane.
+def witness(answer: Answer, index: Index, lane: int) -> Witness:
+    """The witness of one lane, with the loose bound.
 
     Parameters
     ----------
     index
         Into the array of the answer's question.
+    lane
+        The flat index of the same lane in the array of its case.
     """
-    question, axis = answer.question, answer.axis % answer.x.ndim
-    length = answer.x.shape[axis]
-    with np.errstate(all="ignore"):  # a truth beyond float64 has no bound to show
-        size = np.abs(np.ldexp(question.truth.high[index], question.truth.exponent[index]))
-        bound = question.stable.relative[index] * size + question.stable.absolute[index]
-    row: Numbered = ()
-    x: Numbered = ()
-    operand: Numbered = ()
-    if length <= LIMIT:
-        row = _row(answer.x, index, axis)
-        if batch.call.way != "plain":
-            x = _row(batch.inputs.x, index, axis)
-            operand = () if batch.inputs.operand is None else _row(batch.inputs.operand, index, axis)
+    question, expected = answer.question, float(answer.expected[index])
+    truth = question.truth
+    with np.errstate(all="ignore"):  # a truth beyond float64 has no rest to show
+        high, low = (np.ldexp(part[index], truth.exponent[index]) for part in (truth.high, truth.low))
+        rest = float(high - expected + low)
     return Witness(
-        index=index[axis],
+        index=lane,
+        logit=float(answer.x[index]),
         got=float(answer.got[index]),
-        expected=float(answer.expected[index]),
-        bound=float(bound),
-        length=length,
-        row=row,
-        x=x,
-        operand=operand,
-        dtype=batch.inputs.dtype,
-        way=batch.call.way,
+        expected=expected,
+        rest=rest if math.isfinite(rest) else 0.0,
+        bound=allowed(question, question.loose, index),
     )
 
 
-def _row(array: Numbers, index: tuple[int, ...], axis: int) -> Numbered:
-    """The numbers of an array beside the row of a lane, one number where it has one a row; its axes count from the last."""
-    sizes = (1,) * (len(index) - array.ndim) + array.shape
-    at = tuple(
-        slice(None) if place == axis else min(i, size - 1)
-        for place, (i, size) in enumerate(zip(index, sizes, strict=True))
-    )
-    return tuple(array.reshape(sizes)[at].tolist())
+def allowed(question: Question, bound: Bound, index: Index) -> float:
+    """The absolute error that a bound allows in one lane; NaN or infinite where the truth is beyond float64."""
+    with np.errstate(all="ignore"):
+        size = np.abs(np.ldexp(question.truth.high[index], question.truth.exponent[index]))
+        return float(bound.relative[index] * size + bound.absolute[index])
+
+
+def neighbour(answer: Answer, index: Index, lane: int) -> int:
+    """The lane, as :func:`witness` counts them, of the next smaller (or equal) logit of the same row.
+
+    Parameters
+    ----------
+    index, lane
+        Of a lane that is not the first in the order of its row's logits.
+    """
+    axis = answer.axis % answer.x.ndim
+    order = np.moveaxis(answer.question.order, axis, -1)[index[:axis] + index[axis + 1 :]].tolist()
+    place = order[order.index(index[axis]) - 1]
+    return lane + int(place - index[axis]) * math.prod(answer.x.shape[axis + 1 :])

@@ -25,7 +25,7 @@ from conformance.record.journal import Journal, journal_folder
 from conformance.record.keeping import Keeper, Memory, task_record
 from conformance.record.machine import this_machine, this_platform
 from conformance.record.merge import merge
-from conformance.record.rows import choices_of, claims_frame, expected_of, findings_of, frame
+from conformance.record.rows import choices_of, claims_frame, exhibit_of, expected_of, findings_of, frame
 from conformance.record.schema import (
     CLAIM_COLUMNS,
     COLUMNS,
@@ -75,6 +75,7 @@ __all__ = [
     "UnreadableRecord",
     "choices_of",
     "claims_frame",
+    "exhibit_of",
     "expected_of",
     "finding_id",
     "findings",

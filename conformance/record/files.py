@@ -23,7 +23,7 @@ from conformance.record.errors import (
     TruncatedRecord,
     UnreadableRecord,
 )
-from conformance.record.rows import choices_of, claims_frame, expected_of, findings_of
+from conformance.record.rows import choices_of, claims_frame, exhibit_of, expected_of, findings_of
 from conformance.record.schema import CLAIM_COLUMNS, COLUMNS, SCHEMA, Part, Record
 from conformance.record.typed import WrongData, from_json, nearest, shown, to_json
 from conformance.values import OUTCOMES, Grade, Severity, Tier
@@ -190,7 +190,8 @@ def _refuse_inconsistent(record: Record) -> None:
     for name, kind in COLUMNS.items():
         if kind == "string":
             _refuse_words(name, rows[name])
-    for name, read_back in (("choices", choices_of), ("expected", expected_of), ("witness", findings_of)):
+    columns = {"choices": choices_of, "expected": expected_of, "witness": findings_of, "inputs": exhibit_of}
+    for name, read_back in columns.items():
         for text in rows[name].unique():
             read_back({name: text})
     said = rows[["findings", "witness"]].drop_duplicates()

@@ -63,8 +63,8 @@ def findings(record: Record) -> pd.DataFrame:
     worst
         The largest error over the stable bound among them; NaN where there are no numbers.
     detail, witness, case, case_id
-        Of the smallest observation of that severity: by the length of the witness' row, and where there are no numbers by
-        how many the array of the case has.  ``witness`` is a :class:`~conformance.values.Witness` or None.
+        Of the smallest observation of that severity: by how many logits its array has, and then by name.  ``witness`` is
+        a :class:`~conformance.values.Witness`, or None where no lane shows it.
     rows
         The index labels of those observations, a tuple, the smallest first.
 
@@ -73,6 +73,11 @@ def findings(record: Record) -> pd.DataFrame:
     if record not in _CACHE:
         _CACHE[record] = _findings(record)
     return _CACHE[record].copy()
+
+
+def size_of(row: Mapping[Any, Any]) -> int:
+    """How many logits the array of an observation has."""
+    return math.prod(int(size) for size in row["shape"].split("×") if size)
 
 
 class _Shown(NamedTuple):
@@ -116,11 +121,8 @@ def _gathered(group: list[_Shown], names: Mapping[tuple[str, str], str]) -> dict
 
 
 def _rank(finding: Finding, row: Mapping[Any, Any]) -> tuple[Any, ...]:
-    """The worst severity first, and then the smallest row, one that was kept whole before its equals."""
-    severity = -_SEVERITIES.index(finding.severity)
-    if finding.witness is None:
-        return severity, math.prod(int(size) for size in row["shape"].split("×") if size), False, row["case"]
-    return severity, finding.witness.length, not finding.witness.row, row["case"]
+    """The worst severity first, then the smallest array, then the first name, and of equals the one that was kept."""
+    return -_SEVERITIES.index(finding.severity), size_of(row), row["case"], not row["inputs"]
 
 
 def _order(finding: Mapping[str, Any]) -> tuple[Any, ...]:

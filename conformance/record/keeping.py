@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from conformance.record.rows import claims_frame, frame, in_order, observation_row, thin_witnesses
+from conformance.record.rows import claims_frame, frame, in_order, observation_row, smallest
 from conformance.record.schema import Footer, Header, Part, Record
 from conformance.record.tasks import TaskRecord
 from conformance.record.typed import from_json, to_json
+from conformance.values import Exhibit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +33,8 @@ class JudgedCase(Protocol):
     def digest(self) -> str: ...  # noqa: D102
     @property
     def shared(self) -> int: ...  # noqa: D102
+    @property
+    def place(self) -> int: ...  # noqa: D102
     @property
     def must(self) -> frozenset[str]: ...  # noqa: D102
     @property
@@ -103,20 +106,21 @@ def task_record(
     timing: Mapping[str, float],
     escalated: int,
 ) -> TaskRecord:
-    """What a finished task leaves: of each of its findings the shortest row is kept whole."""
-    thinned = thin_witnesses([(one.case, one.judgement) for one in judged])
+    """What a finished task leaves: of each of its findings the smallest array is kept whole."""
+    kept = smallest([(one.case, one.judgement) for one in judged])
     rows = [
         observation_row(
             target,
             one.case,
             one.observation,
-            judgement,
+            one.judgement,
             digest=one.digest,
             shared=one.shared,
             must=one.must,
             may=one.may,
+            exhibit=Exhibit(one.case.inputs, one.shared if one.case.stacks else 0, one.place) if i in kept else None,
         )
-        for one, judgement in zip(judged, thinned, strict=True)
+        for i, one in enumerate(judged)
     ]
     told = list(claims)
     return TaskRecord(task_id, frame(rows), timing, escalated, programs, claims_frame(told) if told else None)

@@ -1,18 +1,18 @@
 """The rows of a record's file, made from typed values and read back as such.
 
-Here alone do findings and choices become text: kinds joined by ``;``, choices by spaces, and in the column ``witness``
-what :mod:`conformance.record.witness` makes of them.
+Here alone do findings and choices become text: kinds joined by ``;``, choices by spaces, and in the columns ``witness``
+and ``inputs`` what :mod:`conformance.record.witness` and :mod:`conformance.record.exhibit` make of them.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from conformance.record.exhibit import exhibit_as_text, exhibit_from_text
 from conformance.record.schema import CLAIM_COLUMNS, COLUMNS
 from conformance.record.typed import WrongData, printable, shown
 from conformance.record.witness import findings_as_text, findings_from_text
@@ -21,7 +21,7 @@ from conformance.values import OUTCOMES, Choice, NotAsked, Unsupported
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from conformance.values import Case, Finding, Judgement, Observation, Target
+    from conformance.values import Case, Exhibit, Finding, Judgement, Observation, Target
 
 _ORDER = ["op", "dtype", "family", "case", "target", "version", "case_id", "run_id"]
 """A record's one order of rows: no two rows are equal in all of these."""
@@ -37,6 +37,7 @@ def observation_row(
     shared: int = 1,
     must: Collection[str] = (),
     may: Collection[str] = (),
+    exhibit: Exhibit | None = None,
 ) -> dict[str, Any]:
     """One row of the record, every column but ``run_id``.
 
@@ -48,6 +49,8 @@ def observation_row(
         How many cases travelled in the call; each has its share of the seconds, to two digits.
     must, may
         Of a control: the kinds of finding that follow from its arithmetic here, and those that it explains.
+    exhibit
+        What was handed over, where it is kept.
     """
     finite = case.logits[np.isfinite(case.logits)]
     with np.errstate(over="ignore"):
@@ -89,34 +92,22 @@ def observation_row(
         "nonfinite_expected": judgement.nonfinite_expected,
         "nonfinite_got": judgement.nonfinite_got,
         "witness": findings_as_text(judgement.findings),
+        "inputs": exhibit_as_text(exhibit) if exhibit is not None else "",
     }
 
 
-def thin_witnesses(judged: Sequence[tuple[Case, Judgement]]) -> list[Judgement]:
-    """The judgements of one target without the rows that nobody needs.
+def smallest(judged: Sequence[tuple[Case, Judgement]]) -> frozenset[int]:
+    """The places of those of one target's judgements whose arrays are kept.
 
-    Of each (op, way, dtype, family, kind, severity) the shortest row is kept whole, the first of equals; the other
-    witnesses keep their figures and their length.
+    Of each (op, way, dtype, family, kind, severity) that is the one with the fewest logits, the first by name of equals.
     """
-    shortest: dict[object, tuple[int, int, int]] = {}
+    found: dict[object, tuple[int, str, int]] = {}
     for i, (case, judgement) in enumerate(judged):
-        for j, finding in enumerate(judgement.findings):
-            if finding.witness is not None and finding.witness.row:
-                key, rank = _same(case, finding), (finding.witness.length, i, j)
-                shortest[key] = min(shortest.get(key, rank), rank)
-    kept = {(i, j) for _, i, j in shortest.values()}
-    return [
-        replace(
-            judgement,
-            findings=tuple(
-                finding
-                if finding.witness is None or (i, j) in kept
-                else replace(finding, witness=replace(finding.witness, row=(), x=(), operand=()))
-                for j, finding in enumerate(judgement.findings)
-            ),
-        )
-        for i, (_, judgement) in enumerate(judged)
-    ]
+        rank = (case.logits.size, case.name, i)
+        for finding in judgement.findings:
+            key = _same(case, finding)
+            found[key] = min(found.get(key, rank), rank)
+    return frozenset(i for _, _, i in found.values())
 
 
 def _same(case: Case, finding: Finding) -> object:
@@ -176,6 +167,17 @@ def findings_of(row: Mapping[Any, Any]) -> tuple[Finding, ...]:
         If its witness says something else than findings.
     """
     return findings_from_text(row["witness"])
+
+
+def exhibit_of(row: Mapping[Any, Any]) -> Exhibit | None:
+    """What was handed over for a row; None where it was not kept.
+
+    Raises
+    ------
+    WrongData
+        If the column says something else than arrays.
+    """
+    return exhibit_from_text(row["inputs"])
 
 
 def choices_of(row: Mapping[Any, Any]) -> tuple[Choice, ...]:

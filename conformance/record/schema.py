@@ -17,7 +17,7 @@ from conformance.values import Target, Tier  # noqa: TC001 - the same
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the columns and of the header."""
 
 COLUMNS: dict[str, str] = {
@@ -56,6 +56,7 @@ COLUMNS: dict[str, str] = {
     "nonfinite_expected": "int64",
     "nonfinite_got": "int64",
     "witness": "string",
+    "inputs": "string",
 }
 """Column → pandas dtype; what each means stands in ``reports/README.md``."""
 

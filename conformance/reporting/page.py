@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
+from conformance.record import exhibit_of
+from conformance.record.exhibit import runs_of
 from conformance.reporting import claims, escape, plots, summary, tables
 from conformance.reporting.frames import dicts, names
 from conformance.reporting.scripts import script_of
-from conformance.values import Severity
+from conformance.values import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conformance.record import Record
     from conformance.reporting.reading import Reading
+    from conformance.values import Numbers
 
 
 def _shown(value: Any) -> Any:
@@ -148,25 +151,36 @@ def _cards(record: Record, found: pd.DataFrame, by: list[str]) -> list[dict[str,
 def _card(record: Record, row: dict[Any, Any]) -> dict[str, Any]:
     """A finding as the page shows it: numbers in decimal beside hex."""
     witness = row["witness"]
-    shown: dict[str, Any] = {"script": "", "row": "", "lanes": [], "index": 0}
-    if witness is None:
-        return {**row, **shown}
-    written = _row(witness.row)
-    told = 0 < len(written) <= _LONGEST and bool(witness.row)
-    shown["row"] = written if told else f"{witness.length:,} logits, case {row['case']}"
-    figures = {"got": witness.got, "true, rounded": witness.expected, "allowed error": witness.bound}
-    logit = {"logit": witness.row[witness.index]} if 0 <= witness.index < len(witness.row) else {}
-    shown["lanes"] = [(name, f"{value:.9g}", value.hex()) for name, value in (logit | figures).items()]
-    shown["index"] = witness.index
-    text = script_of(record, record.observations.loc[row["rows"][0]].to_dict(), witness)
-    shown["script"] = text if len(text) <= _LONGEST else ""
+    observation = record.observations.loc[row["rows"][0]].to_dict()
+    exhibit = exhibit_of(observation)
+    x = exhibit.inputs.x if exhibit and exhibit.inputs else None
+    text = script_of(record, observation, Finding(row["kind"], Severity(row["severity"]), row["detail"], witness))
+    if len(text) > _LONGEST or (x is None and not row["control"]):
+        text = f"conformance reproduce {row['id']}@{row['version']}\n"
+    shown: dict[str, Any] = {
+        "row": _handed_over(x, row["case"]),
+        "script": text,
+        "lanes": [],
+        "index": 0,
+    }
+    if witness is not None:
+        figures = {
+            "logit": witness.logit, "got": witness.got, "true, rounded": witness.expected, "allowed error": witness.bound
+        }  # fmt: skip
+        shown["lanes"] = [(name, f"{value:.9g}", value.hex()) for name, value in figures.items()]
+        shown["index"] = witness.index
     return {**row, **shown}
 
 
-def _row(values: Sequence[float]) -> str:
-    """A row as text, runs of equal logits folded: ``[0, −10 × 16]``."""
-    parts = [(text, len(list(same))) for text, same in groupby(f"{value:.9g}" for value in values)]
-    return "[" + ", ".join(text + (f" × {n}" if n > 1 else "") for text, n in parts) + "]"
+def _handed_over(x: Numbers | None, case: str) -> str:
+    """What was handed over as x, runs of equal numbers folded: ``[0, −10 × 16]``; the case where it has many runs."""
+    if x is None:
+        return f"that of case {case}"
+    shape = "×".join(map(str, x.shape))
+    text = "[" + ", ".join(f"{value:.9g}" + (f" × {n}" if n > 1 else "") for value, n in runs_of(x)) + "]"
+    if x.size and (not runs_of(x) or len(text) > _LONGEST):
+        return f"{shape} numbers, case {case}"
+    return text + (f" of shape {shape}" if x.ndim > 1 else "")
 
 
 def _naive(record: Record) -> dict[str, int]:

@@ -24,6 +24,9 @@ _DIMENSIONS = ("target", "op", "dtype", "way", "family", "layout", "shape", "cas
 _UNSAID = {"way": "plain", "layout": "contiguous"}
 """How an empty value is called."""
 
+_SHARES = ("some", "other", "still other")
+"""Which rows of an array that shows several answers give the first of them, the second, and further ones."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -96,7 +99,8 @@ def _places(facts: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     named = facts[chosen].agg(" ".join, axis=1)
     # An array of several rows can show two answers at once: then no name tells them apart, and it says so.
     shared = named.map(named.groupby(named).agg(lambda places: facts.loc[places.index, "answer"].nunique()))
-    named = named.where(shared == 1, "some rows of " + named)
+    of = facts["answer"].map({answer: _SHARES[min(i, len(_SHARES) - 1)] for i, answer in enumerate(answers)})
+    named = named.where(shared == 1, of + " rows of " + named)
     by_answer = pd.DataFrame({"name": named, "answer": facts["answer"], "shared": shared}).sort_values(
         "shared", kind="stable"
     )

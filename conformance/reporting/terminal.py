@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.record import rows as read
+from conformance.record.findings import size_of
 from conformance.reporting import escape, tables
 from conformance.reporting import summary as sentences
 from conformance.reporting.controls import not_caught
@@ -126,7 +127,7 @@ def worst_row(console: Console, *, where: str, asked: int, length: int, judgemen
 
 
 def explain(reading: Reading, observations: pd.DataFrame, command: str = "") -> str:
-    """Failing observations for a failing test: worst first, a table of witnesses, and how to reproduce the shortest.
+    """Failing observations for a failing test: worst first, a table of witnesses, and how to reproduce the smallest.
 
     Parameters
     ----------
@@ -140,9 +141,9 @@ def explain(reading: Reading, observations: pd.DataFrame, command: str = "") -> 
     scripts = []
     for i, (label, row) in enumerate(zip(ordered.index, dicts(ordered), strict=True)):
         for finding, entry in zip(read.findings_of(row), reading.known.ids[label], strict=True):
-            text = script_of(reading.record, row, finding.witness)
-            if text and finding.witness:
-                scripts.append((finding.witness.length, i, text))
+            text = script_of(reading.record, row, finding)
+            if text:
+                scripts.append((size_of(row), i, text))
             if i < _SHOWN:
                 lines += _told(row, finding, entry)
         if row["control"] and i < _SHOWN:
@@ -150,7 +151,7 @@ def explain(reading: Reading, observations: pd.DataFrame, command: str = "") -> 
                 escape.printable(f"{_where(row)}: {kind} must be caught, and was not") for kind in not_caught(row)
             ]
     if scripts:
-        lines += ["", "reproduce the shortest of them with:", "", escape.program(min(scripts)[2])]
+        lines += ["", "reproduce the smallest of them with:", "", escape.program(min(scripts)[2])]
     worst = ordered.iloc[0]
     options = " ".join(f"--{name} {worst[name]}" for name in ("tier", "target", "op", "dtype", "family"))
     lines.append(escape.printable(command or f"conformance run {options}"))
@@ -209,10 +210,10 @@ def _dtypes(rows: pd.DataFrame, unsupported: Mapping[str, str]) -> Table:
 
 
 def _kinds(reading: Reading, console: Console) -> None:
-    """Print each kind of finding once, at its shortest row: the same defect shows in many dtypes and families."""
+    """Print each kind of finding once a dtype, at its smallest array: the same defect shows in many families."""
     rows = reading.record.observations
-    for (kind, severity), group in reading.findings.groupby(["kind", "severity"], sort=False):
-        first = min(dicts(group), key=lambda finding: _length(finding, rows))
+    for (kind, severity, _), group in reading.findings.groupby(["kind", "severity", "dtype"], sort=False):
+        first = min(dicts(group), key=lambda finding: (size_of(rows.loc[finding["rows"][0]]), finding["case"]))
         cases = group["cases"].sum()
         more = f" ({cases} cases)" if cases > 1 else ""
         known = dict.fromkeys(";".join(name for name in group["ledger"] if name).split(";"))
@@ -240,14 +241,6 @@ def _places(places: Sequence[str]) -> str:
 
 def _number(value: float) -> str:
     return "—" if math.isnan(value) else f"{value:.3g}"
-
-
-def _length(finding: Mapping[str, Any], rows: pd.DataFrame) -> int:
-    """How many numbers the row of its witness has; without one, the array of its smallest case."""
-    if finding["witness"]:
-        return int(finding["witness"].length)
-    shape = str(rows.loc[finding["rows"][0], "shape"])
-    return math.prod(int(size) for size in shape.split("×") if size)
 
 
 def _table(reading: Reading) -> Table:
@@ -298,10 +291,8 @@ def _figures(witness: Witness | None) -> list[str]:
     if not witness:
         return []
     heads = ("index", "logit", "got", "true", "bound")
-    numbers = (witness.got, witness.expected, witness.bound)
-    logit = witness.row[witness.index] if 0 <= witness.index < len(witness.row) else None
-    hexes = [f"({witness.length} logits)" if logit is None else logit.hex(), *(value.hex() for value in numbers)]
-    decimals = ["" if logit is None else f"{logit:.9g}", *(f"{value:.9g}" for value in numbers)]
+    numbers = (witness.logit, witness.got, witness.expected, witness.bound)
+    hexes, decimals = [value.hex() for value in numbers], [f"{value:.9g}" for value in numbers]
     lines = (heads, (str(witness.index), *hexes), ("", *decimals))
     width = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["    " + "  ".join(text.rjust(w) for text, w in zip(line, width, strict=True)) for line in lines]

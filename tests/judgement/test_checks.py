@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 
+import mpmath
 import numpy as np
 import pytest
 from questions import DTYPES, FORWARD_OPS, answered, batch_of, due, judge, kinds_of
@@ -207,7 +208,7 @@ def test_only_the_row_with_the_wrong_sum_is_named() -> None:
 
     assert finding.detail.startswith("the row sums to 2, off by 1 ")
     assert finding.witness is not None
-    assert finding.witness.got == 0.5
+    assert (2.0, 1.0, 4) == (finding.witness.got, finding.witness.expected, finding.witness.index)
 
 
 def test_equal_logits_with_unequal_answers_are_degraded() -> None:
@@ -230,6 +231,32 @@ def test_order_flipped_is_degraded() -> None:
 
     assert {"order"} == kinds_of(judged)
     assert Severity.DEGRADED is judged.severity
+
+
+def test_a_zero_is_measured_where_the_bound_is_larger_than_the_truth() -> None:
+    """A log-probability of -2.98e-8 is a normal number: 0 is within its bound, and is not how it rounds."""
+    asked = batch_of([[17.32868, 0.0]], LOG_SOFTMAX)
+    right = due(asked)
+    closer, zero = right.copy(), right.copy()
+    closer[0, 0], zero[0, 0] = asked.format.quantise(-2.9e-8), 0.0
+
+    judged = [judge(asked, got)[0] for got in (right, closer, zero)]
+
+    assert [Grade.EXACT, Grade.STABLE, Grade.STABLE] == [one.grade for one in judged]
+    assert judged[0].max_ulp <= 0.5
+    assert 1e4 < judged[1].max_ulp < judged[2].max_ulp
+    assert judged[2].max_ulp == pytest.approx(abs(right[0, 0]) / asked.format.ulp(right[0, 0]), rel=1e-6)
+    assert [0, 0] == [one.max_ulp_at for one in judged[1:]]
+    assert {Severity.NONE} == {one.severity for one in judged}
+
+
+def test_a_zero_for_one_smallest_subnormal_is_faithful_and_not_exact() -> None:
+    asked = batch_of([[0.0, -103.3]])
+    assert due(asked)[0, 1] == asked.format.smallest_subnormal
+
+    [judged] = judge(asked, [[1.0, 0.0]])
+
+    assert (Grade.FAITHFUL, Severity.NONE) == (judged.grade, judged.severity)
 
 
 def test_an_error_between_the_bounds_is_loose() -> None:
@@ -335,15 +362,15 @@ def test_an_array_without_an_axis_is_one_row_of_one_logit(op: Op) -> None:
     assert ["0-d=returns"] == [str(choice) for choice in judged.choices]
     assert Severity.VIOLATION is wrong.severity
     assert wrong.findings[0].witness is not None
-    assert ((5.0,), 1, 0) == (
-        wrong.findings[0].witness.row,
-        wrong.findings[0].witness.length,
+    assert (0, 5.0, 0.5) == (
         wrong.findings[0].witness.index,
+        wrong.findings[0].witness.logit,
+        wrong.findings[0].witness.got,
     )
     assert {"shape"} == kinds_of(judge(asked, [right])[0])
 
 
-def test_witness_holds_the_row_and_the_worst_lane() -> None:
+def test_a_witness_holds_the_worst_lane_beside_the_bound_of_its_rule() -> None:
     asked = batch_of([[[0.0, 0.0], [1.0, 0.0]]], axis=0)  # one array of shape (2, 2), its columns are the rows
     got = due(asked)
     got[1, 0] = 0.25
@@ -352,22 +379,51 @@ def test_witness_holds_the_row_and_the_worst_lane() -> None:
     [witness] = [f.witness for f in judged.findings if f.kind == "accuracy"]
 
     assert witness is not None
-    assert ((0.0, 1.0), 2) == (witness.row, witness.length)
-    assert (1, 0.25) == (witness.index, witness.got)
+    assert (2, 1.0, 0.25, -1) == (witness.index, witness.logit, witness.got, witness.beside)
     assert witness.expected == due(asked)[1, 0]
+    with mpmath.workdps(40):
+        assert witness.expected + mpmath.mpf(witness.rest) == pytest.approx(1 / (1 + mpmath.exp(-1)), rel=1e-22)
     question = Judge(asked).question
-    bound = question.stable.relative[1, 0] * witness.expected + question.stable.absolute[1, 0]
+    bound = question.loose.relative[1, 0] * witness.expected + question.loose.absolute[1, 0]
     assert witness.bound == pytest.approx(bound, rel=1e-6)
-    assert ("float32", "plain", (), ()) == (witness.dtype, witness.way, witness.x, witness.operand)
 
 
-@pytest.mark.parametrize(("length", "kept"), [(64, 64), (65, 0)])
-def test_a_long_row_is_left_out_of_the_witness_and_its_length_is_not(length: int, kept: int) -> None:
-    [judged] = judge(batch_of([np.zeros(length)]), np.zeros((1, length)))
+def test_the_witness_of_what_is_degraded_has_the_stable_bound() -> None:
+    asked = batch_of([np.zeros(4096)])
 
-    witnesses = [finding.witness for finding in judged.findings]
-    assert witnesses
-    assert {(length, kept)} == {(witness.length, len(witness.row)) for witness in witnesses if witness}
+    [judged] = judge(asked, asked.format.quantise(due(asked) * (1 + 2.0**-14)))
+
+    [witness] = [finding.witness for finding in judged.findings]
+    stable = Judge(asked).question.stable
+    assert witness is not None
+    assert witness.bound == pytest.approx(stable.relative[0, 0] * 2.0**-12 + stable.absolute[0, 0], rel=1e-12)
+    assert witness.rest == 0
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_witness_of_an_order_names_both_lanes(axis: int) -> None:
+    """Arrays of shape (4, 2) and (2, 4) whose second row falls: the larger logit has the smaller answer."""
+    x = np.array([[0.0, 0.0], [0.0, 2.0], [0.0, 3.0], [0.0, 1.0]])
+    got = np.array([[0.25, 0.05], [0.25, 0.15], [0.25, 0.10], [0.25, 0.70]])
+    asked = batch_of([x if axis == 0 else x.T], axis=axis)
+
+    [judged] = judge(asked, asked.format.quantise(got if axis == 0 else got.T))
+
+    witnesses = [finding.witness for finding in judged.findings if finding.kind == "order"]
+    at = [np.unravel_index(place, (4, 2) if axis == 0 else (2, 4)) for one in witnesses if one
+          for place in (one.index, one.beside)]  # fmt: skip
+    logits = [float((x if axis == 0 else x.T)[place]) for place in at]
+    assert logits in ([2.0, 1.0], [3.0, 2.0])
+
+
+def test_the_witness_of_equal_logits_names_both_lanes() -> None:
+    asked = batch_of([[0.0, 1.0, 0.0]])
+    got = due(asked)
+    got[0, 2] += FORMATS["float32"].ulp(got[0, 2])
+
+    [judged] = judge(asked, got)
+
+    assert [(2, 0)] == [(one.witness.index, one.witness.beside) for one in judged.findings if one.witness]
 
 
 SEVERITIES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from questions import batch_of, due
@@ -87,3 +87,26 @@ def test_the_order_of_a_row_does_not_move_its_grade(op: Op, dtype: str, row: np.
 
     assert a.severity is b.severity
     assert {f.kind for f in a.findings} == {f.kind for f in b.findings}
+
+
+@given(FORWARD_OPS, DTYPES, ROWS, st.data())
+def test_an_answer_that_is_closer_never_gets_a_worse_grade(
+    op: Op, dtype: str, row: np.ndarray, data: st.DataObject
+) -> None:
+    """The middle between an answer and the rounded truth is no further from the truth than the answer.
+
+    A zero in place of a probability may be a flush, which is a policy and has no grade; there is none here.
+    """
+    asked = ask(op, dtype, row)
+    right = due(asked)
+    factors = st.floats(0.5, 2.0) | st.sampled_from([1 - 2.0**-20, 1 + 2.0**-20])
+    factors = factors | st.just(0.0) if op.log else factors
+    quantise = asked.format.quantise
+    far = quantise(right * data.draw(hnp.arrays(np.float64, right.shape, elements=factors)))
+    assume(op.log or (far[right != 0] != 0).all())
+    near = quantise(right + (far - right) / 2)
+    assume(op.log or (near[right != 0] != 0).all())
+
+    grades = tuple(Grade)
+
+    assert grades.index(judge(asked, near).grade) <= grades.index(judge(asked, far).grade)

@@ -25,7 +25,7 @@ def row(target: Target = EAGER, *kinds: str, **columns: Any) -> dict[str, Any]:
         "way": "plain", "outcome": "answered", "reason": "", "seconds": 0.0, "digest": "", "choices": "", "grade": "",
         "severity": worst, "findings": ";".join(kinds), "expected": "", "max_ulp": 0.0, "max_ulp_at": 0,
         "error_over_bound": 0.0, "row_sum_error": 0.0, "logit_gap": 0.0, "nonfinite_expected": 0, "nonfinite_got": 0,
-        "witness": json.dumps(found) if found else "",
+        "witness": json.dumps(found) if found else "", "inputs": "",
     } | columns  # fmt: skip
 
 

@@ -16,11 +16,20 @@ WITNESS = json.dumps(
         {
             "kind": "accuracy", "severity": "violation", "detail": "wrong by 3 ulp",
             "witness": {
-                "index": 1, "got": "0x1p-1", "expected": "0x1.8p-1", "bound": "0x1p-20", "length": 4,
-                "row": ["0x0.0p+0*3", "0x1.0p+0"], "x": [], "operand": [], "dtype": "float32", "way": "plain",
+                "index": 1, "logit": "0x1p+0", "got": "0x1p-1", "expected": "0x1.8p-1", "rest": "0x0p+0",
+                "bound": "0x1p-20", "beside": -1,
             },
         }
     ]
+)  # fmt: skip
+
+
+INPUTS = json.dumps(
+    {
+        "dtype": "float32", "rows": 3, "place": 1,
+        "x": {"shape": [4], "runs": ["0x0.0p+0*3", "0x1.0p+0"], "kind": "", "bits": ""},
+        "operand": None, "cotangent": None,
+    }
 )  # fmt: skip
 
 
@@ -32,13 +41,19 @@ def row(target: Target = TORCH, **columns: Any) -> dict[str, Any]:
         "way": "plain", "outcome": "answered", "reason": "", "seconds": 0.5, "digest": "", "choices": "",
         "grade": "exact", "severity": "none", "findings": "", "expected": "", "max_ulp": 0.5, "max_ulp_at": 1,
         "error_over_bound": 0.5, "row_sum_error": 0.5, "logit_gap": 0.5, "nonfinite_expected": 0, "nonfinite_got": 0,
-        "witness": "",
+        "witness": "", "inputs": "",
     }  # fmt: skip
     return plain | columns
 
 
 def violated(target: Target = TORCH, **columns: Any) -> dict[str, Any]:
-    wrong = {"grade": "divergent", "severity": "violation", "findings": "accuracy", "witness": WITNESS}
+    wrong = {
+        "grade": "divergent",
+        "severity": "violation",
+        "findings": "accuracy",
+        "witness": WITNESS,
+        "inputs": INPUTS,
+    }
     return row(target, **wrong | columns)
 
 
@@ -80,5 +95,10 @@ def record(*rows: dict[str, Any], target: Target = TORCH, complete: bool = True,
     observations = frame(rows or [row(target)], told.run_id)
     claims = claims_frame([claim(target)], told.run_id)
     footer = Footer(len(observations), 1, complete, 1.5, {target.framework: {"ask": 1.25}}, 3)
-    program = ("import torch", "torch.tensor({values})", "def f(x, axis):\n    return x", "print(f({arguments}))")
+    program = (
+        "import torch",
+        "torch.tensor({values})",
+        "def f(x, axis):\n    return x",
+        "def numbers(y):\n    return str(y.dtype), y",
+    )
     return Record((Part(told, footer, {f"{target} softmax plain": program}),), observations, claims)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
+import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from parts import JAX, TORCH, WITNESS, record, row, violated
+from parts import INPUTS, JAX, TORCH, WITNESS, record, row, violated
 
 from conformance import record as records
 from conformance.record import COLUMNS, Record, frame, merge, read, write
@@ -129,8 +131,8 @@ def spoiled(table: pa.Table, facts: Any, path: Path, key: bytes = KEY) -> Path:
 
 IN_JSON: list[tuple[str, Any, type[Exception], str]] = [
     ("schema", GONE, records.DifferentSchema, "schema None"),
-    ("schema", 2, records.DifferentSchema, "schema 2, this suite reads 3"),
-    ("schema", "3", records.DifferentSchema, "schema '3'"),
+    ("schema", 3, records.DifferentSchema, "schema 3, this suite reads 4"),
+    ("schema", "4", records.DifferentSchema, "schema '4'"),
     ("schema", True, records.DifferentSchema, "schema True"),
     ("parts", GONE, records.DamagedRecord, "parts: the field is missing"),
     ("parts", None, records.DamagedRecord, "parts: a list is wanted, not None"),
@@ -217,6 +219,16 @@ def stored(**fields: Any) -> str:
     return json.dumps([finding | {"witness": finding["witness"] | fields}])
 
 
+def handed(**fields: Any) -> str:
+    """The column of inputs with fields of its x changed."""
+    whole = json.loads(INPUTS)
+    return json.dumps(whole | {"x": whole["x"] | fields})
+
+
+def packed(data: bytes) -> str:
+    return base64.b64encode(zlib.compress(data)).decode()
+
+
 IN_COLUMNS: list[tuple[Callable[[pa.Table], pa.Table], str]] = [
     *((lambda table, name=name: table.drop_columns([name]), f"column {name}: it is missing") for name in COLUMNS),
     *((changed(name, None), f"column {name}: 1 places are empty") for name in COLUMNS),
@@ -255,11 +267,19 @@ IN_COLUMNS: list[tuple[Callable[[pa.Table], pa.Table], str]] = [
     (changed("witness", stored(got="0x1p99999")), "a hexadecimal number is wanted, not '0x1p99999'"),
     (changed("witness", stored(got=1.0)), "got: text is wanted, not 1.0"),
     (changed("witness", stored(index="1")), "index: a whole number is wanted"),
-    (changed("witness", stored(row={"omitted": 9})), "row: a list is wanted"),
-    (changed("witness", stored(row=["0x0p0*x"])), "a row of 4 numbers is wanted, not one with '0x0p0[*]x'"),
-    (changed("witness", stored(row=["0x0p0*99999999999999"])), "a row of 4 numbers is wanted"),
-    (changed("witness", stored(length=5)), "a row of 5 numbers is wanted, not one of 4"),
-    (changed("witness", stored(length=3)), "a row of 3 numbers is wanted"),
+    (changed("inputs", INPUTS[:-3]), "inputs: .* is no JSON"),
+    (changed("inputs", "[1]"), r"inputs: a table of fields is wanted, not \[1\]"),
+    (changed("inputs", handed(runs={"omitted": 9})), "runs: a list is wanted"),
+    (changed("inputs", handed(runs=["0x0p0*x"])), "a number, or number[*]times, is wanted, not '0x0p0[*]x'"),
+    (changed("inputs", handed(runs=["0x0p0*99999999999999"])), "4 numbers are wanted, not 99999999999999"),
+    (changed("inputs", handed(runs=["0x1p99999*4"])), "inputs: a hexadecimal number is wanted, not '0x1p99999'"),
+    (changed("inputs", handed(shape=[5])), "5 numbers are wanted, not 4"),
+    (changed("inputs", handed(shape=[-1])), "a shape is wanted"),
+    (changed("inputs", handed(shape=[10**6, 10**6], runs=["0x0p0*1000000000000"])), "a shape is wanted"),
+    (changed("inputs", handed(runs=[], kind="<f16", bits="")), "one of <f2, <f4, <f8 is wanted"),
+    (changed("inputs", handed(runs=[], kind="<f4", bits="???")), "are no compressed bits"),
+    (changed("inputs", handed(runs=[], kind="<f4", bits=packed(b"12"))), "4 numbers are wanted, and other bits are there"),
+    (changed("inputs", handed(runs=[], kind="<f4", bits=packed(bytes(10**7)))), "4 numbers are wanted, and other"),
 ]  # fmt: skip
 
 
@@ -305,7 +325,7 @@ def test_a_record_of_the_former_schema_says_so(tmp_path: Path) -> None:
     table, _ = facts_of(record(), tmp_path / "r.parquet")
     old = {"header": {"schema": 2, "run_id": "x"}, "claims": [], "footer": {"rows": 1}}
 
-    with pytest.raises(records.DifferentSchema, match="schema 2, this suite reads 3"):
+    with pytest.raises(records.DifferentSchema, match="schema 2, this suite reads 4"):
         read(spoiled(table, old, tmp_path / "r.parquet"))
 
 

@@ -342,9 +342,9 @@ def test_what_was_half_written_is_removed(out: Path) -> None:
     [
         ("", records.UnreadableJournal, r"plan\.json: no JSON"),
         ("[]", records.DifferentPlan, "not written by this version"),
-        ('{"schema": 2}', records.DifferentPlan, "not written by this version"),
-        ('{"schema": 3}', records.UnreadableJournal, "header: a table of fields is wanted, not None"),
-        ('{"schema": 3, "header": {}}', records.UnreadableJournal, "header.run_id: the field is missing"),
+        ('{"schema": 3}', records.DifferentPlan, "not written by this version"),
+        ('{"schema": 4}', records.UnreadableJournal, "header: a table of fields is wanted, not None"),
+        ('{"schema": 4, "header": {}}', records.UnreadableJournal, "header.run_id: the field is missing"),
     ],
 )
 def test_a_damaged_plan_is_one_line_and_nothing_is_lost(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conformance.record import COLUMNS, Subject, choices_of, expected_of, findings_of, frame, printable
-from conformance.record.rows import observation_row, thin_witnesses
+from conformance.record.rows import exhibit_of, observation_row, smallest
 from conformance.record.typed import WrongData
 from conformance.values import (
     Answered,
@@ -18,6 +18,7 @@ from conformance.values import (
     Case,
     Choice,
     Crashed,
+    Exhibit,
     Finding,
     Grade,
     Inputs,
@@ -36,7 +37,7 @@ from reference.formats import FORMATS
 from reference.ops import LOG_SOFTMAX, SOFTMAX
 
 TARGET = Target("keras", "jit", "cuda:0", "jax", "3.15", control=True)
-WITNESS = Witness(1, 0.5, 0.25, 2.0**-30, 3, (0.0, -0.0, float("inf")), (1.0, 2.0, 3.0), (0.3,), "float16", "scale")
+WITNESS = Witness(1, 3.0, 0.5, 0.25, 2.0**-60, 2.0**-30, 2)
 FINDING = Finding("accuracy", Severity.VIOLATION, "wrong", WITNESS)
 JUDGEMENT = Judgement(
     Grade.LOOSE, Severity.VIOLATION, (FINDING, Finding("raised", Severity.VIOLATION, "no")),
@@ -76,7 +77,7 @@ def test_a_row_has_every_column_and_says_what_it_is_given() -> None:
         "choices": "nan=all product=unrounded", "grade": "loose", "severity": "violation",
         "findings": "accuracy;raised", "expected": "accuracy!;range!;order?", "max_ulp": 3.5, "max_ulp_at": 2,
         "error_over_bound": 0.75, "row_sum_error": 0.125, "logit_gap": 3.0, "nonfinite_expected": 1,
-        "nonfinite_got": 2,
+        "nonfinite_got": 2, "inputs": "",
     }  # fmt: skip
     assert wanted == {name: value for name, value in got.items() if name != "witness"}
     (framed,) = frame([got], "run").to_dict("records")
@@ -122,7 +123,6 @@ def test_values_come_back_as_they_were() -> None:
     row = told(must=["a"], may=["b"])
 
     assert JUDGEMENT.findings == findings_of(row)
-    assert [str(value) for value in WITNESS.row] == [str(value) for value in findings_of(row)[0].witness.row]
     assert JUDGEMENT.choices == choices_of(row)
     assert (frozenset("a"), frozenset("b")) == expected_of(row)
     assert ((), (), (frozenset(), frozenset())) == (
@@ -131,23 +131,12 @@ def test_values_come_back_as_they_were() -> None:
 
 
 def test_a_witness_that_is_not_a_number_comes_back() -> None:
-    nan = replace(WITNESS, got=float("nan"), row=(float("nan"),) * 3)
+    nan = replace(WITNESS, got=float("nan"), logit=float("nan"))
 
     (got,) = findings_of(told(judgement=replace(JUDGEMENT, findings=(replace(FINDING, witness=nan),))))
 
     assert np.isnan(got.witness.got)
-    assert np.isnan(got.witness.row).all()
-
-
-def test_a_long_row_of_few_numbers_takes_little_room() -> None:
-    row = (0.0,) * 100_000 + (-0.0,) + (1.0,) * 50_000
-    witness = replace(WITNESS, row=row, length=len(row), x=(), operand=())
-
-    text = told(judgement=replace(JUDGEMENT, findings=(replace(FINDING, witness=witness),)))["witness"]
-
-    assert len(text) < 400
-    assert row == findings_of({"witness": text})[0].witness.row
-    assert "-0x0.0p+0" in text
+    assert np.isnan(got.witness.logit)
 
 
 @pytest.mark.parametrize("text", ["a", "=b", "a=", "a=b c"])
@@ -156,49 +145,41 @@ def test_a_choice_has_two_sides(text: str) -> None:
         choices_of({"choices": text})
 
 
-def witnessed(length: int, **changes: Any) -> Judgement:
-    witness = Witness(0, 0.0, 1.0, 0.0, length, (1.0,) * length, (2.0,) * length, (3.0,))
-    return Judgement(Grade.DIVERGENT, Severity.VIOLATION, (replace(FINDING, witness=witness, **changes),))
+def violated(*kinds: str, severity: Severity = Severity.VIOLATION) -> Judgement:
+    return Judgement(Grade.DIVERGENT, severity, tuple(Finding(kind, severity, "so") for kind in kinds or ("accuracy",)))
 
 
-def kept(*judged: tuple[Case, Judgement]) -> list[bool]:
-    thinned = thin_witnesses(judged)
-    for (_, before), after in zip(judged, thinned, strict=True):
-        assert [f.witness.length for f in before.findings if f.witness] == [
-            f.witness.length for f in after.findings if f.witness
-        ]
-    for finding in (finding for judgement in thinned for finding in judgement.findings if finding.witness):
-        whole = (finding.witness.row, finding.witness.x, finding.witness.operand)
-        assert all(whole) or not any(whole)
-    return [bool(f.witness and f.witness.row) for judgement in thinned for f in judgement.findings]
+def test_of_each_finding_the_smallest_array_is_kept() -> None:
+    shapes = {"e": (9,), "d": (2, 2), "c": (4,), "b": (7,), "a": (5, 1)}
+    judged = [(case(np.zeros(shape), name), violated()) for name, shape in shapes.items()]
 
-
-def test_of_each_finding_the_shortest_row_is_kept() -> None:
-    rows = [(case(name=name), witnessed(length)) for name, length in (("a", 9), ("b", 4), ("c", 4), ("d", 7))]
-
-    assert [False, True, False, False] == kept(*rows)
+    assert {2} == smallest(judged)  # of two with four numbers the first by name
+    assert {1} == smallest(judged[:2])
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        (case(family="axes"), witnessed(9)),
-        (case(op=LOG_SOFTMAX), witnessed(9)),
-        (case(way="scale"), witnessed(9)),
-        (case(), witnessed(9, kind="order")),
-        (case(), witnessed(9, severity=Severity.DEGRADED)),
+        (case(family="axes"), violated()),
+        (case(op=LOG_SOFTMAX), violated()),
+        (case(way="scale"), violated()),
+        (case(), violated("order")),
+        (case(), violated("raised")),
+        (case(), violated(severity=Severity.DEGRADED)),
     ],
 )
-def test_another_finding_keeps_a_row_of_its_own(other: tuple[Case, Judgement]) -> None:
-    assert [True, True] == kept((case(), witnessed(4)), other)
+def test_another_finding_keeps_an_array_of_its_own(other: tuple[Case, Judgement]) -> None:
+    assert {0, 1} == smallest([(case((1.0,)), violated()), other])
 
 
-def test_findings_without_a_row_are_left_alone() -> None:
-    bare = Judgement(None, Severity.VIOLATION, (Finding("raised", Severity.VIOLATION, "no"),))
-    long = Judgement(None, Severity.VIOLATION, (replace(FINDING, witness=replace(WITNESS, row=(), x=(), operand=())),))
+def test_what_shows_nothing_keeps_nothing() -> None:
+    fine = Judgement(Grade.EXACT, Severity.NONE)
 
-    assert [bare, long] == thin_witnesses([(case(), bare), (case(), long)])
-    assert [False, False, True] == kept((case(), bare), (case(), long), (case(), witnessed(100)))
+    assert {1, 2} == smallest(
+        [(case(name="a"), fine), (case(name="b"), violated("order", "ties")), (case((0.0,)), violated("ties"))]
+    )
+    assert "" == told(judgement=fine)["inputs"]
+    assert exhibit_of(told(judgement=fine)) is None
 
 
 @pytest.mark.parametrize(
@@ -221,15 +202,17 @@ def test_what_does_not_print_is_escaped(text: str, escaped: str) -> None:
 def test_hostile_text_is_escaped_wherever_it_enters() -> None:
     hostile = "\x1b[31m\ud800\x00\n"
     target = Target(hostile, hostile, hostile, hostile, hostile)
-    finding = replace(FINDING, detail=hostile, witness=replace(WITNESS, dtype=hostile))
+    finding = replace(FINDING, detail=hostile)
+    handed = Exhibit(Inputs(np.zeros(2), hostile))
 
-    row = told(target=target, observation=Unsupported(hostile), judgement=replace(JUDGEMENT, findings=(finding,)))
+    row = told(target=target, observation=Unsupported(hostile), judgement=replace(JUDGEMENT, findings=(finding,)),
+               exhibit=handed)  # fmt: skip
     framed = frame([row])
 
     escaped = r"\x1b[31m\ud800\x00\n"
     assert [escaped] * 6 == framed.loc[0, ["framework", "variant", "version", "mode", "device", "reason"]].tolist()
     assert (escaped, escaped) == (
-        findings_of(framed.loc[0])[0].detail, findings_of(framed.loc[0])[0].witness.dtype,
+        findings_of(framed.loc[0])[0].detail, exhibit_of(framed.loc[0]).inputs.dtype,
     )  # fmt: skip
     assert all(text.isprintable() for text in framed.select_dtypes("string").to_numpy().ravel())
     json.dumps(framed.loc[0, "witness"]).encode()

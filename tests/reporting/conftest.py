@@ -12,9 +12,9 @@ from conformance import cases
 from conformance.judgement import Judge
 from conformance.record import Footer, Header, Part, Plan, Record, Subject, claims_frame, frame
 from conformance.record.machine import this_machine
-from conformance.record.rows import observation_row, thin_witnesses
+from conformance.record.rows import observation_row, smallest
 from conformance.reporting import Reading
-from conformance.values import Answered, NotAsked, OutOfMemory, Raised, Target, Tier, Unsupported
+from conformance.values import Answered, Exhibit, NotAsked, OutOfMemory, Raised, Target, Tier, Unsupported
 from reference.formats import FORMATS
 from reference.functions import log_softmax_shifted, softmax_definition, softmax_shifted
 from reference.ops import FORWARD, LOG_SOFTMAX, SOFTMAX
@@ -29,7 +29,7 @@ PROGRAM = (
     "import numpy as np",
     "np.array({values}, dtype='float64').astype('{dtype}')",
     "def f(x, axis):\n    e = np.exp(x - x.max(axis, keepdims=True))\n    return e / e.sum(axis, keepdims=True)",
-    "print(f({arguments}, {axis}).tolist())",
+    "def numbers(y):\n    return y.dtype.name, y.tolist()",
 )
 
 
@@ -54,17 +54,18 @@ def _rows(target: Target, asked: list[Any], answered: list[tuple[Batch, Observat
     """The rows of one target for one op and format, with a case for each family that asks it."""
     twins = cases.twins(asked)
     judged = [
-        (case, observation, judgement)
+        (case, observation, judgement, Exhibit(case.inputs, len(batch.cases) if case.stacks else 0, place))
         for batch, observation, judgements in answered
-        for first, judgement in zip(batch.cases, judgements, strict=True)
+        for place, (first, judgement) in enumerate(zip(batch.cases, judgements, strict=True))
         for case in twins[first.id]
     ]
-    thin = thin_witnesses([(case, judgement) for case, _, judgement in judged])
+    kept = smallest([(case, judgement) for case, _, judgement, _ in judged])
     rows = []
-    for (case, observation, _), judgement in zip(judged, thin, strict=True):
+    for i, (case, observation, judgement, exhibit) in enumerate(judged):
         kinds = {finding.kind for finding in judgement.findings} if target.control else set()
         must = kinds & {"nonfinite"} if case.family == "magnitude" else set()
-        row = observation_row(target, case, observation, judgement, must=must, may=kinds - must)
+        shown = exhibit if i in kept else None
+        row = observation_row(target, case, observation, judgement, must=must, may=kinds - must, exhibit=shown)
         rows.append({"suite_version": "0", **row})
     return rows
 

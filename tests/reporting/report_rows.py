@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from conformance.record import Footer, Header, Machine, Part, Plan, Record, Subject, claims_frame, frame
+from conformance.record.exhibit import exhibit_as_text
 from conformance.record.witness import findings_as_text
-from conformance.values import Choice, Finding, Severity, Target, Tier, Witness
+from conformance.values import Choice, Exhibit, Finding, Inputs, Severity, Target, Tier, Witness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,14 +25,17 @@ HOSTILE = "\x1b[31m[bold]</td><script>document.title = 'owned'</script>|`*_\u202
 _number = itertools.count()
 
 
-def violation(kind: str = "nonfinite", detail: str = "returned nan", *, row: Sequence[float] = (0.0, 1.0)) -> Finding:
-    return Finding(
-        kind, Severity.VIOLATION, detail, Witness(len(row) - 1, float("nan"), 0.5, 2.0**-24, len(row), tuple(row))
-    )
+def violation(kind: str = "nonfinite", detail: str = "returned nan", *, logit: float = 1.0) -> Finding:
+    return Finding(kind, Severity.VIOLATION, detail, Witness(1, logit, float("nan"), 0.5, 0.0, 2.0**-24))
 
 
 def degraded(kind: str = "loose", detail: str = "off") -> Finding:
-    return Finding(kind, Severity.DEGRADED, detail, Witness(0, 0.25, 0.5, 2.0**-24, 2, (0.0, 1.0)))
+    return Finding(kind, Severity.DEGRADED, detail, Witness(0, 0.0, 0.25, 0.5, 0.0, 2.0**-24))
+
+
+def handed(*x: float, dtype: str = "float32", operand: Sequence[float] | None = None, rows: int = 0) -> Exhibit:
+    arrays = [None if part is None else np.array(part) for part in (x, operand)]
+    return Exhibit(Inputs(arrays[0], dtype, arrays[1]), rows)
 
 
 def row(
@@ -39,6 +45,7 @@ def row(
     choices: Sequence[Choice] = (),
     must: Sequence[str] = (),
     may: Sequence[str] = (),
+    x: Sequence[float] = (0.0, 1.0),
     **columns: Any,
 ) -> dict[str, Any]:
     severities = [finding.severity for finding in findings]
@@ -48,12 +55,13 @@ def row(
         "suite_version": "1", "target": str(target), "framework": target.framework, "variant": target.variant,
         "version": target.version, "mode": target.mode, "device": target.device, "control": target.control,
         "op": "softmax", "dtype": "float32", "family": "random", "case": case, "case_id": case, "tier": "smoke",
-        "axis": -1, "shape": "2", "layout": "", "way": "plain", "outcome": "answered", "reason": "", "seconds": 0.001,
+        "axis": -1, "shape": str(len(x)), "layout": "", "way": "plain", "outcome": "answered", "reason": "", "seconds": 0.001,
         "digest": "00000000", "choices": " ".join(map(str, choices)), "grade": "exact", "severity": str(worst),
         "findings": ";".join(finding.kind for finding in findings),
         "expected": ";".join([*(f"{kind}!" for kind in must), *(f"{kind}?" for kind in may)]),
         "max_ulp": 0.5, "max_ulp_at": 0, "error_over_bound": 0.25, "row_sum_error": 0.0, "logit_gap": 1.0,
         "nonfinite_expected": 0, "nonfinite_got": 0, "witness": findings_as_text(tuple(findings)),
+        "inputs": exhibit_as_text(handed(*x)) if findings else "",
     } | columns  # fmt: skip
 
 

@@ -106,7 +106,7 @@ def test_a_printed_inconsistency_has_names_that_differ() -> None:
 def test_one_array_that_shows_two_answers_says_so() -> None:
     found = answers(row(case="a", choices=[NAN, ZEROS]), row(case="b", choices=[NAN]))
 
-    assert {"nan": ("b", "some rows of a"), "zeros": ("some rows of a",)} == {
+    assert {"nan": ("b", "some rows of a"), "zeros": ("other rows of a",)} == {
         answer: tuple(place.replace("f/eager/cpu softmax float32 plain random contiguous 2 ", "") for place in places)
         for answer, places in found.items()
     }

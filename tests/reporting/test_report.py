@@ -92,7 +92,7 @@ def test_divergences_have_the_same_columns_where_there_are_none(small: Reading, 
 def test_divergences_tell_each_finding_of_the_frameworks_and_none_of_the_controls() -> None:
     made = record(
         row(EAGER, case="a", findings=[violation(detail="returned nan, once")], error_over_bound=2.0),
-        row(EAGER, case="b", findings=[violation(row=[0, 1, 2])], error_over_bound=3.25),
+        row(EAGER, case="b", findings=[violation()], x=[0, 1, 2], error_over_bound=3.25),
         row(JIT, findings=[degraded()]),
         row(CONTROL, findings=[violation()], may=["nonfinite"]),
     )
@@ -212,13 +212,18 @@ def test_the_environment_is_what_the_header_names() -> None:
 def test_a_page_stays_small_where_rows_are_long() -> None:
     noise = [float(i) * 1.0001 for i in range(50_000)]
     programs = {f"{EAGER.versioned} softmax plain": ("", "{values}", "", "")}
-    long = Reading(record(row(case="far too long", findings=[violation(row=noise)]), programs=programs))
-    short = Reading(record(row(findings=[violation(row=[0.0] * 50_000)]), programs=programs))
+    long, longest, short = (
+        Reading(record(row(case="far too long", findings=[violation()], x=x), programs=programs))
+        for x in (noise[:2_000], noise, [0.0] * 50_000)
+    )
 
-    assert "50,000 logits, case far too long" in page.render(long)
+    assert "2000 numbers, case far too long" in page.render(long)
+    assert f"<pre>conformance reproduce {long.own['id'][0]}@1.0\n</pre>" in page.render(long)
+    assert "x = that of case far too long" in page.render(longest)
+    assert f"<pre>conformance reproduce {longest.own['id'][0]}@1.0\n</pre>" in page.render(longest)
     assert len(page.render(long)) < 100_000
     assert "x = [0 × 50000]" in page.render(short)
-    assert "x = [0.0] * 50000" in page.render(short)
+    assert "x = numpy.array([0.0] * 50000)" in page.render(short)
 
 
 def test_a_summary_tells_each_policy() -> None:

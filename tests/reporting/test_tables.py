@@ -10,8 +10,9 @@ from report_rows import CONTROL, EAGER, JIT, degraded, record, row, violation
 
 from conformance import record as records
 from conformance.ledger import Entry
+from conformance.record import exhibit_of
 from conformance.reporting import Reading, tables
-from conformance.values import Target
+from conformance.values import Inputs, Target
 
 if TYPE_CHECKING:
     from conformance.record import Record
@@ -38,21 +39,29 @@ def test_findings_count_every_violated_row(small: Reading) -> None:
     assert set(small.findings["target"]) <= set(rows["target"])
 
 
-def test_the_witness_of_a_finding_is_its_shortest_row(small: Reading) -> None:
+def test_a_finding_is_shown_by_its_smallest_array(small: Reading) -> None:
     found = small.findings
     naive = found[(found["target"] == "numpy/definition/cpu") & (found["family"] == "all_equal")].iloc[0]
     rows = small.record.observations
     mine = rows[(rows["target"] == naive["target"]) & (rows["family"] == "all_equal") & (rows["op"] == naive["op"])]
     mine = mine[(mine["dtype"] == naive["dtype"]) & mine["findings"].str.contains(naive["kind"])]
 
-    assert min(int(shape) for shape in mine["shape"]) == naive["witness"].length == len(naive["witness"].row)
+    assert min(int(shape) for shape in mine["shape"]) == handed_over(small, naive).x.size
 
 
-def test_every_finding_keeps_the_row_that_is_told(small: Reading) -> None:
-    witnesses = [witness for witness in small.findings["witness"] if witness is not None and witness.length <= 64]
+def handed_over(reading: Reading, finding: Any) -> Inputs:
+    exhibit = exhibit_of(reading.record.observations.loc[finding["rows"][0]])
+    assert exhibit is not None
+    assert exhibit.inputs is not None
+    return exhibit.inputs
 
-    assert witnesses
-    assert all(len(witness.row) == witness.length for witness in witnesses)
+
+def test_every_finding_keeps_what_was_handed_over(small: Reading) -> None:
+    rows = small.record.observations
+    assert len(small.findings)
+    for finding in small.findings.to_dict("records"):
+        shape = handed_over(small, finding).x.shape
+        assert "×".join(map(str, shape)) == rows.loc[finding["rows"][0], "shape"]
 
 
 def test_unknown_violations_come_first_and_controls_last() -> None:

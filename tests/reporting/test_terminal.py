@@ -125,10 +125,10 @@ def test_a_kernel_that_passes() -> None:
     assert "not proved by the tier smoke: much" in text
 
 
-def test_a_kernel_that_fails_is_told_by_its_shortest_row() -> None:
+def test_a_kernel_that_fails_is_told_by_its_smallest_array() -> None:
     text = verdict(
-        row(KERNEL, case="long", findings=[violation(detail="far", row=[0.0] * 9)]),
-        row(KERNEL, case="short", findings=[violation(detail="near", row=[0.0, 3.0])], dtype="float16"),
+        row(KERNEL, case="long", findings=[violation(detail="far")], x=[0.0] * 9, dtype="float16"),
+        row(KERNEL, case="short", findings=[violation(detail="near", logit=3.0)], dtype="float16"),
         row(KERNEL, case="no numbers", findings=[Finding("raised", Severity.VIOLATION, "ValueError")]),
         unsupported={"bfloat16": "no such dtype"},
     )
@@ -140,6 +140,26 @@ def test_a_kernel_that_fails_is_told_by_its_shortest_row() -> None:
     assert "unsupported: no such dtype" in text
     assert "failed: " in text
     assert "not proved" not in text
+
+
+def test_a_kernel_that_fails_is_told_once_a_dtype() -> None:
+    text = verdict(
+        row(KERNEL, case="wide", findings=[violation(detail="of float64")], dtype="float64"),
+        row(KERNEL, case="narrow", findings=[violation(detail="of float32")], x=[0.0] * 9, dtype="float32"),
+    )
+
+    assert "violation nonfinite: of float64; float64 random/wide" in text
+    assert "violation nonfinite: of float32; float32 random/narrow" in text
+
+
+def test_what_has_no_numbers_is_told_by_its_smallest_array_too() -> None:
+    raised = [Finding("raised", Severity.VIOLATION, "ValueError")]
+
+    text = verdict(
+        *(row(KERNEL, case=case, findings=raised, shape=shape) for case, shape in (("a", "3×7"), ("b", "17")))
+    )
+
+    assert "violation raised (2 cases): ValueError; float32 random/b" in text
 
 
 def test_other_ends_of_a_check() -> None:

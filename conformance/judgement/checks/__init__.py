@@ -1,10 +1,12 @@
 """The rules that an answer is checked against: one module a rule, found by listing this package.
 
-A check module has a docstring whose first line is the rule, a ``SEVERITY``, and two or three functions::
+A check module has a docstring whose first line is the rule, a ``SEVERITY``, and two to four functions::
 
     def applies(op: Op) -> bool                         # whether the rule is one of this op; of every op if left out
     def find(answer: Answer) -> Lanes                   # the lanes that break the rule, of the shape of the question
     def detail(answer: Answer, index: Index) -> str     # one sentence about the worst of them, with figures
+    def evidence(lane: Witness, answer: Answer, index: Index) -> Witness    # that lane as this rule sees it, if it is
+                                                        # not the error of an answer within the loose bound
 
 Its name is the kind of the finding, which is the name that a ledger entry gives.
 """
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from conformance.judgement.answer import Answer
     from conformance.judgement.question import Lanes
+    from conformance.values import Witness
     from reference.ops import Op
 
     Index = tuple[int, ...]
@@ -44,7 +47,7 @@ OUTCOME_KINDS: dict[str, tuple[Severity, str]] = {
 
 
 class _Module(Protocol):
-    """What a check module holds; ``applies`` is optional and so is not named here."""
+    """What a check module holds; ``applies`` and ``evidence`` are optional and so are not named here."""
 
     SEVERITY: Severity
 
@@ -73,6 +76,8 @@ class Check:
         The lanes of an answer that break it, bool, of the shape of the question.
     detail
         One sentence about the lane at an index into the question's array.
+    evidence
+        The witness of that lane, from one with the loose bound.
     """
 
     kind: str
@@ -81,6 +86,11 @@ class Check:
     applies: Callable[[Op], bool]
     find: Callable[[Answer], Lanes]
     detail: Callable[[Answer, Index], str]
+    evidence: Callable[[Witness, Answer, Index], Witness]
+
+
+def _as_it_is(lane: Witness, answer: Answer, index: Index) -> Witness:  # noqa: ARG001 - the signature of a check's own
+    return lane
 
 
 def _every_op(op: Op) -> bool:  # noqa: ARG001 - the signature of a check's own predicate
@@ -92,8 +102,9 @@ def _read(kind: str) -> Check:
     module = importlib.import_module(f"{__name__}.{kind}")
     applies: Callable[[Op], bool] = getattr(module, "applies", _every_op)
     rule = (module.__doc__ or "").strip().splitlines()[0]
+    evidence: Callable[[Witness, Answer, Index], Witness] = getattr(module, "evidence", _as_it_is)
     typed = cast("_Module", module)
-    return Check(kind, typed.SEVERITY, rule, applies, typed.find, typed.detail)
+    return Check(kind, typed.SEVERITY, rule, applies, typed.find, typed.detail, evidence)
 
 
 @cache

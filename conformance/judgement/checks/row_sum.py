@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from conformance.judgement.answer import Answer
     from conformance.judgement.checks import Index
     from conformance.judgement.question import Lanes, Numbers
+    from conformance.values import Witness
     from reference.ops import Op
 
 SEVERITY = Severity.VIOLATION
@@ -34,10 +36,22 @@ def find(answer: Answer) -> Lanes:
 
 def detail(answer: Answer, index: Index) -> str:
     """The sum, how far it is from 1, and how far it may be."""
-    at = tuple(0 if axis == answer.axis % answer.x.ndim else place for axis, place in enumerate(index))
+    at = _row(answer, index)
     excess, allowed = answer.excess[at], answer.question.row_sum_bound[at]
     terms = "exponentials of the row sum" if answer.op.log else "row sums"
     return f"the {terms} to {1 + excess:.6g}, off by {abs(excess):.3g} where {allowed:.3g} is allowed"
+
+
+def evidence(lane: Witness, answer: Answer, index: Index) -> Witness:
+    """The sum of the row instead of the answer of its lane."""
+    at = _row(answer, index)
+    allowed = np.broadcast_to(answer.question.row_sum_bound + _flushed(answer), answer.excess.shape)[at]
+    return replace(lane, got=float(1 + answer.excess[at]), expected=1.0, rest=0.0, bound=float(allowed))
+
+
+def _row(answer: Answer, index: Index) -> Index:
+    """The index of the row of a lane, the axis kept with length one."""
+    return tuple(0 if axis == answer.axis % answer.x.ndim else place for axis, place in enumerate(index))
 
 
 def _flushed(answer: Answer) -> Numbers:

@@ -187,7 +187,7 @@ class Honest(Adapter):
         if op != "softmax":
             raise LookupError(f"no {op}")
         return Program(
-            "from misbehaving import softmax\n", "{values}", "f = softmax\n", "print(f({arguments}, {axis}))\n"
+            "from misbehaving import softmax\n", "{values}", "f = softmax\n", "def numbers(y):\n    return '', y\n"
         )
 
 
