@@ -126,6 +126,18 @@ def _row_sum(finding: Finding, asked: Asked) -> str:
     )
 
 
+def _zero_sum(finding: Finding, asked: Asked) -> str:
+    """The sum of a row's gradient beside zero."""
+    told = _witness(finding)
+    return _text(
+        asked,
+        f"answer = math.fsum(answers{asked.row(told.index)})",
+        f"truth, bound = 0.0, {number(told.bound)}",
+        'print("answer", answer, "truth", truth, "bound", bound)',
+        right="abs(answer) <= bound",
+    )
+
+
 def _beside(wanted: str, sign: str) -> Callable[[Finding, Asked], str]:
     """An answer beside that of another lane."""
 
@@ -245,6 +257,7 @@ FAULTS: dict[str, Callable[[Finding, Asked], str]] = {
     **dict.fromkeys(("accuracy", "loose", "lost_normal", "nonfinite"), _lane),
     "range": _range,
     "row_sum": _row_sum,
+    "zero_sum": _zero_sum,
     "order": _beside("at least that of a smaller logit,", ">="),
     "ties": _beside("that of an equal logit,", "=="),
     "unnamed_policy": _unnamed,

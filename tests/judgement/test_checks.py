@@ -436,6 +436,7 @@ SEVERITIES = {
     "row_sum": Severity.VIOLATION,
     "ties": Severity.DEGRADED,
     "unnamed_policy": Severity.VIOLATION,
+    "zero_sum": Severity.VIOLATION,
     "raised": Severity.VIOLATION,
     "crashed": Severity.VIOLATION,
     "timed_out": Severity.VIOLATION,
@@ -479,8 +480,8 @@ EVERY_OP = {"accuracy", "loose", "nonfinite"}
     [
         (SOFTMAX, {"lost_normal", "order", "range", "row_sum", "ties", "unnamed_policy"}),
         (LOG_SOFTMAX, {"order", "range", "row_sum", "ties", "unnamed_policy"}),
-        (SOFTMAX_VJP, {"lost_normal"}),
-        (LOG_SOFTMAX_VJP, {"lost_normal"}),
+        (SOFTMAX_VJP, {"lost_normal", "zero_sum"}),
+        (LOG_SOFTMAX_VJP, {"lost_normal", "zero_sum"}),
     ],
     ids=("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp"),
 )

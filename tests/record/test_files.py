@@ -19,6 +19,7 @@ from parts import INPUTS, JAX, TORCH, WITNESS, record, row, violated
 from conformance import record as records
 from conformance.record import COLUMNS, Record, frame, merge, read, write
 from conformance.record.files import KEY, read_table, table_bytes
+from conformance.record.schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -369,7 +370,7 @@ def test_a_number_that_changed_on_the_disk_is_not_read(tmp_path: Path) -> None:
     """Nothing but the page's checksum can tell, where no compressor trips over it."""
     path, number = tmp_path / "r.parquet", struct.pack("<d", 1.375)
     options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
-    content = bytearray(table_bytes(record(row(max_ulp=1.375)).observations, {"schema": 3}, **options))
+    content = bytearray(table_bytes(record(row(max_ulp=1.375)).observations, {"schema": SCHEMA}, **options))
     assert 1 == content.count(number)
     path.write_bytes(content)
     assert [1.375] == read_table(path)[0]["max_ulp"].to_pylist()

@@ -136,10 +136,11 @@ def test_operand_and_cotangent_are_handed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_array_lies_in_memory_as_it_was_asked(layout: str, tmp_path: Path) -> None:
-    x = np.broadcast_to(np.arange(3.0)[:, None] if layout == "broadcast-axis" else np.arange(2.0), (3, 2))
+    equal = {"broadcast": np.ones(1), "broadcast-axis": np.arange(3.0)[:, None]}
+    x = np.broadcast_to(equal.get(layout, np.arange(2.0)), (3, 2))
     due = {
         "transposed": (4, 12), "heads": (4, 12), "step": (16, 8), "reversed": (8, -4), "offset": (8, 4),
-        "broadcast-row": (0, 4), "broadcast-axis": (4, 0),
+        "broadcast": (0, 0), "broadcast-row": (0, 4), "broadcast-axis": (4, 0),
     }  # fmt: skip
 
     told = seen(
@@ -163,6 +164,7 @@ LANES: list[tuple[Finding, str, str]] = [
     (finding("order", beside=0), "[0.5, 0.4]", "[0.5, 0.5]"),
     (finding("ties", beside=0), "[0.5, 0.6]", "[0.5, 0.5]"),
     (finding("row_sum"), "[0.5, 0.6]", "[0.5, 0.5 + 2**-21]"),
+    (finding("zero_sum", expected=0.0), "[0.5, -0.6]", "[0.5, -0.5 + 2**-21]"),
     (finding("unnamed_policy", expected=0.5), "[0.5, float('nan')]", "[0.5, 0.5]"),
     (finding("unnamed_policy", expected=0.5), "[0.0, 0.7]", "[0.0, 0.0]"),
     (finding("raised"), "x.nothing", "x"),

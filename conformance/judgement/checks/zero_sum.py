@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from conformance.judgement.answer import Answer
     from conformance.judgement.checks import Index
     from conformance.judgement.question import Lanes, Numbers
+    from conformance.values import Witness
     from reference.comparison import Bound
     from reference.ops import Op
 
@@ -35,9 +37,21 @@ def find(answer: Answer) -> Lanes:
 
 def detail(answer: Answer, index: Index) -> str:
     """The sum, and how far from 0 it may be."""
-    at = tuple(0 if axis == answer.axis % answer.x.ndim else place for axis, place in enumerate(index))
+    at = _row(answer, index)
     allowed = _allowed(answer, answer.question.loose)[at]
     return f"the gradient of the row sums to {answer.row_sum[at]:.6g}, where 0 is due and {allowed:.3g} is allowed"
+
+
+def evidence(lane: Witness, answer: Answer, index: Index) -> Witness:
+    """The sum of the row instead of the answer of its lane."""
+    at = _row(answer, index)
+    allowed = float(_allowed(answer, answer.question.loose)[at])
+    return replace(lane, got=float(answer.row_sum[at]), expected=0.0, rest=0.0, bound=allowed)
+
+
+def _row(answer: Answer, index: Index) -> Index:
+    """The index of the row of a lane, the axis kept with length one."""
+    return tuple(0 if axis == answer.axis % answer.x.ndim else place for axis, place in enumerate(index))
 
 
 def _allowed(answer: Answer, bound: Bound) -> Numbers:
