@@ -109,10 +109,9 @@ def test_closing_stops_work_that_never_waits() -> None:
     with Pool(2, Limits()) as pool:
         events = pool.perform([(ONE, 1), (OTHER, 2)], endless)
         next(events)
-        start = time.monotonic()
-        events.close()
+        events.close()  # or this test has no end
 
-    assert time.monotonic() - start < 5
+        assert 4 == len(list(pool.perform([(ONE, 9)], doubled)))
 
 
 def test_an_unhashable_function_can_be_invited() -> None:
