@@ -168,7 +168,6 @@ class Process:
             stderr=subprocess.PIPE,
             start_new_session=True,
             env=environment,
-            bufsize=0,
         )
         pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
         assert all(pipes)

@@ -271,7 +271,7 @@ def test_a_masked_logit_has_no_rounding_that_could_explain_an_answer() -> None:
     allowed = float(np.max(loose.relative * 0.5 + loose.absolute))
     off = (allowed // half + 1) * half
 
-    (judged,) = judge(asked, [0.5 + off, 0.5 - off, 0.0])
+    (judged,) = judge(asked, [[0.5 + off, 0.5 - off, 0.0]])
 
     assert (Severity.VIOLATION, ()) == (judged.severity, judged.choices)
-    assert "row_sum" not in kinds_of(judged)
+    assert {"accuracy", "ties"} == kinds_of(judged)
