@@ -7,6 +7,8 @@ with any other violation fails; a last item fails for every entry whose finding 
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,52 +37,81 @@ class NewPlatform(UserWarning):
     """A violation on a platform that the ledger has never seen."""
 
 
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "target": {"action": "append", "default": [], "metavar": "GLOB", "help": "framework/mode/device, or its start"},
+    "op": {"action": "append", "default": [], "metavar": "OP", "help": "softmax or log_softmax"},
+    "dtype": {"action": "append", "default": [], "metavar": "DTYPE", "help": "float64, float32, …"},
+    "family": {"action": "append", "default": [], "metavar": "FAMILY", "help": "a family of adversarial rows"},
+    "tier": {"default": "smoke", "metavar": "TIER", "help": "smoke (default), standard or exhaustive"},
+    "unseen-platform": {
+        "choices": ("fail", "report"),
+        "default": "fail",
+        "help": "what an unknown finding does on a platform no ledger has seen: fail (default), or a warning",
+    },
+    "ledger": {
+        "action": "append",
+        "default": [],
+        "metavar": "FILE",
+        "help": "known findings of your own, as TOML, for the items of the suite and for the fixture `conformance`",
+    },
+    "no-builtin-ledger": {"action": "store_true", "help": "leave out the project's own list of known findings"},
+    "fail-on": {
+        "choices": ("violation", "degraded"),
+        "default": "violation",
+        "help": "the mildest finding that fails a test where no ledger knows it: violation (default) or degraded",
+    },
+}
+"""The options of the suite: every one has the prefix ``--softmax-``, since this plugin is loaded in everybody's pytest."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options of the suite."""
     group = parser.getgroup("conformance", "softmax conformance")
-    group.addoption("--target", action="append", default=[], metavar="GLOB", help="framework/mode/device, or its start")
-    group.addoption("--op", action="append", default=[], metavar="OP", help="softmax or log_softmax")
-    group.addoption("--dtype", action="append", default=[], metavar="DTYPE", help="float64, float32, …")
-    group.addoption("--family", action="append", default=[], metavar="FAMILY", help="a family of adversarial rows")
-    group.addoption("--tier", default="smoke", metavar="TIER", help="smoke (default), standard or exhaustive")
-    group.addoption(
-        "--unseen-platform",
-        choices=("fail", "report"),
-        default="fail",
-        help="what an unknown violation does on a platform the ledger has never seen: fail (default), or a warning",
-    )
-    group.addoption(
-        "--softmax-ledger",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="known findings of your own, as TOML, for the items of the suite and for the fixture `conformance`",
-    )
-    group.addoption(
-        "--softmax-no-builtin-ledger", action="store_true", help="leave out the project's own list of known findings"
-    )
-    group.addoption(
-        "--softmax-fail-on",
-        choices=("violation", "degraded"),
-        default="violation",
-        help="the mildest finding that fails a test where no ledger knows it: violation (default) or degraded",
-    )
+    for name, settings in _OPTIONS.items():
+        group.addoption(f"--softmax-{name}", **settings)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Iterator[None]:
+    """Let ``pytest --pyargs conformance`` do without the prefix, but for names that somebody else's option has.
+
+    That is seen once every plugin and conftest has declared its options.
+    """
+    yield
+    own = any(arg.partition("::")[0].split(".")[0] == "conformance" for arg in args)
+    if not (own and early_config.known_args_namespace.pyargs):
+        return
+    group = parser.getgroup("conformance")
+    for name, settings in _OPTIONS.items():
+        with contextlib.suppress(ValueError, argparse.ArgumentError):  # the name is taken
+            group.addoption(f"--{name}", dest=f"softmax_{name.replace('-', '_')}", **settings)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse names that mean nothing, in one line."""
+    """Refuse names that mean nothing, in one line; where none is given, nothing is imported."""
+    option = config.option
+    given = (
+        option.softmax_target,
+        option.softmax_op,
+        option.softmax_dtype,
+        option.softmax_family,
+        option.softmax_ledger,
+    )
+    if not any(given) and option.softmax_tier == _OPTIONS["tier"]["default"]:
+        return
     from conformance.asking import plan
     from conformance.cases import BrokenFamily
     from conformance.ledger import BadLedger
     from reference.formats import FORMATS
 
-    option = config.option
     try:
-        plan.check_targets(option.target, plan.known_frameworks())
-        plan.check_names("op", option.op, plan.ops())
-        plan.check_names("dtype", option.dtype, FORMATS)
-        plan.check_families(option.family)
-        plan.check_names("tier", [option.tier], plan.TIERS)
+        plan.check_targets(option.softmax_target, plan.known_frameworks())
+        plan.check_names("op", option.softmax_op, plan.ops())
+        plan.check_names("dtype", option.softmax_dtype, FORMATS)
+        plan.check_families(option.softmax_family)
+        plan.check_names("tier", [option.softmax_tier], plan.TIERS)
         if option.softmax_ledger:
             _entries(config)
     except (plan.UnknownName, BrokenFamily, BadLedger) as error:
@@ -121,12 +152,12 @@ def _suite(config: pytest.Config) -> Suite:
 
         option = config.option
         options = Options(
-            tier=Tier[option.tier.upper()],
+            tier=Tier[option.softmax_tier.upper()],
             invitations=invitations(),
-            targets=option.target,
-            ops=tuple(option.op) or plan.ops(),
-            dtypes=tuple(option.dtype) or plan.dtypes(),
-            families=tuple(option.family),
+            targets=option.softmax_target,
+            ops=tuple(option.softmax_op) or plan.ops(),
+            dtypes=tuple(option.softmax_dtype) or plan.dtypes(),
+            families=tuple(option.softmax_family),
             claims=False,
         )
         config.stash[_SUITE] = Suite(options, _entries(config), Severity(option.softmax_fail_on))
@@ -181,10 +212,12 @@ def conformance(pytestconfig: pytest.Config) -> Callable[..., Result]:
     return checked
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Name the tier and what it does not prove."""
+def pytest_report_collectionfinish(config: pytest.Config) -> str | list[str]:
+    """Where items of the suite were collected, name the tier and what it does not prove."""
+    if _SUITE not in config.stash:
+        return []
     from conformance.asking.plan import PROVES_NOT
     from conformance.values import Tier
 
-    tier = config.option.tier
+    tier = config.option.softmax_tier
     return f"conformance: tier {tier}; not proved: {PROVES_NOT[Tier[tier.upper()]]}"

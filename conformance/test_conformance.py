@@ -29,7 +29,7 @@ def test_conformance(conformance_item: Item, conformance_suite: Suite, pytestcon
     unknown = reading.unknown(mine)
     if len(unknown):
         text = explain(reading, unknown)
-        if not conformance_suite.platform_is_known and pytestconfig.option.unseen_platform == "report":
+        if not conformance_suite.platform_is_known and pytestconfig.option.softmax_unseen_platform == "report":
             warnings.warn(f"new on {conformance_suite.platform}: {text}", NewPlatform, stacklevel=1)
         else:
             raise UnknownDivergence(text)

@@ -245,8 +245,8 @@ def _rectangles(places: Iterable[Place]) -> list[Places]:
         merged: dict[Any, list[str]] = defaultdict(list)
         for lists in found:
             merged[lists[:axis], lists[axis + 1 :]] += lists[axis]
-        found = [(*before, tuple(names), *after) for (before, after), names in merged.items()]
-    return [tuple(tuple(sorted(names)) for names in lists) for lists in found]
+        found = [(*before, tuple(sorted(names)), *after) for (before, after), names in merged.items()]
+    return found
 
 
 def _inside(place: Place, lists: Places) -> bool:

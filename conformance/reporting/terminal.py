@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -36,6 +37,8 @@ _STYLES: dict[str, str] = {
     "": "dim",
 }
 _SHOWN = 12
+_WHOLE = 3
+"""How many findings a failing test shows with their figures."""
 
 
 def summary(reading: Reading, console: Console) -> None:
@@ -127,7 +130,7 @@ def worst_row(console: Console, *, where: str, asked: int, length: int, judgemen
 
 
 def explain(reading: Reading, observations: pd.DataFrame, command: str = "") -> str:
-    """Failing observations for a failing test: worst first, a table of witnesses, and how to reproduce the smallest.
+    """Failing observations for a failing test: the worst findings whole, the others counted, and how to see one again.
 
     Parameters
     ----------
@@ -137,19 +140,31 @@ def explain(reading: Reading, observations: pd.DataFrame, command: str = "") -> 
         Asks again; by default it is the run of the worst observation's family.
     """
     ordered = observations.sort_values("error_over_bound", ascending=False, na_position="first")
-    lines = [f"{len(ordered)} of its cases diverge; worst first", ""]
+    told: dict[tuple[str, ...], list[str]] = {}
+    cases: Counter[tuple[str, ...]] = Counter()
     scripts = []
     for i, (label, row) in enumerate(zip(ordered.index, dicts(ordered), strict=True)):
+        place = tuple(row[name] for name in ("target", "op", "way", "dtype", "family"))
         for finding, entry in zip(read.findings_of(row), reading.known.ids[label], strict=True):
             text = script_of(reading.record, row, finding)
             if text:
                 scripts.append((size_of(row), i, text))
-            if i < _SHOWN:
-                lines += _told(row, finding, entry)
-        if row["control"] and i < _SHOWN:
-            lines += [
-                escape.printable(f"{_where(row)}: {kind} must be caught, and was not") for kind in not_caught(row)
-            ]
+            key = (*place, finding.kind, entry)
+            cases[key] += 1
+            if key not in told:
+                told[key] = _told(row, finding, entry)
+        for kind in not_caught(row) if row["control"] else ():
+            line = escape.printable(f"{_where(row)}: {kind} must be caught, and was not")
+            told.setdefault((*place, kind, "not caught"), [line])
+            cases[(*place, kind, "not caught")] += 1
+    lines = [f"{len(ordered)} of its cases diverge; worst first", ""]
+    for key in list(told)[:_WHOLE]:
+        head, *figures = told[key]
+        lines += [f"{head}  ({cases[key]} cases)" if cases[key] > 1 else head, *figures]
+    if more := list(told)[_WHOLE:]:
+        families = Counter(key[4] for key in more)
+        counted = ", ".join(f"{count} in {family}" for family, count in families.items())
+        lines.append(escape.printable(f"and {len(more)} more findings: {counted}"))
     if scripts:
         lines += ["", "reproduce the smallest of them with:", "", escape.program(min(scripts)[2])]
     worst = ordered.iloc[0]

@@ -52,7 +52,7 @@ def entry(kind: str, target: str = "drill", **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "troch/eager"], "unknown target 'troch/eager'; known: drill, honest, jax"),
+        (["--target", "troch/eager"], "unknown target 'troch/eager'; known: coarse, drill, honest, jax"),
         (["--dtype", "float8"], "unknown dtype 'float8'; did you mean 'float64'? known: float64"),
         (["--family", "nasty"], "unknown family 'nasty'; known: accumulators"),
         (["--tier", "deep"], "unknown tier 'deep'; known: smoke, standard, exhaustive"),
@@ -186,6 +186,70 @@ def test_a_bad_ledger_is_one_line(known: dict[str, Any], said: str, bench: Bench
     assert pytest.ExitCode.USAGE_ERROR == done.returncode
     assert said in done.stderr
     assert 1 == len(done.stderr.strip().splitlines())
+
+
+# Everybody's pytest.
+
+STRANGER = """
+def pytest_addoption(parser):
+    for name in ("--target", "--op", "--dtype", "--family", "--tier", "--ledger", "--fail-on"):
+        parser.addoption(name, default="nothing")
+"""
+
+THEIRS = """
+import sys
+
+def test_theirs(request):
+    assert "mine" == request.config.getoption("--target")
+    assert [] == request.config.getoption("--softmax-target")
+    assert not [name for name in sys.modules if name.split(".")[0] in ("numpy", "pandas", "reference")]
+"""
+
+
+def strangers(bench: Bench, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """pytest in a project with a conftest of its own."""
+    process = bench.start("-p", "no:cacheprovider", *arguments, program=("-m", "pytest"))
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def test_a_strangers_options_and_session_are_left_alone(bench: Bench) -> None:
+    """Their --target is theirs, and nothing of the suite is imported or printed."""
+    (bench.folder / "conftest.py").write_text(STRANGER)
+    (bench.folder / "test_theirs.py").write_text(THEIRS)
+
+    # A plugin that is not this one may import anything.
+    done = strangers(bench, "--target", "mine", "test_theirs.py", "-p", "no:hypothesispytest")
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "conformance: tier" not in done.stdout
+    assert "unrecognized arguments: --unseen-platform" in strangers(bench, "--unseen-platform", "report").stderr
+
+
+def test_the_suite_runs_in_a_strangers_project_by_its_own_names(bench: Bench) -> None:
+    """A short name that is theirs stays theirs, and the others are the suite's."""
+    (bench.folder / "conftest.py").write_text(STRANGER.replace('"--family", ', ""))
+
+    done = call(bench, "--softmax-target", "honest", "--target", "mine", "--family", "single", "--co", "-q")
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    listed = [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line]
+    assert "test_conformance[honest/eager/cpu-softmax-float32-single]" in listed
+    assert all(name == WHOLE or (name.endswith("-single]") and "honest" in name) for name in listed)
+
+
+def test_short_and_long_names_mean_the_same(bench: Bench) -> None:
+    options = ("target", "honest", "op", "softmax", "dtype", "float32", "family", "single", "tier", "standard")
+    listed = []
+    for prefix in ("--", "--softmax-"):
+        named = [f"{prefix}{word}" if i % 2 == 0 else word for i, word in enumerate(options)]
+        done = call(bench, *named, "--co", "-q")
+        assert 0 == done.returncode, done.stdout + done.stderr
+        listed.append([line for line in done.stdout.splitlines() if "::" in line or "tier standard" in line])
+
+    assert 3 == len(listed[0])
+    assert listed[0] == listed[1]
 
 
 def test_a_missing_device_is_red(bench: Bench) -> None:
@@ -369,7 +433,7 @@ def test_on_a_platform_never_seen_a_project_may_ask_for_a_warning(
     here = suite("returns NaN", entry("accuracy", target="other"))
     elsewhere = suite("returns NaN", entry("accuracy", target="other", platform=("elsewhere/avx9",)))
     here.entries = tuple(replace(one, platform=(here.platform,)) for one in here.entries)
-    monkeypatch.setattr(pytestconfig.option, "unseen_platform", "report")
+    monkeypatch.setattr(pytestconfig.option, "softmax_unseen_platform", "report")
 
     assert "all_equal UnknownDivergence" == door(here, pytestconfig)
     with pytest.warns(NewPlatform, match=f"new on {elsewhere.platform}"):

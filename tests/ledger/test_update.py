@@ -116,6 +116,20 @@ def test_the_id_of_a_new_entry_is_that_of_what_it_speaks_of() -> None:
     assert (f"{alone.written[0]}-1",) == updated(record(one), narrowed).written
 
 
+def test_lists_gather_in_whatever_order_findings_come() -> None:
+    """The larger error comes first, which is another dtype in the other family."""
+    shown = [
+        row(EAGER, "nonfinite", dtype=dtype, family=family, error_over_bound=error)
+        for dtype, family, error in (
+            ("float16", "special", 4.0), ("float32", "special", 3.0), ("float32", "axes", 2.0), ("float16", "axes", 1.0)
+        )
+    ]  # fmt: skip
+
+    [entry] = read({"f": updated(record(*shown), "").text})
+
+    assert (("float16", "float32"), ("axes", "special")) == (entry.dtype, entry.family)
+
+
 def test_lists_gather_what_they_can_name_without_naming_more() -> None:
     shown = [
         row(target, "nonfinite", op=op, dtype=dtype, family="special")

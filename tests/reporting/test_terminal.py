@@ -229,10 +229,30 @@ def test_a_control_that_is_not_caught_is_told_by_a_failing_test() -> None:
 
 
 def test_the_worst_stands_first() -> None:
-    errors = [1.0, np.nan, 3.0, 2.0]
-    rows = [row(case=f"e{error}", findings=[violation()], error_over_bound=error) for error in errors]
+    errors = {"row_sum": 1.0, "raised": np.nan, "accuracy": 3.0, "range": 2.0}
+    rows = [row(case=f"e{error}", findings=[violation(kind)], error_over_bound=error) for kind, error in errors.items()]
     made = record(*rows)
     text = terminal.explain(Reading(made), made.observations)
 
-    places = [text.index(f"random/e{error}:") for error in (np.nan, 3.0, 2.0, 1.0)]
+    places = [text.index(f"random/e{error}:") for error in (np.nan, 3.0, 2.0)]
     assert sorted(places) == places
+    assert "random/e1.0" not in text
+
+
+def test_three_findings_are_told_whole_and_the_others_counted_by_family() -> None:
+    """A finding is one kind in one family, op and dtype, however many cases show it."""
+    kinds = ("nonfinite", "accuracy", "range", "row_sum", "order")
+    made = record(
+        *(row(findings=[violation(kind)], error_over_bound=9.0 - i) for i, kind in enumerate(kinds)),
+        *(row(findings=[violation()], error_over_bound=8.5, case=f"another{i}") for i in range(20)),
+        row(findings=[violation(), violation("range")], family="magnitude", error_over_bound=1.0),
+        row(findings=[violation()], family="magnitude", error_over_bound=1.0, dtype="float16"),
+    )
+
+    text = terminal.explain(Reading(made), made.observations)
+
+    assert "27 of its cases diverge; worst first" in text
+    assert "nonfinite (violation): returned nan  (21 cases)" in text
+    assert 3 == text.count(" (violation): ") == text.count("index")
+    assert "another" not in text
+    assert "and 5 more findings: 2 in random, 3 in magnitude" in text.splitlines()
