@@ -22,8 +22,8 @@ stall of bfloat16, in one array of their own.
 
 Along another axis than the last NumPy and many kernels add whole rows one after another, where the
 same library adds pairwise along the last: columns hold equal terms, a swamp and a staircase side by
-side, and where they are longer than 2**16 a swamp whose winner comes last in the staircase's place, so
-that an index of 16 bits loses it.
+side.  Columns that are longer than an index of 16 bits have equal terms and a swamp whose winner comes
+last, and are asked again with nothing but that winner.
 
 A sum that takes a part of a long row alone (its first wave of blocks, its first 200,000 lanes) is too
 small by what is left out, which shows where all terms are equal.
@@ -65,9 +65,6 @@ STEPS = 5
 MARGIN = 1 / 16
 """How far below half a unit in the last place a staircase stays, as a share: exp may be off by a rounding."""
 
-SMOKE_COLUMNS = (257, 65_537)
-"""A bfloat16 sum stalls in the first; the second is past the range of float16 and of an index of 16 bits."""
-
 
 def swamp(format: Format, bits: float, n: int, place: int) -> NDArray[np.float64]:
     """One zero among losers whose terms are 2**-bits."""
@@ -108,14 +105,15 @@ def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
     for n in (257, 4097, 65_537):
         for accumulator in asked(format, n):
             yield from _below_half_a_unit(format, accumulator, n)
-    for n in (257, 4097, 65_537):
+    for n in (257, 4097):
         columns = _columns(format, n)
-        tier = Tier.SMOKE if n in SMOKE_COLUMNS else Tier.STANDARD
+        tier = Tier.SMOKE if n == 257 else Tier.STANDARD
         yield Row(f"columns,{n}x3,axis=0", columns, axis=0, tier=tier, alone=True)
         if n == 4097:
             batch = np.tile(swamp(format, math.log2(512), 513, 0), (8, 1))
             yield Row("batch,8x513", batch, tier=Tier.SMOKE, alone=True)
             yield Row(f"columns,2x{n}x3,axis=1", np.stack([columns, columns[::-1]]), axis=1, alone=True)
+    yield from _long_columns(format)
     yield Row(f"all=+0,n={2**20 + 1}", np.broadcast_to(0.0, 2**20 + 1), tier=Tier.EXHAUSTIVE)
     if format.name == "float32":
         # One number in memory, whatever its length: lower tiers pay nothing for this row.
@@ -136,10 +134,16 @@ def _below_half_a_unit(format: Format, accumulator: Format, n: int) -> Iterator[
 
 
 def _columns(format: Format, n: int) -> NDArray[np.float64]:
-    """Equal terms, a swamp as heavy as its winner, and the hardest order of its terms.
-
-    That is the staircase of the narrowest accumulator asked, or the swamp reversed, where an index of 16 bits ends.
-    """
+    """Equal terms, a swamp as heavy as its winner, and the staircase of the narrowest accumulator asked."""
     accumulator = (asked(format, n) or [FORMATS["bfloat16"]])[-1]
     half = swamp(format, math.log2(n - 1), n, 0)
-    return np.stack([np.zeros(n), half, half[::-1] if n > 2**16 else staircase(format, accumulator, n)], axis=-1)
+    return np.stack([np.zeros(n), half, staircase(format, accumulator, n)], axis=-1)
+
+
+def _long_columns(format: Format) -> Iterator[Row]:
+    """Two columns beyond an index of 16 bits, and the same with winners alone behind it."""
+    n = 2**16 + 1
+    columns = np.stack([np.zeros(n), swamp(format, math.log2(n - 1), n, n - 1)], axis=-1)
+    yield Row(f"columns,{n}x2,axis=0", columns, axis=0, tier=Tier.SMOKE, alone=True)
+    last = np.repeat(np.where(np.arange(n) == n - 1, 1000.0, -1000.0)[:, None], 2, axis=1)
+    yield Row(f"last,{n}x2,axis=0", last, axis=0, tier=Tier.SMOKE, alone=True)

@@ -5,7 +5,7 @@ reads a transposed array as another array of the same shape; one that ignores a 
 ones, so that it shows); a negative step is read backwards, or from before the first number; a view that begins
 later is read from the beginning of its base; and an axis that is broadcast has stride zero: its logits are equal
 and stand in one place, but they are n logits and not one.  No two rows are equal but the broadcast ones, and the
-logits lie around 1000, so that a lost shift shows too.
+logits lie around 1000, so that a lost shift shows too; around -1000 they are asked again.
 
 Only frameworks whose arrays have strides are asked: NumPy's kernels and torch.  Everything is in the smoke tier,
 since it is seven small arrays, but for the larger one.
@@ -60,10 +60,11 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """Every layout on a small array, some on a larger one."""
     for tier, asked in ((Tier.SMOKE, ASKED), (Tier.STANDARD, LARGER)):
         for layout, shape, axis in asked:
-            values = nearest_finite(format, rng.normal(CENTRE, SCALE, shape))
-            if layout == "broadcast-row":
-                values = np.broadcast_to(values[:1], shape).copy()
-            if layout == "broadcast-axis":
-                values = np.broadcast_to(values[:, :1], shape).copy()
-            name = f"{layout},{'x'.join(map(str, shape))},axis={axis}"
-            yield Row(name, values, axis=axis, tier=tier, alone=True, layout=layout)
+            for sign, centre in (("", CENTRE), ("-", -CENTRE)):
+                values = nearest_finite(format, rng.normal(centre, SCALE, shape))
+                if layout == "broadcast-row":
+                    values = np.broadcast_to(values[:1], shape).copy()
+                if layout == "broadcast-axis":
+                    values = np.broadcast_to(values[:, :1], shape).copy()
+                name = f"{sign}{layout},{'x'.join(map(str, shape))},axis={axis}"
+                yield Row(name, values, axis=axis, tier=tier, alone=True, layout=layout)

@@ -5,7 +5,7 @@ The textbook definition exp(x) / sum(exp(x)) is inf/inf = NaN as soon as one log
 log of the smallest subnormal.  Subtracting m = max(x) cures both, if it really is the maximum: a
 kernel that misses one lane while it searches (a tail, the first, the last, one that a loop steps over)
 fails only when the maximum sits in that lane, so +1000 visits every lane of a row of -1000: rows of up
-to 17 one by one, and 257 lanes as the diagonal of a square.  Longer rows have their winner at the first,
+to 17 one by one, and 257 lanes as the two diagonals of a square.  Longer rows have their winner at the first,
 the middle and the last place, behind everything that a search by blocks may have left out.  At the
 largest integer below log(max) each exp is still finite, and only their sum overflows.
 
@@ -39,7 +39,7 @@ EVERY_PLACE = (2, 3, 9, 17)
 """Lengths at which every lane holds the maximum once; longer rows try the lanes around a vector."""
 
 DIAGONALS = ((257, Tier.SMOKE), (1025, Tier.EXHAUSTIVE))
-"""Length, and tier, of a square in which every lane holds the maximum of one row."""
+"""Length, and tier, of two squares in which every lane holds the maximum of one row."""
 
 
 def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
@@ -64,6 +64,7 @@ def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
     for n, tier in DIAGONALS:
         values = nearest_finite(format, np.where(np.eye(n) == 1, BIG, -BIG))
         yield Row(f"max@each,{n}x{n}", values, tier=tier, alone=True)
+        yield Row(f"max@each-reversed,{n}x{n}", values[::-1].copy(), tier=tier, alone=True)
 
 
 def _maximum(format: Format, n: int, place: int, tier: Tier) -> Row:

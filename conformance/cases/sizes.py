@@ -16,6 +16,8 @@ The normal row of more than 1000 logits lies where exp underflows without the sh
 In arrays of 1, 2, 7, 8 and 9 rows, around a vector of rows, and of 129, twice what a grid of 64 holds and
 one more, the rows have offsets of their own, so a maximum or a sum taken from a neighbour shows, and
 winners in lanes of their own, of which the 65th row has the first and the 129th the last of 257.
+The offsets rise from row to row, and in the smoke tier fall as well, where a maximum that is kept from
+one row to the next is too large.
 
 The smoke tier has the lengths of its ladder, 1024, 4097 and one row of 202,048, in which a kernel that
 breaks anywhere up to there is found at the price of one long array; and two shapes.  The standard tier
@@ -67,13 +69,21 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         yield from _two(format, rng, n)
     shapes = [(count, n) for count in COUNTS for n in SIDES]
     for shape in sorted(shapes, key=_tier):
-        offsets = np.linspace(-1, 1, shape[0])[:, None] * 2 * _log_max(format)
-        values = rng.normal(offsets, SPREAD, shape)
-        count, n = np.arange(shape[0]), shape[1]
-        values[count, 4 * (count - 64) % n] = values.max(axis=-1) + 1
-        yield Row(f"offsets,{shape[0]}x{n}", nearest_finite(format, values), tier=_tier(shape), alone=True)
+        yield _array(format, rng, shape, 1)
+        if shape in SMOKE_SHAPES:
+            yield _array(format, rng, shape, -1)
     for n in RARE:
         yield from _two(format, rng, n)
+
+
+def _array(format: Format, rng: np.random.Generator, shape: tuple[int, int], sign: int) -> Row:
+    """Rows with rising or falling offsets, and each with its winner in another lane."""
+    offsets = np.linspace(-sign, sign, shape[0])[:, None] * 2 * _log_max(format)
+    values = rng.normal(offsets, SPREAD, shape)
+    count, n = np.arange(shape[0]), shape[1]
+    values[count, 4 * (count - 64) % n] = values.max(axis=-1) + 1
+    name = f"{'offsets' if sign > 0 else 'falling'},{shape[0]}x{n}"
+    return Row(name, nearest_finite(format, values), tier=_tier(shape), alone=True)
 
 
 def _two(format: Format, rng: np.random.Generator, n: int) -> Iterator[Row]:

@@ -70,7 +70,7 @@ def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
     for name, exact in interiors(format).items():
         gap = nearest_finite_one(format, exact)
         for n in (2, 17):
-            yield _losers(name, gap, n, Tier.SMOKE if n == 17 else Tier.STANDARD)
+            yield _losers(name, gap, n, Tier.SMOKE if n == 17 or name == "last-binade" else Tier.STANDARD)
     for name, exact in thresholds(format).items():
         gap = nearest_finite_one(format, exact)
         for steps in (-1, 0, 1):

@@ -194,7 +194,7 @@ def test_axes_are_every_axis_and_one_beyond_each_end(format: Format) -> None:
     for case in asked:
         if case.logits.ndim:
             assert case.raises == (not -case.logits.ndim <= case.call.axis < case.logits.ndim)
-        assert case.name.startswith("hard") or (case.logits > np.log(format.max)).all()
+        assert case.name.startswith(("hard", "shared")) or (case.logits > np.log(format.max)).all()
     found = {(case.logits.shape, case.call.axis % max(case.logits.ndim, 1)) for case in asked if not case.raises}
     ones = {(shape, axis) for shape, axis in found if shape[axis + 1 :] and set(shape[axis + 1 :]) == {1}}
     assert {axis for shape, axis in ones if shape[axis] > 1} >= {0, 1, 2}
