@@ -39,7 +39,7 @@ def markdown(record: Record, row: Mapping[str, Any], finding: Finding, script: s
         f"# {said(row['op'])} of {said(row['dtype'])}{way}, {said(target.mode)}: {said(finding.detail)}",
         "",
         *_figures(finding),
-        f"Why this is wrong: {said(rule)}",
+        f"Why this is wrong: {said(finding.detail)}. The rule is: {said(rule)}",
         "",
         "## Script",
         "",

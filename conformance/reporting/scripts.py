@@ -88,9 +88,10 @@ def script(
         look = faults.source(finding, asked)
         if finding.kind == "unnamed_policy":
             numbers += f"infinite = {_LOGITS.get(row['way'], 'x')} == numpy.inf\n"
-    text = joined(begin, program.setup, program.define, program.numbers, numbers, arrays, look)
+    text = joined(begin, program.setup, program.define, program.numbers, f"{numbers}\n{arrays}\n{look}")
     modules = [name for name in ("base64", "math", "os", "signal", "sys", "zlib") if re.search(rf"\b{name}\.", text)]
-    return joined("".join(f"import {name}\n" for name in modules) + "\nimport numpy\n" + text)
+    own = "" if "import numpy\n" in program.setup else "import numpy\n"
+    return "".join(f"import {name}\n" for name in modules) + "\n" * bool(modules) + own + text
 
 
 def script_of(record: Record, row: Mapping[str, Any], finding: Finding, exhibit: Exhibit | None = None) -> str:

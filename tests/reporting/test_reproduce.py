@@ -130,7 +130,9 @@ def test_an_issue_says_what_a_maintainer_needs(told: tuple[Record, str], capsys:
     assert "# softmax of float32, eager: returned nan" == text.splitlines()[0]
     assert "- expected: 0.5 (`0x1.0000000000000p-1`), within 5.960464477539063e-08" in text
     assert "- got: nan (`nan`)" in text
-    assert "Why this is wrong: NaN and ±inf stand exactly where the truth has them.\n" in text
+    assert (
+        "Why this is wrong: returned nan. The rule is: NaN and ±inf stand exactly where the truth has them.\n" in text
+    )
     assert script in text
     for version in ("- f 10.0", "- numpy 2.0.0", "- python 3.12.1", "- cpu, CPU of two (x86_64/avx512), Linux"):
         assert version in text
