@@ -140,10 +140,10 @@ def check(
     Parameters
     ----------
     function
-        ``fn(x, axis)`` gets and returns the framework's arrays.  A function is called in this process; a name,
+        ``fn(x, axis)``, or ``fn(x, axis, g)`` for a vjp, gets and returns the framework's arrays.  A function is called in this process; a name,
         ``path/to/file.py:function`` or ``package.module:function``, in a worker that may crash or hang.
     op
-        softmax or log_softmax: what the function claims to compute.
+        softmax, log_softmax, softmax_vjp or log_softmax_vjp: what the function claims to compute.
     framework
         numpy, or the name of an adapter (torch, jax, tensorflow, …): whose arrays.
     dtypes

@@ -30,7 +30,7 @@ from reference.formats import FORMATS
 from reference.ops import OPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -60,6 +60,8 @@ class WorstRow:
         Whose arrays it takes.
     row
         The logits, float64.
+    cotangent
+        Of the same shape where the op is a vjp; else None.
     judgement
         Of the answer.
     error_over_bound
@@ -75,6 +77,7 @@ class WorstRow:
     op: str
     dtype: str
     row: NDArray[np.float64]
+    cotangent: NDArray[np.float64] | None
     judgement: Judgement
     error_over_bound: float
     asked: int
@@ -94,6 +97,7 @@ class WorstRow:
             "dtype": self.dtype,
             "asked": self.asked,
             "row": [value.hex() for value in self.row.tolist()],
+            **({} if self.cotangent is None else {"cotangent": [value.hex() for value in self.cotangent.tolist()]}),
             "error_over_bound": self.judgement.error_over_bound,
             "max_ulp": self.judgement.max_ulp,
             "grade": str(self.judgement.grade or ""),
@@ -120,9 +124,19 @@ def rows_of(format: Format, genes: NDArray[np.float64]) -> NDArray[np.float64]:
     return format.quantise(np.clip(top - gaps, -format.max, format.max))
 
 
-def population(length: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def cotangents_of(format: Format, genes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cotangents of n lanes from rows of n numbers in [0, 1]; float64, representable in the format.
+
+    The middle is zero, and to both sides every binade from 2**-p to 2**p has its share, as far as the format has it.
+    """
+    side, reach = 2 * genes - 1, format.precision
+    magnitude = 2.0 ** np.clip((2 * np.abs(side) - 1) * reach, format.emin, np.log2(format.max / 4 / genes.shape[1]))
+    return format.quantise(np.where(np.abs(side) < 1 / 16, 0.0, np.sign(side) * magnitude))
+
+
+def population(genes: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """The genes that a search begins with: 256 rows, and fewer long ones, so that a generation takes seconds at most."""
-    return rng.random((min(256, max(16, 2**17 // (length + 1))), length + 1))
+    return rng.random((min(256, max(16, 2**17 // genes)), genes))
 
 
 class Hunt:
@@ -134,8 +148,15 @@ class Hunt:
         self.asked = 0
         self.best: tuple[float, Exhibit, Judgement] | None = None
 
-    def errors(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How bad each row is: error over the stable bound, or WRONG; the worst is kept.
+    @property
+    def genes(self) -> int:
+        """How many numbers describe a question: of the row, and of the cotangent where the op takes one."""
+        return self.length + 1 + (self.length if self.op.takes_cotangent else 0)
+
+    def errors(
+        self, rows: NDArray[np.float64], cotangents: Iterable[NDArray[np.float64] | None]
+    ) -> NDArray[np.float64]:
+        """How bad each row is, with its cotangent: error over the stable bound, or WRONG; the worst is kept.
 
         Raises
         ------
@@ -144,8 +165,8 @@ class Hunt:
         """
         format = self.format
         asked = [
-            Case(self.op, format, "hunt", str(i), Inputs(row, format.name), Call(), logits=row)
-            for i, row in enumerate(rows)
+            Case(self.op, format, "hunt", str(i), Inputs(row, format.name, cotangent=g), Call(), logits=row)
+            for i, (row, g) in enumerate(zip(rows, cotangents, strict=True))
         ]
         found: dict[str, float] = {}
         for batch in batches(asked):
@@ -173,7 +194,9 @@ class Hunt:
         start = time.perf_counter()
 
         def objective(genes: NDArray[np.float64]) -> NDArray[np.float64]:
-            errors = self.errors(rows_of(self.format, np.atleast_2d(genes.T)))
+            rows, more = np.split(np.atleast_2d(genes.T), [self.length + 1], axis=1)
+            cotangents = cotangents_of(self.format, more) if self.op.takes_cotangent else [None] * len(rows)
+            errors = self.errors(rows_of(self.format, rows), cotangents)
             return -np.log2(np.maximum(errors, 2.0**-60))
 
         def enough(*_: Any, **__: Any) -> bool:
@@ -185,8 +208,8 @@ class Hunt:
             while not enough():  # a population that has settled starts again elsewhere
                 differential_evolution(
                     objective,
-                    [(0.0, 1.0)] * (self.length + 1),
-                    init=population(self.length, rng := np.random.default_rng([seed, self.asked])),
+                    [(0.0, 1.0)] * self.genes,
+                    init=population(self.genes, rng := np.random.default_rng([seed, self.asked])),
                     vectorized=True,
                     updating="deferred",
                     maxiter=200,
@@ -200,25 +223,35 @@ class Hunt:
                 raise
         return self._worst()
 
-    def again(self, row: NDArray[np.float64]) -> WorstRow:
+    def again(self, row: NDArray[np.float64], cotangent: NDArray[np.float64] | None = None) -> WorstRow:
         """Ask a kept row."""
-        self.errors(row[None])
+        self.errors(row[None], [cotangent])
         return self._worst()
 
     def _worst(self) -> WorstRow:
         assert self.best is not None
         error, exhibit, judged = self.best
         assert exhibit.inputs is not None
-        framework, row = str(self.asker.request["framework"]), exhibit.inputs.x
-        text = self._script(exhibit, judged)
-        return WorstRow(self.name, framework, self.op.name, self.format.name, row, judged, error, self.asked, text)
+        return WorstRow(
+            self.name,
+            str(self.asker.request["framework"]),
+            self.op.name,
+            self.format.name,
+            exhibit.inputs.x,
+            exhibit.inputs.cotangent,
+            judged,
+            error,
+            self.asked,
+            self._script(exhibit, judged),
+        )
 
     def _script(self, exhibit: Exhibit, judged: Judgement) -> str:
         """A program that looks at the first finding, or prints the answer where there is none."""
         program = self.asker.program(self.op.name, "plain", self.target)
         if program is None:
             return ""
-        asked = {"op": self.op.name, "dtype": self.format.name, "way": "plain", "axis": -1, "layout": ""}
+        asked = {"op": self.op.name, "dtype": self.format.name, "way": "plain", "axis": -1}
+        asked |= {"layout": "", "cotangent_layout": ""}
         finding = next((one for one in judged.findings if one.kind in FAULTS), None)
         limits = self.asker.limits
         return script(
@@ -238,12 +271,16 @@ def read_case(path: Path) -> dict[str, Any]:
     try:
         kept: dict[str, Any] = json.loads(path.read_text())
         row = [float.fromhex(text) for text in kept["row"]]
+        cotangent = [float.fromhex(text) for text in kept.get("cotangent", [])]
         FORMATS[kept["dtype"]].encode(row)
+        FORMATS[kept["dtype"]].encode(cotangent)
         if not row or kept["op"] not in OPS or not all(isinstance(kept[name], str) for name in ("target", "framework")):
             raise ValueError("a row, an op, a target and a framework are wanted")  # noqa: TRY301
+        if len(cotangent) != (len(row) if OPS[kept["op"]].takes_cotangent else 0):
+            raise ValueError(f"{kept['op']} of {len(row)} logits has a cotangent of {len(cotangent)}")  # noqa: TRY301
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadCase(f"{path} holds no row that `conformance hunt --out` kept: {error!r}") from None
-    return kept | {"row": np.array(row)}
+    return kept | {"row": np.array(row), "cotangent": np.array(cotangent) if cotangent else None}
 
 
 def is_kernel(name: str) -> bool:

@@ -39,7 +39,12 @@ class NewPlatform(UserWarning):
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "target": {"action": "append", "default": [], "metavar": "GLOB", "help": "framework/mode/device, or its start"},
-    "op": {"action": "append", "default": [], "metavar": "OP", "help": "softmax or log_softmax"},
+    "op": {
+        "action": "append",
+        "default": [],
+        "metavar": "OP",
+        "help": "softmax, log_softmax, softmax_vjp, log_softmax_vjp",
+    },
     "dtype": {"action": "append", "default": [], "metavar": "DTYPE", "help": "float64, float32, …"},
     "family": {"action": "append", "default": [], "metavar": "FAMILY", "help": "a family of adversarial rows"},
     "tier": {"default": "smoke", "metavar": "TIER", "help": "smoke (default), standard or exhaustive"},

@@ -12,6 +12,7 @@ from conformance.cli.options import Folder, check_writable, gate, limits, many
 from conformance.cli.progress import progress
 from conformance.cli.status import FINDINGS, INCOMPLETE, OK
 from reference.formats import FORMATS
+from reference.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +36,7 @@ Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 @click.argument("kernel")
 @click.option("--framework", default="numpy", show_default=True, metavar="NAME",
               help="Whose arrays it takes: numpy, torch, jax, tensorflow, ….")  # fmt: skip
-@click.option("--op", default="softmax", show_default=True, metavar="OP", help="softmax or log_softmax.")
+@click.option("--op", default="softmax", show_default=True, metavar="OP", help=f"{', '.join(OPS)}.")
 @many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}; all that it supports by default.")
 @many("--family", "families", "FAMILY", "Which adversarial rows; see `conformance list families`.")
 @click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="cpu or cuda:0.")
@@ -47,7 +48,7 @@ Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 def check(kernel: str, out: Path | None, ledgers: Sequence[Path], no_builtin_ledger: bool, **options: Any) -> int:
     """Ask your own KERNEL everything: path/to/file.py:function or package.module:function.
 
-    The function is called as fn(x, axis), and gets and returns arrays of the framework.
+    The function is called as fn(x, axis), or as fn(x, axis, g) for a vjp, and gets and returns arrays of the framework.
     """
     from conformance import api
     from conformance.reporting import check_out, publish, terminal

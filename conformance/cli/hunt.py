@@ -12,6 +12,7 @@ from conformance.cli.options import File, Seconds, check_writable
 from conformance.cli.progress import progress
 from conformance.cli.status import FINDINGS, OK
 from reference.formats import FORMATS
+from reference.ops import OPS
 
 EXAMPLES = """
 \b
@@ -25,7 +26,7 @@ Exit status: 0 no violation found, 1 one found, 2 bad usage.
 
 @click.command(epilog=EXAMPLES)
 @click.argument("target", required=False, metavar="[TARGET]")
-@click.option("--op", default="softmax", show_default=True, metavar="OP", help="softmax or log_softmax.")
+@click.option("--op", default="softmax", show_default=True, metavar="OP", help=f"{', '.join(OPS)}.")
 @click.option("--dtype", default="float32", show_default=True, metavar="DTYPE", help=f"{', '.join(FORMATS)}.")
 @click.option("--length", type=click.IntRange(min=1, max=4096), default=8, show_default=True, help="Logits in a row.")
 @click.option("--seconds", type=Seconds(0.1), default=30.0, show_default=True, help="How long to search.")
@@ -73,7 +74,7 @@ def hunt(
     search = hunting.hunter(target, op, dtype, length, framework=framework, timeout=timeout)
     with contextlib.closing(search.asker):
         if kept:
-            found = search.again(kept["row"])
+            found = search.again(kept["row"], kept["cotangent"])
         else:
             with progress() as watch:
                 found = search.run(

@@ -16,6 +16,7 @@ from conformance.cli.progress import progress
 from conformance.cli.status import INCOMPLETE, status_of
 from conformance.values import Severity, Tier
 from reference.formats import FORMATS
+from reference.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ Exit status: 0 nothing unexpected, 1 findings that the ledger does not know or s
 @click.command(epilog=EXAMPLES)
 @many("--target", "targets", "GLOB", "Targets: framework/mode/device, or its first parts; framework@version too.")
 @many("--python", "pythons", "PATH", "Ask the frameworks of this interpreter; `here` is the one that runs the suite.")
-@many("--op", "ops", "OP", "softmax or log_softmax.")
+@many("--op", "ops", "OP", f"{', '.join(OPS)}.")
 @many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}.")
 @many("--family", "families", "FAMILY", "Which adversarial rows; see `conformance list families`.")
 @many("--device", "devices", "GLOB", "cpu, cuda:0, 'cuda:*', or whatever a framework reports.")

@@ -1,6 +1,6 @@
 """A function of a user's own as an adapter: the arrays of NumPy or of a framework, and that one function.
 
-A kernel is ``fn(x, axis)``; it gets and returns arrays of its framework.
+A kernel is ``fn(x, axis)``, or ``fn(x, axis, g)`` where it claims to be a vjp; it gets and returns arrays of its framework.
 """
 
 from __future__ import annotations

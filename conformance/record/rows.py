@@ -72,6 +72,7 @@ def observation_row(
         "axis": case.call.axis,
         "shape": "×".join(map(str, case.logits.shape)),
         "layout": case.call.layout,
+        "cotangent_layout": case.call.cotangent_layout,
         "way": case.call.way,
         "outcome": OUTCOMES[type(observation)],
         "reason": observation.why if isinstance(observation, Unsupported | NotAsked) else "",

@@ -38,6 +38,7 @@ COLUMNS: dict[str, str] = {
     "axis": "int64",
     "shape": "string",
     "layout": "string",
+    "cotangent_layout": "string",
     "way": "string",
     "outcome": "string",
     "reason": "string",

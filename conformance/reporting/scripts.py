@@ -72,8 +72,9 @@ def script(
     named += [("o", inputs.operand, row["dtype"])] if inputs.operand is not None else []
     named += [("g", inputs.cotangent, row["dtype"])] if inputs.cotangent is not None else []
     numbers, arrays = "", ""
+    layouts = {"o" if row["way"] == "out" else "x": row["layout"], "g": row["cotangent_layout"]}
     for name, values, dtype in named:
-        layout = row["layout"] if name == ("o" if row["way"] == "out" else "x") else ""
+        layout = layouts.get(name, "")
         numbers += f"{name} = {_numbers(values, exhibit.rows)}\n"
         made = program.array.format(values=_carried(name, layout), dtype=dtype, device=device)
         arrays += f"{name} = {made}\n" + _viewed(name, layout, values.shape)

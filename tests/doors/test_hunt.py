@@ -16,7 +16,7 @@ from conformance import hunting
 from conformance.asking import plan
 from conformance.asking.connections import Limits
 from conformance.asking.pool import Invitation
-from conformance.hunting import WRONG, Hunt, is_kernel, population, rows_of
+from conformance.hunting import WRONG, Hunt, cotangents_of, is_kernel, population, rows_of
 from reference.formats import FORMATS
 from reference.ops import SOFTMAX
 
@@ -38,6 +38,13 @@ def stable(x, axis):
 def naive(x, axis):
     e = np.exp(x)
     return e / e.sum(axis=axis, keepdims=True)
+
+def gradient(x, axis, g):
+    p = stable(x, axis)
+    return p * (g - (p * g).sum(axis=axis, keepdims=True))
+
+def without_mean(x, axis, g):
+    return stable(x, axis) * g
 
 def crashes(x, axis):
     if np.abs(x).max() > 1e30:
@@ -127,7 +134,7 @@ def test_genes_cover_the_format_and_give_valid_rows(dtype: str) -> None:
 
 @pytest.mark.parametrize("length", [1, 8, 200, 4096])
 def test_a_generation_of_long_rows_is_small(length: int) -> None:
-    genes = population(length, np.random.default_rng(0))
+    genes = population(length + 1, np.random.default_rng(0))
 
     assert 16 <= len(genes) <= 256
     assert genes.shape[1] == length + 1
@@ -172,6 +179,38 @@ def test_what_was_found_is_kept_and_asked_again(bench: Bench, file: Path) -> Non
     printed = subprocess.run([sys.executable, "-c", kept["script"]], capture_output=True, text=True, check=False)  # noqa: S603
     assert 1 == printed.returncode, printed.stderr
     assert printed.stdout.startswith("answer nan truth ")
+
+
+def test_a_gradient_is_searched_with_its_cotangent(bench: Bench, file: Path) -> None:
+    worst = bench.folder / "worst.json"
+
+    found = bench.run("hunt", f"{file}:without_mean", "--op", "softmax_vjp", "--seconds", "20", "--out", str(worst))
+    again = bench.run("hunt", "--replay", str(worst))
+    good = bench.run("hunt", f"{file}:gradient", "--replay", str(worst))
+    searched = bench.run("hunt", f"{file}:gradient", "--op", "softmax_vjp", "--seconds", "1")
+
+    assert (1, 1, 0, 0) == (found.returncode, again.returncode, good.returncode, searched.returncode), found.stderr
+    kept = hunting.read_case(worst)
+    assert kept["row"].shape == kept["cotangent"].shape == (8,)
+    printed = subprocess.run([sys.executable, "-c", kept["script"]], capture_output=True, text=True, check=False)  # noqa: S603
+    assert 1 == printed.returncode, printed.stderr
+
+    for broken in ([], ["0x1p0"]):
+        worst.write_text(json.dumps(json.loads(worst.read_text()) | {"cotangent": broken}))
+        assert "has a cotangent of" in one_line(bench.run("hunt", "--replay", str(worst)).stderr)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_a_cotangent_has_zeros_and_many_binades(dtype: str) -> None:
+    format = FORMATS[dtype]
+
+    found = cotangents_of(format, np.random.default_rng(0).random((2000, 8)))
+
+    assert (found == 0).any()
+    size = np.abs(found[found != 0])
+    assert np.isfinite(found).all()
+    assert size.min() < 2.0 ** (0.9 * max(-format.precision, format.emin))
+    assert size.max() > 2.0 ** (0.9 * min(format.precision, np.log2(format.max) - 5))
 
 
 def test_a_framework_is_searched_in_its_worker(bench: Bench) -> None:

@@ -37,7 +37,7 @@ def row(target: Target = TORCH, **columns: Any) -> dict[str, Any]:
     plain = {
         "target": str(target), "framework": target.framework, "variant": target.variant, "version": target.version,
         "mode": target.mode, "device": target.device, "control": target.control, "op": "softmax", "dtype": "float32",
-        "family": "underflow", "case": "a", "case_id": "1234", "tier": "smoke", "axis": -1, "shape": "4", "layout": "",
+        "family": "underflow", "case": "a", "case_id": "1234", "tier": "smoke", "axis": -1, "shape": "4", "layout": "", "cotangent_layout": "",
         "way": "plain", "outcome": "answered", "reason": "", "seconds": 0.5, "digest": "", "choices": "",
         "grade": "exact", "severity": "none", "findings": "", "expected": "", "max_ulp": 0.5, "max_ulp_at": 1,
         "error_over_bound": 0.5, "row_sum_error": 0.5, "logit_gap": 0.5, "nonfinite_expected": 0, "nonfinite_got": 0,

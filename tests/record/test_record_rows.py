@@ -72,7 +72,7 @@ def test_a_row_has_every_column_and_says_what_it_is_given() -> None:
     wanted = {
         "target": "keras:jax/jit/cuda:0", "framework": "keras", "variant": "jax", "version": "3.15", "mode": "jit",
         "device": "cuda:0", "control": True, "op": "log_softmax", "dtype": "float32", "family": "underflow",
-        "case": "b", "case_id": asked.id, "tier": "standard", "axis": 0, "shape": "2×2", "layout": "step",
+        "case": "b", "case_id": asked.id, "tier": "standard", "axis": 0, "shape": "2×2", "layout": "step", "cotangent_layout": "",
         "way": "plain", "outcome": "answered", "reason": "", "seconds": 0.041, "digest": "abcd",
         "choices": "nan=all product=unrounded", "grade": "loose", "severity": "violation",
         "findings": "accuracy;raised", "expected": "accuracy!;range!;order?", "max_ulp": 3.5, "max_ulp_at": 2,

@@ -55,7 +55,7 @@ def row(
         "suite_version": "1", "target": str(target), "framework": target.framework, "variant": target.variant,
         "version": target.version, "mode": target.mode, "device": target.device, "control": target.control,
         "op": "softmax", "dtype": "float32", "family": "random", "case": case, "case_id": case, "tier": "smoke",
-        "axis": -1, "shape": str(len(x)), "layout": "", "way": "plain", "outcome": "answered", "reason": "", "seconds": 0.001,
+        "axis": -1, "shape": str(len(x)), "layout": "", "cotangent_layout": "", "way": "plain", "outcome": "answered", "reason": "", "seconds": 0.001,
         "digest": "00000000", "choices": " ".join(map(str, choices)), "grade": "exact", "severity": str(worst),
         "findings": ";".join(finding.kind for finding in findings),
         "expected": ";".join([*(f"{kind}!" for kind in must), *(f"{kind}?" for kind in may)]),

@@ -35,7 +35,7 @@ PROGRAM = (
 )
 FUSED = (*PROGRAM[:2], "f = lambda x, o, axis: x * o", NUMBERS)
 
-PLAIN = {"op": "softmax", "dtype": "float32", "way": "plain", "axis": -1, "layout": ""}
+PLAIN = {"op": "softmax", "dtype": "float32", "way": "plain", "axis": -1, "layout": "", "cotangent_layout": ""}
 
 
 def run(text: str, folder: Path) -> tuple[int, str]:
@@ -148,6 +148,15 @@ def test_an_array_lies_in_memory_as_it_was_asked(layout: str, tmp_path: Path) ->
     )
 
     assert (0, repr([*map(float, due[layout]), *x.ravel().tolist()])) == told
+
+
+def test_a_cotangent_lies_in_memory_as_it_was_asked(tmp_path: Path) -> None:
+    asked = Exhibit(Inputs(np.zeros((3, 2)), "float32", cotangent=np.full((3, 2), 2.0)))
+    program = Program(*PROGRAM[:2], "f = lambda x, axis, g: [*x.strides, *g.strides, *g.ravel().tolist()]", NUMBERS)
+
+    text = script(PLAIN | {"cotangent_layout": "broadcast"}, None, asked, program, "cpu", seconds=1, memory=1)
+
+    assert (0, repr([8.0, 4.0, 0.0, 0.0, *[2.0] * 6])) == run(text, tmp_path)
 
 
 ROW = handed(0.0, 0.0)
