@@ -129,9 +129,10 @@ def cotangents_of(format: Format, genes: NDArray[np.float64]) -> NDArray[np.floa
 
     The middle is zero, and to both sides every binade from 2**-p to 2**p has its share, as far as the format has it.
     """
-    side, reach = 2 * genes - 1, format.precision
-    magnitude = 2.0 ** np.clip((2 * np.abs(side) - 1) * reach, format.emin, np.log2(format.max / 4 / genes.shape[1]))
-    return format.quantise(np.where(np.abs(side) < 1 / 16, 0.0, np.sign(side) * magnitude))
+    side, none = 2 * genes - 1, 1 / 16
+    place = (2 * (np.abs(side) - none) / (1 - none) - 1) * format.precision
+    magnitude = 2.0 ** np.clip(place, format.emin, np.log2(format.max / 4 / genes.shape[1]))
+    return format.quantise(np.where(np.abs(side) < none, 0.0, np.sign(side) * magnitude))
 
 
 def population(genes: int, rng: np.random.Generator) -> NDArray[np.float64]:
