@@ -1,6 +1,6 @@
 """The command line: thin, because everything it does the rooms behind it do.
 
-Exit status: 0 nothing unexpected; 1 violations that the ledger does not know, or ledger entries that
+Exit status: 0 nothing unexpected; 1 findings that no ledger knows and must know (``--fail-on``), or ledger entries that
 no longer hold; 2 bad usage, said in one line; 3 the run is incomplete; 70 a mistake of the suite, with its traceback.
 """
 

@@ -29,7 +29,7 @@ Examples:
   conformance run --python here --python venvs/tf-2.16/bin/python   two interpreters in one run
   conformance run --resume                          go on with the run that was interrupted
   conformance run --target torch --ledger known.toml   with a list of known findings of your own
-Exit status: 0 nothing unexpected, 1 findings that the ledger does not know or stale entries, 2 bad usage, 3 incomplete.
+Exit status: 0 nothing unexpected, 1 findings that no ledger knows or stale entries, 2 bad usage, 3 incomplete.
 """
 
 

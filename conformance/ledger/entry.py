@@ -171,8 +171,7 @@ def read(sources: Mapping[str, str]) -> tuple[Entry, ...]:
     """
     entries: dict[str, Entry] = {}
     for name, text in sources.items():
-        for table in _tables(name, text):
-            entry = _entry(name, table)
+        for entry in _entries(name, text):
             if entry.id in entries:
                 raise BadLedger(f"{name}: entry {entry.id}: stands twice, in {entries[entry.id].source} too")
             entries[entry.id] = entry
@@ -197,11 +196,17 @@ def files(paths: Iterable[str | Path]) -> dict[str, str]:
     sources = {}
     for path in paths:
         try:
-            sources[str(path)] = Path(path).read_text("utf-8")
+            sources[str(path)] = Path(path).read_bytes().decode("utf-8")  # line ends as they are
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise BadLedger(f"{path}: {why}") from None
     return sources
+
+
+@cache
+def _entries(name: str, text: str) -> tuple[Entry, ...]:
+    """The entries of one file; whoever checks one kernel after the other reads the same ones again and again."""
+    return tuple(_entry(name, table) for table in _tables(name, text))
 
 
 def _tables(name: str, text: str) -> list[Any]:

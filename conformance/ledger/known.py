@@ -68,7 +68,7 @@ class Known:
         """For each observation a tuple, as long as its findings and in their order: the id of an entry, or ``""``."""
         shown = self._shown
         ids = pd.Series("", index=shown.index, dtype="object")
-        for entry in self.entries:
+        for entry in self._concerned:
             ids[(ids == "") & (shown["kind"] == entry.kind) & entry.region(shown)] = entry.id
         known = {label: tuple(mine) for label, mine in ids.groupby(shown["label"], sort=False)}
         return pd.Series([known.get(label, ()) for label in self._rows.index], self._rows.index, dtype="object")
@@ -101,7 +101,7 @@ class Known:
         not asked may still show it, and so may an op, a format or a family that was left out, and what only another name
         of a list means: an entry is stale only where its whole region was asked of the targets that were there.
         """
-        return tuple(found for entry in self.entries if (found := self._stale(entry)) is not None)
+        return tuple(found for entry in self._concerned if (found := self._stale(entry)) is not None)
 
     @cached_property
     def unasked(self) -> tuple[Entry, ...]:
@@ -112,6 +112,12 @@ class Known:
             for entry in self.entries
             if (runs := self._runs(self._parts(entry))) and not entry.region(asked[asked["run_id"].isin(runs)]).any()
         )
+
+    @cached_property
+    def _concerned(self) -> tuple[Entry, ...]:
+        """The entries that speak of a target of this record."""
+        targets = [str(target) for target in self.record.targets]
+        return tuple(entry for entry in self.entries if any(entry.names("target", target) for target in targets))
 
     def _stale(self, entry: Entry) -> Stale | None:
         parts = self._parts(entry)

@@ -202,6 +202,9 @@ def test_a_ledger_of_ones_own_is_a_file(tmp_path: Path) -> None:
     mine = [tmp_path / "mine.toml"]
     assert ["one"] == [entry.id for entry in load(mine, builtin=False)]
     assert {"one", *(entry.id for entry in load())} == {entry.id for entry in load(mine)}
+    (tmp_path / "dos.toml").write_bytes(ENTRY.replace("\n", "\r\n").encode())
+    assert ["one"] == [entry.id for entry in load([tmp_path / "dos.toml"], builtin=False)]
+    assert ENTRY.count("\n") == files([tmp_path / "dos.toml"])[str(tmp_path / "dos.toml")].count("\r\n")
     for name, why in (("absent", "No such file"), ("latin", "not UTF-8"), ("", "Is a directory")):
         with pytest.raises(BadLedger, match=why) as caught:
             files([tmp_path / name])
