@@ -54,7 +54,7 @@ class Asked:
     def lane(self, flat: int) -> tuple[int, ...]:
         """The index of a lane of the case, counted through its array, in the array that is handed over."""
         inner = self.shape[len(self.corner) :]
-        return (*self.corner, *(int(place) for place in np.unravel_index(flat, inner))) if inner else (0,) * 0
+        return (*self.corner, *(int(place) for place in np.unravel_index(flat, inner))) if inner else ()
 
     def row(self, flat: int) -> str:
         """Source of the index of that lane's row."""
@@ -62,8 +62,17 @@ class Asked:
         return f"[{', '.join(places)}]" if places else ".reshape(1)"
 
 
+def visible(finding: Finding, size: int) -> bool:
+    """Whether a script can see a finding about an array of so many numbers."""
+    told = finding.witness
+    if finding.kind not in _LANES:
+        return finding.kind in FAULTS
+    # A record may be damaged.
+    return told is not None and 0 <= told.index < size and (finding.kind not in _PAIRS or 0 <= told.beside < size)
+
+
 def source(finding: Finding, asked: Asked) -> str:
-    """The source for a finding."""
+    """The source for a finding that is :func:`visible`."""
     return FAULTS[finding.kind](finding, asked)
 
 
@@ -253,14 +262,24 @@ def _text(asked: Asked, *lines: str, right: str) -> str:
     return _ANSWERS.format(call=asked.call) + "".join(f"{line}\n" for line in lines) + _EXIT.format(right=right)
 
 
-FAULTS: dict[str, Callable[[Finding, Asked], str]] = {
+_PAIRS = {
+    "order": _beside("at least that of a smaller logit,", ">="),
+    "ties": _beside("that of an equal logit,", "=="),
+}
+"""Kinds that a witness of two lanes shows."""
+
+_LANES = {
     **dict.fromkeys(("accuracy", "loose", "lost_normal", "nonfinite"), _lane),
     "range": _range,
     "row_sum": _row_sum,
     "zero_sum": _zero_sum,
-    "order": _beside("at least that of a smaller logit,", ">="),
-    "ties": _beside("that of an equal logit,", "=="),
     "unnamed_policy": _unnamed,
+    **_PAIRS,
+}
+"""Kinds that a witness shows."""
+
+FAULTS: dict[str, Callable[[Finding, Asked], str]] = {
+    **_LANES,
     "raised": _raised,
     "no_error": _no_error,
     "dtype": _dtype,

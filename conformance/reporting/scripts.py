@@ -108,10 +108,12 @@ def script_of(record: Record, row: Mapping[str, Any], finding: Finding, exhibit:
     exhibit = exhibit or exhibit_of(row)
     part, target = part_of(record, row)
     program = part.programs.get(f"{target.versioned} {row['op']} {row['way']}")
-    if exhibit is None or exhibit.inputs is None or program is None or finding.kind not in faults.FAULTS:
+    if exhibit is None or exhibit.inputs is None or program is None or row["layout"] not in ("", *LAYOUTS):
         return ""
-    limits = part.header.plan.limits
-    seconds, memory = (float(limits[name].split()[0]) if name in limits else math.inf for name in _LIMITS)
+    if not faults.visible(finding, exhibit.inputs.x.size):
+        return ""
+    found = (re.match(r"\d+(\.\d+)?", part.header.plan.limits.get(name, "")) for name in _LIMITS)
+    seconds, memory = (float(number[0]) if number else math.inf for number in found)
     text = script(row, finding, exhibit, Program(*program), target.device, seconds=seconds, memory=memory)
     return _heading(part, target, row, finding) + text
 

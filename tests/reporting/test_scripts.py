@@ -255,6 +255,24 @@ def test_a_script_is_that_of_its_target_op_and_way() -> None:
     assert "# Case random/plain, seen on x86_64/avx512." == heading[2]
 
 
+@pytest.mark.parametrize(
+    ("found", "columns"),
+    [
+        (finding(index=2), {}),
+        (finding(index=-1), {}),
+        (finding("ties"), {}),
+        (finding("order", beside=2), {}),
+        (Finding("accuracy", Severity.VIOLATION, "no lane"), {}),
+        (Finding("no such kind", Severity.VIOLATION, "so"), {}),
+        (finding(), {"layout": "no such layout"}),
+    ],
+)
+def test_a_damaged_record_has_no_script_there(found: Finding, columns: dict[str, Any]) -> None:
+    made = record(row(findings=[found], **columns), programs={f"{EAGER.versioned} softmax plain": PROGRAM})
+
+    assert "" == script_of(made, made.observations.loc[0].to_dict(), found)
+
+
 def test_what_a_framework_says_cannot_leave_the_comment() -> None:
     made = record(row(findings=[violation()]), programs={f"{EAGER.versioned} softmax plain": PROGRAM})
     hostile = Finding("raised", Severity.VIOLATION, "raised E: \nimport os\x1b[31m")
