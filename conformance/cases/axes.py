@@ -6,7 +6,7 @@ flattens the trailing ones, cannot come out right by chance; the last size, 33, 
 a kernel that runs over the inner axis, and behind the second of four axes stands an even and an odd
 number of lanes.  All logits lie around 1000, so a path that forgot to
 subtract the maximum gives NaN; every other row lies around 2000, so one that takes the maximum of
-more than its row loses the others.  Shapes of the smoke tier are asked again with rows whose winners, a
+more than its row loses the others.  Shapes of the smoke tier are asked twice again with rows whose winners, a
 drawn half of the lanes, have equal shares: a row without its sum, which in 16 bits may pass where one
 logit is far ahead, shows in every format.  And nine rows of other families stand side by side, since a
 kernel for another axis has a maximum, a sum and a treatment of NaN and of masks of its own.
@@ -153,11 +153,12 @@ def _apart(format: Format, rng: np.random.Generator, shape: tuple[int, ...], axi
 
 def _shared(rng: np.random.Generator) -> Iterator[Row]:
     """Rows of equal winners, at least two of each row, and losers far behind."""
-    for shape, axis in sorted(SMOKE):
-        if -len(shape) <= axis < len(shape):
-            drawn = rng.random(shape)
-            most = np.minimum(0.5, np.take(np.sort(drawn, axis), [-2], axis))
-            yield replace(_row(np.where(drawn >= most, CENTRE, -CENTRE), axis), name=f"shared,{_name(shape, axis)}")
+    existing = [(shape, axis) for shape, axis in sorted(SMOKE) if -len(shape) <= axis < len(shape)]
+    for i, (shape, axis) in enumerate(2 * existing):
+        drawn = rng.random(shape)
+        most = np.minimum(0.5, np.take(np.sort(drawn, axis), [-2], axis))
+        name = f"shared-{i // len(existing)},{_name(shape, axis)}"
+        yield replace(_row(np.where(drawn >= most, CENTRE, -CENTRE), axis), name=name)
 
 
 def _hard(format: Format, rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> Row:

@@ -101,7 +101,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
             for name, mask in masks(format).items():
                 yield Row(f"{name},even,under={under},n={n}", masked(format, huge, patterns(n)["even"], mask))
     # Logits that lie below what implementations put in the place of -inf, and a first block that is all masked.
-    for n in (2, 17):
+    for n in (2, 17, 4097):
         for name, level in (("-2e4", nearest_finite_one(format, -2e4)), ("-max", -format.max)):
             low, last = np.full(n, level), patterns(n)[f"one@{n - 1}"]
             yield Row(f"-inf,one@{n - 1},logits={name},n={n}", masked(format, low, last, -np.inf), tier=Tier.SMOKE)
