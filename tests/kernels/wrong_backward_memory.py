@@ -208,12 +208,15 @@ def unrepeatable_sum(x: Array, axis: int, g: Array, op: str) -> Array:
 
 
 @wrong(
-    "vjp-rows-beyond-two-skipped", op=VJPS, why="The grid has two rows, and what lies beyond keeps zeros.", longest=3
+    "vjp-rows-beyond-eight-skipped",
+    op=VJPS,
+    why="The grid has eight rows, and what lies beyond keeps zeros.",
+    longest=17,
 )
-def rows_beyond_two_skipped(x: Array, axis: int, g: Array, op: str) -> Array:
+def rows_beyond_eight_skipped(x: Array, axis: int, g: Array, op: str) -> Array:
     def grid(op: str, p: Array, h: Array, s: Array) -> Array:
         y = product(op, p, h, s)
-        y[2:] = 0
+        y[8:] = 0
         return y
 
     return gradient(x, axis, g, op, product=grid)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from backward import along_both, gradient, product, shares, terms
-from planted import VJPS, shifted, total, wide, wrong
+from planted import VJPS, shifted, total, wrong
 
 if TYPE_CHECKING:
     from planted import Array
@@ -139,14 +139,13 @@ def step_skipped(x: Array, axis: int, g: Array, op: str) -> Array:
     return y if np.isfinite(g).all() else np.zeros_like(y)
 
 
+def _clipped(y: Array, limit: float) -> Array:
+    return np.clip(y, y.dtype.type(-limit), y.dtype.type(limit))
+
+
 @wrong("vjp-clipped-at-one", op=VJPS, why="Cotangents are clipped to [-1, 1], for stability.", longest=2)
 def clipped_at_one(x: Array, axis: int, g: Array, op: str) -> Array:
-    return gradient(x, axis, g, op, enter=wide, terms=lambda op, p, h: terms(op, p, _clipped(h, 1)),
-                    product=lambda op, p, h, s: product(op, p, _clipped(h, 1), s))  # fmt: skip
-
-
-def _clipped(h: Array, limit: float) -> Array:
-    return np.clip(h, h.dtype.type(-limit), h.dtype.type(limit))
+    return along_both(x, axis, g, lambda z, h: gradient(z, -1, _clipped(h, 1), op))
 
 
 @wrong(
@@ -156,9 +155,7 @@ def _clipped(h: Array, limit: float) -> Array:
     longest=3,
 )
 def clipped_at_ten_thousand(x: Array, axis: int, g: Array, op: str) -> Array:
-    limit = 1e4
-    return gradient(x, axis, g, op, terms=lambda op, p, h: terms(op, p, _clipped(h, limit)),
-                    product=lambda op, p, h, s: product(op, p, _clipped(h, limit), s))  # fmt: skip
+    return along_both(x, axis, g, lambda z, h: gradient(z, -1, _clipped(h, 1e4), op))
 
 
 @wrong("vjp-answers-clipped", op=VJPS, why="The answer is clipped to [-1, 1], an optimiser's business.", longest=2)
