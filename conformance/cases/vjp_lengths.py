@@ -2,11 +2,13 @@
 
 A backward pass adds up p·g, or g itself, over the row: a sum kept in few bits stalls, one that ends with the last whole
 vector or block misses the tail, and a product of p = 1/n and a sum of n terms meets both ends of a narrow format.  Each
-length has an ordinary row with an ordinary cotangent; equal logits with one lane's cotangent at the end, which is what
-picks a class; and equal logits with a cotangent of one sign, whose sum is as large as n and leaves nothing.
+length has an ordinary row with an ordinary cotangent, but for a large one at the end, which no bound hides; a winner at
+the end, ahead of the others by log n, so that it has half of the sum, with its cotangent alone, which is what picks a
+class; and equal logits with a cotangent of one sign, whose sum is as large as n and leaves nothing.
 
 The lengths are those of the ladder, further steps around blocks, and vocabularies of language models, in every
-format: sums of n terms are what few bits get wrong.
+format: sums of n terms are what few bits get wrong.  One of 100,000 is in the smoke tier too: below 65,504 no sum of
+ones overflows in float16, no index of 16 bits wraps, and the square of n is a number whose inverse float16 has.
 
 First known victims: JAX's log_softmax in float16, all NaN beyond 65,504 logits, since the sum of the cotangent overflows
 (jax-ml/jax#40409); MIOpen's, which added up in float16 (ROCm/MIOpen#3427).
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 LONG = (32_000, 100_000, 151_936)
 
-SMOKE = (*SMOKE_LENGTHS, 1024)
+SMOKE = (*SMOKE_LENGTHS, 1024, 100_000)
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
@@ -39,8 +41,8 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     for n in (*LENGTHS, *FURTHER, *LONG):
         ordinary, cotangent = rng.normal(0, 2, n), rng.normal(0, 1, n)
         for name, row, g in (
-            ("normal,g=normal", ordinary, cotangent),
-            (f"equal,g=one@{n - 1}", np.zeros(n), one_hot(n, n - 1)),
+            (f"normal,g=64@{n - 1}", ordinary, np.where(np.arange(n) == n - 1, 64.0, cotangent)),
+            (f"win@{n - 1},g=one@{n - 1}", one_hot(n, n - 1, np.log(n)), one_hot(n, n - 1)),
             ("equal,g>0", np.zeros(n), 1 + np.abs(cotangent)),
         ):
             tier = Tier.SMOKE if n in SMOKE else Tier.STANDARD

@@ -1,9 +1,10 @@
 """Gradients of rows with masked lanes: nothing flows through -inf, and nothing of a masked row into another.
 
-A masked lane has p = 0.  Its own vjp of softmax is 0, and its cotangent has no part in the others, however large it is; of
-log_softmax it is its own cotangent, untouched, and p takes none of the sum.  0·(-inf), -inf - (-inf) and exp of either
-are where NaN comes from.  A row masked as a whole has no right answer, and none is asked for; but the rows beside it are
-judged, since a batch of attention holds such rows and a gradient that is NaN there must not become NaN everywhere.
+A masked lane has p = 0.  Its own vjp of softmax is 0, and its cotangent has no part in the others, however large it
+is; of log_softmax it is its own cotangent, untouched, and p takes none of the sum, however large that is.  0·(-inf),
+-inf - (-inf) and exp of either are where NaN comes from.  A row masked as a whole has no right answer, and none is asked
+for; but the rows beside it are judged, since a batch of attention holds such rows and a gradient that is NaN there must
+not become NaN everywhere.
 
 Prefixes, single open lanes and every other lane, at two lengths; arrays of rows of which one is masked as a whole,
 along the last axis and along the first.
@@ -36,7 +37,7 @@ SHAPE = (9, 17)
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
-    """Every pattern with ordinary cotangents, with huge ones under the mask, and with those of the masked lanes alone."""
+    """Every pattern with ordinary cotangents, huge ones under the mask, and those of masked or of open lanes alone."""
     for n in SIZES:
         logits = nearest_finite(format, rng.normal(0, 2, n))
         ordinary = nearest_finite(format, rng.normal(0, 1, n))
@@ -49,6 +50,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
                 "normal": ordinary,
                 "huge-under-mask": np.where(open_, ordinary, large),
                 "masked-alone": np.where(open_, 0.0, 1.0),
+                "huge-open-alone": np.where(open_, large, 0.0),
             }
             for name, cotangent in given.items():
                 smoke = n == 17 and pattern in ("one@16", "even", "prefix=8")

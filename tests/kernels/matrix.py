@@ -60,7 +60,7 @@ def table() -> str:
     planted = kernels()
     head = ["kernel", "op", "dtypes", "this suite, by family", *published.JUDGES]
     rows = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    kills: Counter[str] = Counter()
+    said_of: dict[bool, Counter[tuple[str, str]]] = {backward: Counter() for backward in (False, True)}
     notes = []
     for kernel in planted.wrong:
         verdicts = [judge(kernel, dtype) for dtype in kernel.dtypes]
@@ -69,22 +69,22 @@ def table() -> str:
         enough = [name for name in verdicts[0].families if all(name in verdict.families for verdict in verdicts)]
         shown = ", ".join(enough[:3]) or ", ".join(dict.fromkeys(v.families[0] for v in verdicts if v.families))
         others = dict(published.verdicts(kernel))
-        kills.update(name for name, said in others.items() if said == "rejects")
-        kills["this suite"] += all_rejected
+        said_of[kernel.backward].update({"this suite": "rejects" if all_rejected else "passes", **others}.items())
         cells = [kernel.name, kernel.op, _dtypes(kernel.dtypes), f"**{shown}**" if all_rejected else "**SURVIVES**"]
         rows.append("| " + " | ".join([*cells, *("" if said == "passes" else said for said in others.values())]) + " |")
         notes.append(f"- **{kernel.name}**: {kernel.why}")
     honest = [kernel for kernel in planted.honest if any(judge(kernel, dtype).rejected for dtype in kernel.dtypes)]
+    wrong = {backward: sum(kernel.backward is backward for kernel in planted.wrong) for backward in said_of}
     counts = [
-        f"| {name} | {kills[name]} | {kills[name] / len(planted.wrong):.0%} |"
+        f"| {name} | {' | '.join(_share(said_of[backward], name, wrong[backward]) for backward in wrong)} |"
         for name in ("this suite", *published.JUDGES)
     ]
     return "\n".join(
         [
             f"{len(planted.wrong)} wrong kernels; {len(planted.honest)} honest ones, of which {len(honest)} are rejected.",
             "",
-            "| who | rejects, of the wrong ones | share |",
-            "|---|--:|--:|",
+            f"| who | rejects, of the {wrong[False]} wrong functions | share | of the {wrong[True]} wrong vjps | share |",
+            "|---|--:|--:|--:|--:|",
             *counts,
             "",
             *rows,
@@ -110,6 +110,12 @@ def alone() -> str:
             found[families[0]].append(kernel.name)
     lines = [f"| {name} | {len(names)} | {', '.join(names)} |" for name, names in found.items()]
     return "\n".join(["| family | kernels | which no other family rejects |", "|---|--:|---|", *lines])
+
+
+def _share(said: Counter[tuple[str, str]], who: str, of: int) -> str:
+    """How many of the kernels somebody rejects, and which share of them; two cells."""
+    rejects = said[who, "rejects"]
+    return "not asked |" if said[who, "not asked"] == of else f"{rejects} | {rejects / of:.0%}"
 
 
 def _dtypes(names: tuple[str, ...]) -> str:

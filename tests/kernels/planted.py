@@ -1,7 +1,8 @@
 """What is a planted kernel?  A softmax with one known mistake, or an honest one by another road.
 
-Each kernel is ``fn(x, axis)`` on a NumPy array of any rank and layout.  It is built from the blocks below, all of
-them honest, and its mistake is the one block that it replaces.  The lists fill as the modules beside this one are
+Each kernel is ``fn(x, axis)`` on a NumPy array of any rank and layout, and ``fn(x, axis, g)`` for a vjp, with the
+cotangent g in a layout of its own.  It is built from the blocks below (those of the vjps are in ``backward.py``), all
+of them honest, and its mistake is the one block that it replaces.  The lists fill as the modules beside this one are
 imported; :func:`kernels` imports them all.
 """
 
@@ -29,7 +30,10 @@ EVERY = ("float64", "float32", "float16", "bfloat16")
 """All the dtypes a kernel may be asked in."""
 
 BOTH = ("softmax", "log_softmax")
-"""For a kernel that is planted in both ops; its function takes the op as a third argument."""
+"""For a kernel that is planted in both ops; its function takes the op as one more argument."""
+
+VJPS = ("softmax_vjp", "log_softmax_vjp")
+"""The same of the vjps."""
 
 bfloat16 = ml_dtypes.bfloat16
 """What NumPy does not have."""
@@ -42,11 +46,11 @@ class Kernel:
     Attributes
     ----------
     name
-        Unique; a kernel of log_softmax whose twin computes softmax ends in ``-log``.
+        Unique; that of a vjp begins with ``vjp-``, and a kernel of the second of two ops ends in ``-log``.
     op
-        softmax or log_softmax.
+        softmax, log_softmax, or the vjp of either.
     function
-        ``fn(x, axis)`` returns an array of the shape and dtype of x, unless that is its mistake.
+        ``fn(x, axis)``, or ``fn(x, axis, g)``, returns an array of the shape and dtype of x, unless that is its mistake.
     why
         The mistake, a row that shows it, and where it was met.
     dtypes
@@ -57,10 +61,15 @@ class Kernel:
 
     name: str
     op: str
-    function: Callable[[Array, int], Array]
+    function: Callable[..., Array]
     why: str
     dtypes: tuple[str, ...] = EVERY
     longest: int = 4097
+
+    @property
+    def backward(self) -> bool:
+        """Whether it computes a vjp."""
+        return self.op in VJPS
 
 
 class Kernels(NamedTuple):
@@ -101,19 +110,22 @@ def _plant(
         field.append(Kernel(name, op, function, why, dtypes, longest))
         return function
     for each in op:
-        called = name if each == "softmax" else f"{name}-log"
+        called = f"{name}-log" if each.startswith("log_") else name
         field.append(Kernel(called, each, _fixed(function, each), why, dtypes, longest))
     return function
 
 
-def _fixed(function: Any, op: str) -> Callable[[Array, int], Array]:
-    """The function for one of its two ops."""
+def _fixed(function: Any, op: str) -> Callable[..., Array]:
+    """The function for one of its two ops, which has the arguments of that op, and says so."""
 
-    @functools.wraps(function)
-    def kernel(x: Array, axis: int) -> Array:
+    def forward(x: Array, axis: int) -> Array:
         return function(x, axis, op)
 
-    del kernel.__wrapped__  # type: ignore[attr-defined]  # it takes two arguments, and says so
+    def backward(x: Array, axis: int, g: Array) -> Array:
+        return function(x, axis, g, op)
+
+    kernel = functools.wraps(function)(backward if op in VJPS else forward)
+    del kernel.__wrapped__  # type: ignore[attr-defined]
     return kernel
 
 
@@ -122,7 +134,7 @@ def kernels() -> Kernels:
     here = Path(__file__).parent
     if str(here) not in sys.path:
         sys.path.insert(0, str(here))
-    for module in [*sorted(here.glob("wrong_*.py")), here / "honest.py"]:
+    for module in (*sorted(here.glob("wrong_*.py")), *sorted(here.glob("honest*.py"))):
         importlib.import_module(module.stem)
     return Kernels(list(WRONG), list(HONEST))
 

@@ -17,8 +17,9 @@ def test_there_are_enough_of_them() -> None:
     names = [kernel.name for kernel in (*PLANTED.wrong, *PLANTED.honest)]
 
     assert len(names) == len(set(names))
-    assert len(PLANTED.wrong) >= 60
-    assert len(PLANTED.honest) >= 15
+    for backward, wrong, honest in ((False, 60, 15), (True, 40, 12)):
+        assert sum(kernel.backward is backward for kernel in PLANTED.wrong) >= wrong
+        assert sum(kernel.backward is backward for kernel in PLANTED.honest) >= honest
 
 
 @pytest.mark.parametrize(("kernel", "dtype"), each(PLANTED.wrong))
