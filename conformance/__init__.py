@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from conformance.api import check
+    from conformance.frameworks.contract import promises
 
 try:
     __version__ = version("softmax-conformance")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__", "check"]
+__all__ = ["__version__", "check", "promises"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs pandas when it is asked for."""
+    """Import what needs pandas when it is asked for; a worker, which may not have it, has ``promises`` alone."""
     if name == "check":
         from conformance.api import check
 
         return check
+    if name == "promises":
+        from conformance.frameworks.contract import promises
+
+        return promises
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

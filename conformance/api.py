@@ -18,6 +18,7 @@ from conformance.asking import plan
 from conformance.asking.connections import Limits, default_memory
 from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
+from conformance.frameworks.contract import Contract
 from conformance.frameworks.kernel import BadKernel
 from conformance.record import Memory
 from conformance.reporting import Reading, tables, terminal
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
 
 FRAMEWORKS_ALONE = ("arguments", "dtypes", "producers")
 """Families of which a function of one's own can answer nothing."""
+
+
+ALL = "all"
+"""In the place of dtypes: every one that the function takes."""
+
+DEFAULT = ("float32",)
+"""The dtypes that are asked where none is named: most kernels are made for one, and it is this one."""
 
 
 class Violations(AssertionError):
@@ -125,6 +133,11 @@ def check(
     tier: str = "smoke",
     families: Sequence[str] = (),
     seed: int = 0,
+    axis: str = "",
+    contiguous: bool = False,
+    rank: int | Sequence[int] = (),
+    lengths: str = "",
+    masks: str = "",
     strict: bool = False,
     timeout: float = 120.0,
     memory: int | None = None,
@@ -142,7 +155,7 @@ def check(
     framework
         numpy, or the name of an adapter (torch, jax, tensorflow, …): whose arrays.
     dtypes
-        float64, float32, float16, bfloat16; all of them where empty.
+        float64, float32, float16, bfloat16; float32 alone where empty, and ``all`` asks every one it takes.
     device
         As the framework calls it: cpu, cuda:0.
     tier
@@ -150,6 +163,10 @@ def check(
     families
         Names of the families of rows; where empty all but those that only frameworks can be asked: a function of
         one's own takes the dtypes it is said to take, and nothing is fused with it.
+    axis, contiguous, rank, lengths, masks
+        What the function promises, where that is less than everything: ``axis="last"``, ``contiguous=True``, ``rank=2``
+        or several, ``lengths="power-of-two"`` (or ``<=N``, ``multiple-of-N``, or several joined by commas),
+        ``masks="none"``.  Nothing else is asked.  What its attribute ``softmax_contract`` says holds as well.
     strict
         Let degraded findings fail too.
     timeout
@@ -162,7 +179,9 @@ def check(
     UnknownName
         For an op, framework, dtype, tier or family there is none of.
     BadKernel
-        If the function cannot be found or imported.
+        If the function cannot be found or imported, or nothing is left to be asked of it.
+    BadContract
+        If what is promised has a mistake.
     ValueError
         If the timeout is no finite number above zero.
     KeyboardInterrupt
@@ -175,21 +194,22 @@ def check(
         raise ValueError(f"timeout: a finite number of seconds above zero is wanted, not {timeout}")
     plan.check_names("op", [op], plan.forward_ops())
     plan.check_names("framework", [framework], ("numpy", *plan.known_frameworks()))
-    plan.check_names("dtype", dtypes, plan.dtypes())
+    plan.check_names("dtype", dtypes, (*plan.dtypes(), ALL))
     plan.check_names("tier", [tier], plan.TIERS)
     plan.check_families(families)
+    contract = Contract.of({"axis": axis, "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks})
     name = function if isinstance(function, str) else getattr(function, "__name__", type(function).__name__)
     options = Options(
         tier=Tier[tier.upper()],
-        invitations=[Invitation(framework, kernel=function)],
+        invitations=[Invitation(framework, kernel=function, contract=contract)],
         ops=(op,),
-        dtypes=tuple(dtypes) or plan.dtypes(),
+        dtypes=plan.dtypes() if ALL in dtypes else tuple(dtypes) or DEFAULT,
         families=tuple(families) or tuple(name for name in cases.families() if name not in FRAMEWORKS_ALONE),
         devices=(device,),
         seed=seed,
         jobs=1,
         limits=Limits(seconds=timeout, memory=memory or default_memory()),
-        must=bool(dtypes),
+        must=bool(dtypes) and ALL not in dtypes,
         controls=False,
         claims=False,
         command=" ".join(

@@ -17,6 +17,7 @@ from conformance.asking import plan
 from conformance.asking.connections import Limits, default_memory
 from conformance.asking.plan import MissingTarget, Selection, Task
 from conformance.asking.pool import Invitation, Pool
+from conformance.frameworks.contract import EVERYTHING, Contract
 from conformance.record import Header, Plan, Subject, this_machine
 from conformance.tasks import Desk, perform
 
@@ -47,6 +48,10 @@ class Options:
         Whether a target that cannot do two rows of zeros fails, instead of not supporting the op and dtype.
     controls, claims
         Whether the textbook controls, and the claims, are asked too.
+    contract
+        What the kernel that is asked promises, as its worker tells.
+    only, skip
+        See :class:`conformance.asking.plan.Selection`.
     """
 
     tier: Tier
@@ -62,6 +67,9 @@ class Options:
     must: bool = False
     controls: bool = True
     claims: bool = True
+    contract: Contract = EVERYTHING
+    only: Sequence[str] = ()
+    skip: Sequence[str] = ()
     command: str = ""
 
     @property
@@ -72,7 +80,7 @@ class Options:
     @property
     def selection(self) -> Selection:
         """Which questions."""
-        return Selection(self.tier, self.seed, tuple(self.families))
+        return Selection(self.tier, self.seed, tuple(self.families), self.contract, tuple(self.only), tuple(self.skip))
 
 
 @dataclass
@@ -272,7 +280,9 @@ class Run:
         Raises
         ------
         MissingTarget
-            If a target that was asked for by name is not here; nothing was asked then.
+            If a target that was asked for by name is not here, or nothing is left to be asked; nothing was asked then.
+        UnknownName
+            If a glob of cases means none.
         KeyboardInterrupt
             If it is interrupted before anything was asked.
         RecordError
@@ -284,9 +294,14 @@ class Run:
                 self.watch(0, 0, "starting the workers")
                 self.here = introduce(pool, self.options)
                 chosen = choose(self.options, self.here)
-                self.keeper.begin(header(self.options, self.here, [target for _, target in chosen]))
+                for hello in self.here.hellos.values():
+                    if hello.watched:
+                        self.options = replace(self.options, contract=hello.contract)
+                tasks = planned(self.options, self.here, chosen)
+                desk = Desk(self.options.selection)
+                self.keeper.begin(self._header([target for _, target in chosen], tasks, desk))
                 begun = True
-                self._perform(pool, planned(self.options, self.here, chosen))
+                self._perform(pool, tasks, desk)
             complete = True
         except KeyboardInterrupt:
             if not begun:
@@ -298,12 +313,21 @@ class Run:
             self.failure = error
         return self.keeper.record(complete=complete)
 
-    def _perform(self, pool: Pool, tasks: Sequence[tuple[Invitation, Task | ClaimTask]]) -> None:
+    def _header(
+        self, targets: Sequence[Target], tasks: Sequence[tuple[Invitation, Task | ClaimTask]], desk: Desk
+    ) -> Header:
+        """The header of this run, with what the selection leaves out of its questions."""
+        begun, selection = header(self.options, self.here, targets), self.options.selection
+        if not selection.narrowed:
+            return begun
+        sheets = list({task.sheet: desk.sheet(task) for _, task in tasks if isinstance(task, Task)}.values())
+        plan.check_chosen(sheets, selection)
+        return replace(begun, plan=replace(begun.plan, not_asked=(*begun.plan.not_asked, *plan.left_out(sheets))))
+
+    def _perform(self, pool: Pool, tasks: Sequence[tuple[Invitation, Task | ClaimTask]], desk: Desk) -> None:
         """Perform what is not finished already."""
         finished = self.keeper.finished()
         left = [one for one in tasks if one[1].id not in finished]
         before = len(tasks) - len(left)
-        for found in perform(
-            pool, left, Desk(self.options.selection), lambda done, what: self.watch(before + done, len(tasks), what)
-        ):
+        for found in perform(pool, left, desk, lambda done, what: self.watch(before + done, len(tasks), what)):
             self.keeper.finish(found)

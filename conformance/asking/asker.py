@@ -4,7 +4,7 @@ Everything a framework does is an observation of the case that made it do so.  A
 all memory or changes its process is halved, each half asked of a worker that is well, until one case is left to blame; all
 others are answered.  Two probes come before the questions of a target, op and format.  The *transport check* hands a row
 of subnormals, signed zeros, extremes and NaN to the framework and back, bit for bit: otherwise a flush on the way in would
-be blamed on softmax.  The *support probe* asks for the op of two rows of zeros: a target that cannot do even that does not
+be blamed on softmax.  The *support probe* asks for the op of a small array of zeros: a target that cannot do even that does not
 support it, which is not the same as failing it.
 """
 
@@ -220,8 +220,9 @@ class Asker:
         return _changed(dtype, probe, reply, back)
 
     def _support(self, target: Target, op: Op, format: Format) -> str:
-        """Why two rows of zeros get no answer; empty where they do."""
-        arrays = [(format.name, format.encode(np.zeros((2, 2))))] * (2 if op.takes_cotangent else 1)
+        """Why rows of zeros get no answer; empty where they do."""
+        assert self.hello is not None
+        arrays = [(format.name, format.encode(np.zeros(self.hello.contract.small)))] * (2 if op.takes_cotangent else 1)
         reply, _, _ = self._exchange(self._call(target, op.name, "plain", -1, ""), arrays, self.limits.seconds)
         error = str(reply.get("error", "")) if reply["type"] == "raised" else ""
         return "" if error.partition(":")[0] in _NO_REFUSAL else error

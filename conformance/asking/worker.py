@@ -127,6 +127,7 @@ class Worker:
             "layouts": list(adapter.layouts),
             "controls": self._listed_controls(devices),
             "watched": bool(adapter.twice),
+            "contract": adapter.contract.terms(),
             "python": platform.python_version(),
             "numpy": sys.modules["numpy"].__version__,
             "versions": _versions(adapter.distributions),
@@ -265,9 +266,10 @@ def _load(message: Message) -> Any:
     from conformance import frameworks  # noqa: PLC0415
 
     if message.get("kernel"):
+        from conformance.frameworks.contract import Contract  # noqa: PLC0415
         from conformance.frameworks.kernel import Kernel  # noqa: PLC0415
 
-        return Kernel(message["kernel"], message["framework"]).load()
+        return Kernel(message["kernel"], message["framework"], Contract.of(message.get("contract", {}))).load()
     found = frameworks.adapter(message["framework"])
     wanted = message.get("variant", "")
     variant = next(variant for variant in found.variants if variant.name == wanted)

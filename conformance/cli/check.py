@@ -22,6 +22,7 @@ Examples:
   conformance check my_softmax.py:softmax
   conformance check mypackage.ops:log_softmax --op log_softmax --framework torch --dtype bfloat16
   conformance check my_softmax.py:softmax --tier standard --strict --out reports/mine
+  conformance check my_triton.py:softmax --framework torch --axis last --contiguous --lengths 'power-of-two,<=65536'
 Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 """
 
@@ -31,10 +32,18 @@ Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 @click.option("--framework", default="numpy", show_default=True, metavar="NAME",
               help="Whose arrays it takes: numpy, torch, jax, tensorflow, ….")  # fmt: skip
 @click.option("--op", default="softmax", show_default=True, metavar="OP", help="softmax or log_softmax.")
-@many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}; all that it supports by default.")
+@many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}, or all: every one that it takes; default float32.")
 @many("--family", "families", "FAMILY", "Which adversarial rows; see `conformance list families`.")
 @click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="cpu or cuda:0.")
 @click.option("--tier", default="smoke", show_default=True, metavar="TIER", help=f"{' or '.join(plan.TIERS)}.")
+@click.option("--axis", default="", metavar="last", help="It promises rows along the last axis alone.")
+@click.option("--contiguous", is_flag=True, help="It promises arrays in C order alone.")
+@click.option(
+    "--rank", type=int, multiple=True, metavar="N", help="It promises arrays of N axes alone.  May be repeated."
+)
+@click.option("--lengths", default="", metavar="RULES",
+              help="It promises such rows alone: power-of-two, '<=65536', multiple-of-8, joined by commas.")  # fmt: skip
+@click.option("--masks", default="", metavar="none", help="It promises rows without a lane of -inf alone.")
 @click.option("--out", type=Folder(), help="Also write a report into this folder.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random families.")
 @limits
@@ -42,7 +51,8 @@ Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 def check(kernel: str, out: Path | None, **options: Any) -> int:
     """Ask your own KERNEL everything: path/to/file.py:function or package.module:function.
 
-    The function is called as fn(x, axis), and gets and returns arrays of the framework.
+    The function is called as fn(x, axis), and gets and returns arrays of the framework.  What it does not promise is
+    not asked; its file may say that once, with an attribute or a decorator (docs/kernel-authors.md).
     """
     from conformance import api
     from conformance.reporting import check_out, publish, terminal

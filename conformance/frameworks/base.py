@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from conformance.frameworks.contract import Contract
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -200,6 +202,9 @@ class Adapter(Border):
 
     distributions: ClassVar[tuple[str, ...]] = ()
     """The installed packages whose versions belong beside an answer."""
+
+    contract: ClassVar[Contract] = Contract()
+    """What a function of a user's own promises; a framework promises everything."""
 
     variables: ClassVar[tuple[str, ...]] = ()
     """The environment variables, by full name, that can change an answer or its time."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from conformance import frameworks
 from conformance.frameworks.arrays import NumPy
 from conformance.frameworks.base import Adapter, Border, Program
+from conformance.frameworks.contract import ATTRIBUTE, EVERYTHING, BadContract, Contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +44,13 @@ class Kernel:
         ``path/to/file.py:function``, ``package.module:function``, or the function itself.
     framework
         One of :func:`known_frameworks`.
+    contract
+        What its user says it promises; what its attribute says holds as well.
     """
 
     where: str | Callable[[Any, int], Any]
     framework: str = "numpy"
+    contract: Contract = EVERYTHING
 
     @property
     def name(self) -> str:
@@ -75,6 +79,8 @@ class Kernel:
             raise BadKernel(f"{self.where}: {said}") from None
         except KeyboardInterrupt:
             raise
+        except BadContract as error:
+            raise BadKernel(f"{self.where}: {error}") from None
         except BaseException as error:  # noqa: BLE001 - whatever its file does is its own
             raise BadKernel(f"{self.where}: importing {place} failed: {_describe(error)}") from None
         function = getattr(module, name, None)
@@ -96,14 +102,21 @@ class Kernel:
         Raises
         ------
         BadKernel
-            If the function cannot be found, or its framework is none of :func:`known_frameworks`.
+            If the function cannot be found, its contract has a mistake, or its framework is none of
+            :func:`known_frameworks`.
         ImportError
             If its framework is not installed.
         """
         if self.framework not in known_frameworks():
             raise BadKernel(f"unknown framework {self.framework!r}; known: {', '.join(known_frameworks())}")
         function = self.function()
-        return KernelAdapter(self, function, NumPy() if self.framework == "numpy" else frameworks.load(self.framework))
+        try:
+            contract = Contract.of(getattr(function, ATTRIBUTE, {})).both(self.contract)
+        except BadContract as error:
+            raise BadKernel(f"{self.where if isinstance(self.where, str) else self.name}: {error}") from None
+        return KernelAdapter(
+            self, function, contract, NumPy() if self.framework == "numpy" else frameworks.load(self.framework)
+        )
 
     def source(self) -> str:
         """Python source that imports the function as ``f``."""
@@ -173,8 +186,9 @@ class KernelAdapter(Adapter):
 
     twice = True
 
-    def __init__(self, kernel: Kernel, function: Callable[[Any, int], Any], border: Border) -> None:
+    def __init__(self, kernel: Kernel, function: Callable[[Any, int], Any], contract: Contract, border: Border) -> None:
         self.kernel, self.own, self.border = kernel, function, border
+        self.contract = contract  # type: ignore[misc]
         # Each kernel is a framework of its own.
         self.name = kernel.name  # type: ignore[misc]
         self.modes = (border.name,)  # type: ignore[misc]

@@ -78,11 +78,15 @@ def verdict(reading: Reading, failures: pd.DataFrame, unsupported: Mapping[str, 
     """
     record, rows = reading.record, reading.record.observations
     (target,) = record.targets
+    alone = " alone (--dtype all asks every one it takes)" if len(record.dtypes) == 1 else ""
+    _say(console, f"{target.framework}: {', '.join(record.ops)} in {', '.join(record.dtypes)}{alone}", soft=True)
     _say(
         console,
-        f"{target.framework} ({target.mode} {target.version}, {target.device}): {', '.join(record.ops)}, "
-        f"tier {reading.tiers}, {len(rows):,} questions, {reading.seconds:.1f} s",
+        f"{target.mode} {target.version} on {target.device}, tier {reading.tiers}, {len(rows):,} questions, "
+        f"{reading.seconds:.1f} s",
     )
+    if left_out := [phrase for part in record.parts for phrase in part.header.plan.not_asked]:
+        _say(console, f"not asked: {'; '.join(left_out)}")
     console.print(_dtypes(rows, unsupported))
     for why in dict.fromkeys(unsupported.values()):
         _say(console, (f"unsupported: {why}", "dim"), soft=True)

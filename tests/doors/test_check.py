@@ -123,6 +123,17 @@ def only_float32(x, axis):
         raise TypeError("float32 alone")
     return good(x, axis)
 
+def picky(x, axis):
+    n = x.shape[-1]
+    if x.ndim != 2 or axis not in (-1, 1) or not x.flags.c_contiguous or n & (n - 1):
+        raise ValueError("promised to nobody")
+    return good(x, axis)
+
+def promising(x, axis):
+    return picky(x, axis)
+
+promising.softmax_contract = {"axis": "last", "contiguous": True, "rank": 2, "lengths": "power-of-two"}
+
 def crashes(x, axis):
     os._exit(4)
 
@@ -167,11 +178,41 @@ def check(kernels: dict[str, Any], name: str, **options: Any) -> Any:
 
 
 def test_an_honest_kernel_passes(kernels: dict[str, Any]) -> None:
-    result = package.check(kernels["good"])
+    result = package.check(kernels["good"], dtypes="all")
 
     assert result.passed
     assert {"float64", "float32", "float16", "bfloat16"} == set(result.grades)
     result.raise_for_violations()
+
+
+def test_float32_alone_is_asked_where_no_dtype_is_named(kernels: dict[str, Any], file: Path) -> None:
+    result = package.check(kernels["only_float32"], families=["single"])
+    told, everything = (run(f"{file}:good", "--family", "single", *more) for more in ((), ("--dtype", "all")))
+
+    assert result.passed
+    assert {"float32"} == set(result.grades)
+    assert "good: softmax in float32 alone (--dtype all asks every one it takes)" == told.stdout.splitlines()[0]
+    assert "good: softmax in float64, float32, float16, bfloat16" == everything.stdout.splitlines()[0]
+
+
+def test_what_a_kernel_does_not_promise_is_not_asked_and_counted(file: Path) -> None:
+    wrong = run(f"{file}:picky")
+    said = run(f"{file}:picky", "--axis", "last", "--contiguous", "--rank", "2", "--lengths", "power-of-two")
+    attribute = run(f"{file}:promising")
+    python = package.check(
+        f"{file}:picky",
+        axis="last",
+        contiguous=True,
+        rank=2,
+        lengths="power-of-two",
+        families=["axes", "layout", "random"],
+    )
+
+    assert (1, 0, 0) == (wrong.returncode, said.returncode, attribute.returncode), said.stdout
+    assert python.passed
+    for done in (said, attribute):
+        assert "questions along another axis than the last (its contract)" in " ".join(done.stdout.split("\n"))
+        assert "questions not contiguous in memory (its contract)" in " ".join(done.stdout.split("\n"))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +281,7 @@ def test_a_moody_kernel_is_degraded_and_fails_when_strict(kernels: dict[str, Any
 
 
 def test_a_dtype_may_be_refused_but_not_one_that_was_asked_for(kernels: dict[str, Any]) -> None:
-    free = package.check(kernels["only_float32"], families=["random"])
+    free = package.check(kernels["only_float32"], dtypes="all", families=["random"])
     bound = package.check(kernels["only_float32"], dtypes=["float16"], families=["random"])
 
     assert free.passed
@@ -250,7 +291,7 @@ def test_a_dtype_may_be_refused_but_not_one_that_was_asked_for(kernels: dict[str
 
 
 def test_a_mistake_in_one_dtype_is_no_lack_of_support(kernels: dict[str, Any]) -> None:
-    result = package.check(kernels["misspelt"], families=["single"])
+    result = package.check(kernels["misspelt"], dtypes="all", families=["single"])
 
     assert not result.passed
     assert {} == result.unsupported
@@ -291,7 +332,7 @@ def test_the_command_line_says_it_in_a_few_lines_and_exits_with_the_verdict(file
     failed = run(f"{file}:zeros", "--family", "random", "--dtype", "float32")
 
     assert (0, 1) == (passed.returncode, failed.returncode)
-    assert passed.stdout.splitlines()[0].startswith("good (numpy")
+    assert passed.stdout.splitlines()[0].startswith("good: softmax in float32 alone")
     assert "\npassed\n" in passed.stdout
     assert "failed: " in failed.stdout
     assert "0x" in failed.stdout  # the witness
@@ -358,8 +399,14 @@ def test_a_check_that_is_interrupted_says_so(number: signal.Signals, file: Path,
         (("{}:value",), "value is no function"),
         (("nowhere.py:f",), "there is no file nowhere.py"),
         (("no_such_package.ops:f",), "importing no_such_package.ops failed: ModuleNotFoundError"),
+        (("{}:good", "--lengths", "odd"), "contract: lengths is power-of-two, <=N, multiple-of-N, or several of them"),
+        (("{}:good", "--axis", "first"), "contract: axis is 'last', not 'first'"),
+        (("{}:promising", "--rank", "3"), "{}:promising: contract: of the ranks 2 and 3 none is in both"),
         (("f",), "a kernel is path/to/file.py:function or package.module:function"),
-        (("{}:good", "--dtype", "float8"), "unknown dtype 'float8'; did you mean 'float64'? known: float64, float32"),
+        (
+            ("{}:good", "--dtype", "float8"),
+            "unknown dtype 'float8'; did you mean 'float64'? known: float64, float32, float16, bfloat16, all",
+        ),
         (
             ("{}:good", "--framework", "cupy"),
             "unknown framework 'cupy'; did you mean 'numpy'? known: numpy, jax, tensorflow, torch",

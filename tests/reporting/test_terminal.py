@@ -118,7 +118,8 @@ def verdict(*rows: dict[str, object], unsupported: dict[str, str] | None = None,
 def test_a_kernel_that_passes() -> None:
     text = verdict(row(KERNEL, grade="stable"), row(KERNEL, dtype="float16", findings=[degraded()], grade="loose"))
 
-    assert "mine (numpy 2.0, cpu): softmax, log_softmax, tier smoke, 2 questions, 1.0 s" in text
+    assert "mine: softmax, log_softmax in float32, float16\n" in text
+    assert "numpy 2.0 on cpu, tier smoke, 2 questions, 1.0 s" in text
     assert ["float32", "stable", "·", "·", "·", "0.5", "0.25"] in [line.split() for line in text.splitlines()]
     assert ["float16", "loose", "·", "1", "·", "0.5", "0.25"] in [line.split() for line in text.splitlines()]
     assert "passed" in text
