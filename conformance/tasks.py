@@ -82,7 +82,7 @@ class Desk:
         judge = judges.get(batch.id) or judges.setdefault(batch.id, Judge(batch))
         found, hashes = judge.judge(observation), digests(batch, observation)
         if isinstance(observation, Answered):
-            observation = replace(observation, stored=_NOTHING)
+            observation = replace(observation, stored=_NOTHING, again=None)
         for case, judgement, digest in zip(batch.cases, found, hashes, strict=True):
             expected = _expected(target.mode, case) if target.control else ()
             for twin in sheet.twins[case.id]:

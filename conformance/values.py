@@ -312,8 +312,8 @@ class Answered:
         True if the bits of an input were different afterwards.
     side_effects
         What else the call did that a function must not do, a sentence each.
-    repeatable
-        False if a second call on the same bits returned others.
+    again
+        What a later call on the same bits returned, where that was something else; None where all returned the same.
     """
 
     dtype: str
@@ -322,7 +322,7 @@ class Answered:
     seconds: float
     wrote_input: bool = False
     side_effects: tuple[str, ...] = ()
-    repeatable: bool = True
+    again: Answered | None = None
 
 
 @dataclass(frozen=True)

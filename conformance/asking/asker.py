@@ -292,7 +292,7 @@ class Asker:
                     shape=observation.shape if shape == whole.logits.shape else shape,
                     side_effects=observation.side_effects + effects,
                     wrote_input=seen.wrote_input,
-                    repeatable=seen.repeatable,
+                    again=_rows(seen.again, whole, slice(1)) if seen.again else observation.again,
                 )
         return part, observation
 
@@ -326,21 +326,19 @@ class Asker:
         self._spoiled = bool(reply.get("spoiled"))
         if self._spoiled:
             self.close()
-        if reply["type"] == "answered" and len(back) == 1:
-            dtype, stored = back[0]
-            wanted = EVERY_FORMAT[dtype].storage if dtype in EVERY_FORMAT else stored.dtype.name
-            if stored.dtype.name != wanted:
-                return Raised(
-                    f"its adapter returned {dtype} as {stored.dtype.name}, which is stored as {wanted}", seconds
-                )
-            return Answered(
-                dtype,
-                stored.shape,
-                stored,
-                seconds,
-                bool(reply.get("wrote_input")),
-                tuple(effects),
-                bool(reply.get("repeatable", True)),
+        if reply["type"] == "answered" and len(back) in (1, 2):
+            for dtype, stored in back:
+                wanted = EVERY_FORMAT[dtype].storage if dtype in EVERY_FORMAT else stored.dtype.name
+                if stored.dtype.name != wanted:
+                    return Raised(
+                        f"its adapter returned {dtype} as {stored.dtype.name}, which is stored as {wanted}", seconds
+                    )
+            first, *later = (Answered(dtype, stored.shape, stored, seconds) for dtype, stored in back)
+            return replace(
+                first,
+                wrote_input=bool(reply.get("wrote_input")),
+                side_effects=tuple(effects),
+                again=later[0] if later else None,
             )
         if reply["type"] == "raised":
             place = f" ({reply['place']})" if reply.get("place") and self.hello.watched else ""
@@ -355,15 +353,24 @@ def _first_apart(batch: Batch, seen: Observation) -> list[tuple[Batch, Observati
     """The first case of a batch that was answered as it should, and the others, each with its part of the answer."""
     if len(batch.cases) == 1 or not isinstance(seen, Answered):
         return [(batch, seen)]
-    halves = (batch.cases[:1], seen.stored[:1]), (batch.cases[1:], seen.stored[1:])
-    return [(Batch(cases), replace(seen, stored=stored, shape=stored.shape)) for cases, stored in halves]
+    return [(Batch(batch.cases[part]), _rows(seen, batch, part)) for part in (slice(1), slice(1, None))]
+
+
+def _rows(answered: Answered, batch: Batch, part: slice) -> Answered:
+    """The answer to some cases of a batch; an answer of another shape than was asked has no parts."""
+    again = _rows(answered.again, batch, part) if answered.again else None
+    if not batch.stacked or answered.shape != batch.logits.shape:
+        return replace(answered, again=again)
+    stored = answered.stored[part]
+    return replace(answered, stored=stored, shape=stored.shape, again=again)
 
 
 def _blamed(seen: Observation, batch: Batch) -> bool:
     """Whether something is wrong with a batch as a whole that one of its cases may have caused."""
     if isinstance(seen, Answered):
-        other = (seen.dtype, seen.shape) != (batch.format.name, batch.logits.shape)
-        return other or bool(seen.side_effects) or seen.wrote_input or not seen.repeatable
+        answers = [seen, seen.again] if seen.again else [seen]
+        other = any((one.dtype, one.shape) != (batch.format.name, batch.logits.shape) for one in answers)
+        return other or bool(seen.side_effects) or seen.wrote_input
     return isinstance(seen, Raised | Crashed | TimedOut | OutOfMemory)
 
 

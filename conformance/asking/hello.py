@@ -33,7 +33,7 @@ class Hello:
     variants
         The other subjects that the same framework could be.
     watched
-        Whether it is a function of somebody's own, which is asked twice and may not print.
+        Whether it is a function of somebody's own, which is asked again and may not print.
     contract
         What such a function promises.
     seconds

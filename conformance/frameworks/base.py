@@ -192,7 +192,7 @@ class Adapter(Border):
     """Those of the modes that compile a function anew for each shape."""
 
     twice: ClassVar[bool] = False
-    """Whether every question is asked twice, and what else a call does is watched: true for a function of a user's own."""
+    """Whether every question is asked again, and what else a call does is watched: true for a function of a user's own."""
 
     ways: ClassVar[tuple[str, ...]] = ("plain",)
     """How its functions can be called: names of :data:`conformance.calls.WAYS`, with ``plain`` always among them."""

@@ -181,7 +181,7 @@ with contextlib.suppress(ImportError):
 class KernelAdapter(Adapter):
     """A border, and one function.
 
-    ``twice`` says that a kernel is asked twice on the same bits and watched, which a framework is not.
+    ``twice`` says that a kernel is asked again on the same bits and watched, which a framework is not.
     """
 
     twice = True
