@@ -18,12 +18,14 @@ from conformance.asking import plan
 from conformance.asking.connections import Limits, default_memory
 from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
+from conformance.frameworks import arrays
 from conformance.frameworks.contract import Contract
 from conformance.frameworks.kernel import BadKernel
 from conformance.record import Memory
 from conformance.reporting import Reading, tables, terminal
 from conformance.run import Options, Run
 from conformance.values import Grade, Tier
+from reference.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -197,11 +199,15 @@ def check(
     plan.check_names("dtype", dtypes, (*plan.dtypes(), ALL))
     plan.check_names("tier", [tier], plan.TIERS)
     plan.check_families(families)
+    for dtype in dtypes:
+        if framework == "numpy" and (why := arrays.lacking(dtype)):
+            raise BadKernel(why)
+    called = ("x", "axis", "g") if OPS[op].takes_cotangent else ("x", "axis")
     contract = Contract.of({"axis": axis, "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks})
     name = function if isinstance(function, str) else getattr(function, "__name__", type(function).__name__)
     options = Options(
         tier=Tier[tier.upper()],
-        invitations=[Invitation(framework, kernel=function, contract=contract)],
+        invitations=[Invitation(framework, kernel=function, contract=contract, arguments=called)],
         ops=(op,),
         dtypes=plan.dtypes() if ALL in dtypes else tuple(dtypes) or DEFAULT,
         families=tuple(families) or tuple(name for name in cases.families() if name not in FRAMEWORKS_ALONE),

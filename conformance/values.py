@@ -335,18 +335,20 @@ class Unsupported:
 
 @dataclass(frozen=True)
 class Raised:
-    """The target raised an exception."""
+    """The target raised an exception; ``trace`` is its traceback, of a function of a user's own."""
 
     error: str
     seconds: float = 0.0
+    trace: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Crashed:
-    """The process of the target ended, or was ended for what it did."""
+    """The process of the target ended, or was ended for what it did; ``trace`` says where it was, if it could tell."""
 
     how: str
     seconds: float = 0.0
+    trace: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -450,12 +452,15 @@ class Finding:
         One sentence with the figures.
     witness
         The smallest evidence; None where there is no lane to show.
+    trace
+        The lines of a traceback; empty where nothing was raised and nothing crashed.
     """
 
     kind: str
     severity: Severity
     detail: str
     witness: Witness | None = None
+    trace: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Everything a framework does is an observation of the case that made it do so.  A
 all memory or changes its process is halved, each half asked of a worker that is well, until one case is left to blame; all
 others are answered.  Two probes come before the questions of a target, op and format.  The *transport check* hands a row
 of subnormals, signed zeros, extremes and NaN to the framework and back, bit for bit: otherwise a flush on the way in would
-be blamed on softmax.  The *support probe* asks for the op of a small array of zeros: a target that cannot do even that does not
+be blamed on softmax.  The *support probe* asks for the op of a small array of zeros: a target that refuses even that does not
 support it, which is not the same as failing it.
 """
 
@@ -39,13 +39,6 @@ PATIENCE = 8
 
 A hang counts three, since finding its case takes minutes.
 """
-
-
-_NO_REFUSAL = (
-    "SystemExit", "KeyboardInterrupt", "NameError", "UnboundLocalError", "IndexError", "ZeroDivisionError",
-    "RecursionError", "MemoryError",
-)  # fmt: skip
-"""Exceptions that are a mistake, and no way to say that an op or a dtype is not supported."""
 
 
 def transport_probe(format: Format) -> np.ndarray:
@@ -220,12 +213,11 @@ class Asker:
         return _changed(dtype, probe, reply, back)
 
     def _support(self, target: Target, op: Op, format: Format) -> str:
-        """Why rows of zeros get no answer; empty where they do."""
+        """How rows of zeros are refused; empty where they are answered, or fail otherwise: the questions show how."""
         assert self.hello is not None
         arrays = [(format.name, format.encode(np.zeros(self.hello.contract.small)))] * (2 if op.takes_cotangent else 1)
         reply, _, _ = self._exchange(self._call(target, op.name, "plain", -1, ""), arrays, self.limits.seconds)
-        error = str(reply.get("error", "")) if reply["type"] == "raised" else ""
-        return "" if error.partition(":")[0] in _NO_REFUSAL else error
+        return str(reply.get("error", "")) if reply["type"] == "raised" and reply.get("refusal") else ""
 
     @staticmethod
     def _call(target: Target, op: str, way: str, axis: int, layout: str) -> Message:
@@ -342,7 +334,9 @@ class Asker:
             )
         if reply["type"] == "raised":
             place = f" ({reply['place']})" if reply.get("place") and self.hello.watched else ""
-            return Raised(str(reply.get("error", "")) + place, seconds)
+            trace = reply.get("trace", [])
+            told = tuple(str(line) for line in trace) if isinstance(trace, list) else ()
+            return Raised(str(reply.get("error", "")) + place, seconds, told)
         self.close()
         return Crashed(
             f"broke the protocol: a call was answered with {reply['type']!r} and {len(back)} arrays", seconds

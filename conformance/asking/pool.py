@@ -49,6 +49,8 @@ class Invitation:
         function itself, which is called in this process; empty for the framework's functions.
     contract
         What the user says that function promises.
+    arguments
+        The names of what it is called with.
     label
         How the user calls the interpreter.
     command
@@ -60,6 +62,7 @@ class Invitation:
     python: str = sys.executable
     kernel: Any = field(default="", compare=False)
     contract: Contract = EVERYTHING
+    arguments: tuple[str, ...] = ("x", "axis")
     command: tuple[str, ...] = ()
     label: str = field(default="here", compare=False)
 
@@ -74,7 +77,7 @@ class Invitation:
         if self.direct:
             return Asker(self._in_process, request, limits, must)
         if self.kernel:
-            request |= {"kernel": self.kernel, "contract": self.contract.terms()}
+            request |= {"kernel": self.kernel, "contract": self.contract.terms(), "arguments": list(self.arguments)}
         command = self.command or worker_command(self.python)
         return Asker(lambda: Process(command, limits, stopped=stopped), request, limits, must)
 
@@ -82,7 +85,7 @@ class Invitation:
         from conformance.frameworks.kernel import BadKernel, Kernel  # noqa: PLC0415 - imports its framework
 
         try:
-            return Direct(Kernel(self.kernel, self.framework, self.contract).load())
+            return Direct(Kernel(self.kernel, self.framework, self.contract, self.arguments).load())
         except (BadKernel, ImportError) as error:
             raise AbsentSubject(str(error)) from None
 

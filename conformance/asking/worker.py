@@ -14,6 +14,7 @@ import platform
 import signal
 import sys
 import time
+import traceback
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     Array = tuple[str, "np.ndarray"]
     Message = dict[str, Any]
     Reply = tuple[Message, list[Array]]
+
+
+FRAMES = 6
+"""How many frames of a traceback are told."""
 
 
 def _find_conformance() -> None:
@@ -65,6 +70,12 @@ def last_place(error: BaseException) -> str:
         trace = trace.tb_next
     code = trace.tb_frame.f_code
     return f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}"[:200]  # noqa: PTH119
+
+
+def trace_of(error: BaseException) -> list[str]:
+    """The last lines of the traceback of an exception, from where the worker called something else."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    return [line[:200] for entry in traceback.format_list(frames[-FRAMES:]) for line in entry.splitlines()]
 
 
 class Worker:
@@ -181,13 +192,13 @@ class Worker:
         from conformance.asking.state import State, reopen_streams  # noqa: PLC0415
 
         adapter, own = self.adapter, os.getpid()
-        function = self._function(message)
         state = State(adapter)
         effects: list[str] = []
         reply: list[Array] = []
         wrote, when = False, ""
         start = time.perf_counter()
         try:
+            function = self._function(message)
             for when, question in _questions(arrays, several=adapter.twice):  # noqa: B007 - said of an exception
                 with _threads(adapter, message.get("threads")):
                     answer, given = self._once(message, question, function)
@@ -203,6 +214,8 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - whatever a framework raises is an observation
             seconds = time.perf_counter() - start
             said, reply = {"type": "raised", "error": describe(error) + when, "place": last_place(error)}, []
+            said["refusal"] = not when and (type(error) is LookupError or bool(adapter.refuses(error)))
+            said["trace"] = trace_of(error) if adapter.twice else []
         if os.getpid() != own:
             os._exit(0)  # a process that the call forked must not go on as if it were this one
         if reopen_streams():
@@ -296,9 +309,12 @@ def _load(message: Message) -> Any:
 
     if message.get("kernel"):
         from conformance.frameworks.contract import Contract  # noqa: PLC0415
-        from conformance.frameworks.kernel import Kernel  # noqa: PLC0415
+        from conformance.frameworks.kernel import ARGUMENTS, Kernel  # noqa: PLC0415
 
-        return Kernel(message["kernel"], message["framework"], Contract.of(message.get("contract", {}))).load()
+        arguments = tuple(message.get("arguments", ARGUMENTS))
+        return Kernel(
+            message["kernel"], message["framework"], Contract.of(message.get("contract", {})), arguments
+        ).load()
     found = frameworks.adapter(message["framework"])
     wanted = message.get("variant", "")
     variant = next(variant for variant in found.variants if variant.name == wanted)

@@ -173,6 +173,10 @@ class Border(ABC):
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         """The dtype by the framework's own name, and the bits in the storage dtype."""
 
+    def refuses(self, error: BaseException) -> bool:
+        """Whether an exception says that a dtype is not supported; any other is a failure."""
+        return isinstance(error, (TypeError, NotImplementedError))
+
     def state(self) -> dict[str, object]:
         """Settings of the framework that a call must not change, by name, as far as it can be asked for them."""
         return {}

@@ -129,6 +129,9 @@ class Jax(Adapter):
             max=lambda x, axis: jnp.max(x, axis=axis, keepdims=True),
         )
 
+    def refuses(self, error: BaseException) -> bool:
+        return super().refuses(error) or (isinstance(error, RuntimeError) and str(error).startswith("UNIMPLEMENTED"))
+
     def state(self) -> dict[str, object]:
         config = self.jax.config
         return {

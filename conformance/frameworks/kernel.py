@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+ARGUMENTS = ("x", "axis")
+"""What a kernel is called with."""
+
+
 class BadKernel(Exception):
     """A kernel that cannot be found or called; the message is one line."""
 
@@ -46,11 +50,14 @@ class Kernel:
         One of :func:`known_frameworks`.
     contract
         What its user says it promises; what its attribute says holds as well.
+    arguments
+        The names of what it is called with.
     """
 
     where: str | Callable[[Any, int], Any]
     framework: str = "numpy"
     contract: Contract = EVERYTHING
+    arguments: tuple[str, ...] = ARGUMENTS
 
     @property
     def name(self) -> str:
@@ -102,7 +109,7 @@ class Kernel:
         Raises
         ------
         BadKernel
-            If the function cannot be found, its contract has a mistake, or its framework is none of
+            If the function cannot be found or called, its contract has a mistake, or its framework is none of
             :func:`known_frameworks`.
         ImportError
             If its framework is not installed.
@@ -110,13 +117,33 @@ class Kernel:
         if self.framework not in known_frameworks():
             raise BadKernel(f"unknown framework {self.framework!r}; known: {', '.join(known_frameworks())}")
         function = self.function()
+        self._check_signature(function)
         try:
             contract = Contract.of(getattr(function, ATTRIBUTE, {})).both(self.contract)
         except BadContract as error:
-            raise BadKernel(f"{self.where if isinstance(self.where, str) else self.name}: {error}") from None
+            raise BadKernel(f"{self.told}: {error}") from None
         return KernelAdapter(
             self, function, contract, NumPy() if self.framework == "numpy" else frameworks.load(self.framework)
         )
+
+    @property
+    def told(self) -> str:
+        """How a message calls it."""
+        return self.where if isinstance(self.where, str) else getattr(self.where, "__qualname__", self.name)
+
+    def _check_signature(self, function: Callable[..., Any]) -> None:
+        """Refuse a function that cannot be called; one that was not written in Python may say nothing of its arguments."""
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            return
+        try:
+            signature.bind(*self.arguments)
+        except TypeError:
+            plain = [one.replace(annotation=inspect.Parameter.empty) for one in signature.parameters.values()]
+            takes = signature.replace(parameters=plain, return_annotation=inspect.Signature.empty)
+            called = f"{self.told.rpartition(':')[2]}({', '.join(self.arguments)})"
+            raise BadKernel(f"{self.told} takes {takes}, but a kernel is called as {called}") from None
 
     def source(self) -> str:
         """Python source that imports the function as ``f``."""
@@ -208,6 +235,9 @@ class KernelAdapter(Adapter):
 
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         return self.border.fetch(array)
+
+    def refuses(self, error: BaseException) -> bool:
+        return self.border.refuses(error)
 
     def state(self) -> dict[str, object]:
         return self.border.state()

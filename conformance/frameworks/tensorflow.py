@@ -104,6 +104,12 @@ class TensorFlow(Adapter):
             max=lambda x, axis: tf.reduce_max(x, axis, keepdims=True),
         )
 
+    def refuses(self, error: BaseException) -> bool:
+        errors = self.tf.errors
+        if isinstance(error, errors.InvalidArgumentError):
+            return "not in the list of allowed values" in str(error)
+        return super().refuses(error) or isinstance(error, (errors.UnimplementedError, errors.NotFoundError))
+
     def state(self) -> dict[str, object]:
         config = self.tf.config
         return {

@@ -115,6 +115,9 @@ class Torch(Adapter):
             max=lambda x, axis: torch.amax(x, axis, keepdim=True),
         )
 
+    def refuses(self, error: BaseException) -> bool:
+        return super().refuses(error) or (isinstance(error, RuntimeError) and "not implemented for" in str(error))
+
     def state(self) -> dict[str, object]:
         torch = self.torch
         return {

@@ -55,10 +55,10 @@ def without_answer(case: Case, observation: Observation) -> Judgement:
             return Judgement(None, Severity.POLICY, choices=(Choice(case.policy, "rejects"),))
         case Raised() if case.raises:
             return Judgement(None, Severity.NONE)
-        case Raised(error=error):
-            return _judgement(_finding("raised", f"raised {error}"))
-        case Crashed(how=how):
-            return _judgement(_finding("crashed", how))
+        case Raised(error=error, trace=trace):
+            return _judgement(replace(_finding("raised", f"raised {error}"), trace=trace))
+        case Crashed(how=how, trace=trace):
+            return _judgement(replace(_finding("crashed", how), trace=trace))
         case TimedOut(limit=limit):
             return _judgement(_finding("timed_out", f"no answer within {limit:g} s"))
         case OutOfMemory(limit=limit):

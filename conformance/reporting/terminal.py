@@ -286,7 +286,12 @@ def _told(row: Mapping[str, Any], finding: Finding, entry: str) -> list[str]:
     """One finding of a failing test, and its figures."""
     known = f"  [ledger: {entry}]" if entry else ""
     line = f"{_where(row)}: {finding.kind} ({finding.severity}): {finding.detail}{known}"
-    return [escape.printable(line), *_figures(finding.witness)]
+    return [escape.printable(line), *_figures(finding.witness), *_trace(finding)]
+
+
+def _trace(finding: Finding) -> list[str]:
+    """Where an exception was raised, or a process was when it crashed."""
+    return [f"    {escape.printable(line)}" for line in finding.trace]
 
 
 def _where(row: Mapping[str, Any]) -> str:

@@ -40,6 +40,12 @@ def zeros(x, axis):
 def raises(x, axis):
     raise RuntimeError("out of luck\\nsecond line")
 
+def refuses(x, axis):
+    raise TypeError("not for you")
+
+def alone(x):
+    return x
+
 def leaves(x, axis):
     raise SystemExit(3)
 
@@ -312,11 +318,21 @@ def test_a_function_is_called_in_this_process_and_its_name_in_another(tmp_path: 
         assert here == (os.getpid() == int((tmp_path / "pid").read_text()))
 
 
-def test_a_kernel_that_answers_nothing_does_not_pass(kernels: dict[str, Any]) -> None:
+def test_a_kernel_that_refuses_everything_does_not_pass(kernels: dict[str, Any]) -> None:
+    result = package.check(kernels["refuses"], families=["random"])
+
+    assert not result.passed
+    assert {"float32": "TypeError: not for you"} == result.unsupported
+    with pytest.raises(Violations, match=r"nothing was answered.*not for you"):
+        result.raise_for_violations()
+
+
+def test_a_kernel_that_always_fails_does_not_pass(kernels: dict[str, Any]) -> None:
     result = package.check(kernels["raises"], families=["random"])
 
     assert not result.passed
-    with pytest.raises(Violations, match=r"nothing was answered.*out of luck"):
+    assert {"raised"} == set(result.failures["kind"])
+    with pytest.raises(Violations, match=r"raised RuntimeError: out of luck(.*\n)*.*File .*in raises"):
         result.raise_for_violations()
 
 
@@ -402,6 +418,7 @@ def test_a_check_that_is_interrupted_says_so(number: signal.Signals, file: Path,
         (("{}:good", "--lengths", "odd"), "contract: lengths is power-of-two, <=N, multiple-of-N, or several of them"),
         (("{}:good", "--axis", "first"), "contract: axis is 'last', not 'first'"),
         (("{}:promising", "--rank", "3"), "{}:promising: contract: of the ranks 2 and 3 none is in both"),
+        (("{}:alone",), "{}:alone takes (x), but a kernel is called as alone(x, axis)"),
         (("f",), "a kernel is path/to/file.py:function or package.module:function"),
         (
             ("{}:good", "--dtype", "float8"),
@@ -425,7 +442,24 @@ def test_bad_usage_is_one_line_and_status_2(file: Path, arguments: tuple[str, ..
     assert "" == done.stdout
 
 
+def test_bfloat16_needs_a_package_where_it_is_named_and_is_left_out_where_everything_is_asked(
+    kernels: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    why = "NumPy has no bfloat16 without ml_dtypes: pip install ml_dtypes"
+
+    with pytest.raises(BadKernel) as caught:
+        package.check(kernels["good"], dtypes=["float32", "bfloat16"])
+    result = package.check(kernels["good"], dtypes="all", families=["single"])
+
+    assert why == str(caught.value)
+    assert result.passed
+    assert {"bfloat16": f"transport: ImportError: {why}"} == result.unsupported
+
+
 def test_bad_arguments_in_python_are_named(kernels: dict[str, Any]) -> None:
+    with pytest.raises(BadKernel, match=r"<lambda> takes \(x\), but a kernel is called as <lambda>\(x, axis\)"):
+        package.check(lambda x: x)
     with pytest.raises(UnknownName, match="unknown op 'softmin'"):
         package.check(kernels["good"], op="softmin")
     with pytest.raises(BadKernel, match="not None"):
