@@ -8,8 +8,11 @@ A kernel is a target like any other: it gets the same questions, the same truth 
 
 from __future__ import annotations
 
+import inspect
 import math
+import shlex
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,18 +24,22 @@ from conformance.asking.pool import Invitation
 from conformance.frameworks import arrays
 from conformance.frameworks.contract import Contract
 from conformance.frameworks.kernel import BadKernel
-from conformance.record import Memory
-from conformance.reporting import Reading, tables, terminal
+from conformance.judgement.checks import kinds
+from conformance.record import Memory, printable
+from conformance.reporting import Reading, tables, terminal, verdict
 from conformance.run import Options, Run
-from conformance.values import Grade, Tier
+from conformance.values import Grade, Severity, Tier
 from reference.ops import OPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import pandas as pd
 
+    from conformance.asking.plan import Selection
     from conformance.record import Record
+    from conformance.reporting.verdict import Verdict
+    from conformance.tasks import Judged
 
 
 FRAMEWORKS_ALONE = ("arguments", "dtypes", "producers")
@@ -50,6 +57,38 @@ class Violations(AssertionError):
     """A kernel breaks the contract; the message shows the worst and how to see it again."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How a kernel was asked, so that it can be asked about one case again.
+
+    Attributes
+    ----------
+    kernel
+        Where it is; for a function object its name.
+    options
+        (name of a parameter, value) of what was not left to its default, dtypes and cases apart.
+    """
+
+    kernel: str
+    named: bool
+    options: tuple[tuple[str, Any], ...]
+
+    def of(self, **more: Any) -> str:
+        """A command line, or for a function object a line of Python, with further options."""
+        options = [*self.options, *((name, value) for name, value in more.items() if value)]
+        if not self.named:
+            importable = self.kernel.isidentifier()
+            called = ", ".join([self.kernel if importable else "f", *(f"{n}={v!r}" for n, v in options)])
+            told = "" if importable else f"  # f is {self.kernel}, which no other program can import"
+            return f"conformance.check({called}){told}"
+        words = ["conformance", "check", self.kernel]
+        for name, value in options:
+            for one in value if isinstance(value, tuple | list) else [value]:
+                option = f"--{'dtype' if name == 'dtypes' else name}"
+                words += [option] if one is True else [option, str(one)]
+        return shlex.join(words)
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What the suite finds of a kernel.
@@ -60,10 +99,19 @@ class Result:
         What a report is made from.
     strict
         Whether degraded findings and inconsistent policies count as failures.
+    selection
+        Which questions were asked.
+    skipped
+        Checks whose findings count for nothing.
+    asked_by
+        The call or the command that asked, for every family and dtype.
     """
 
     record: Record
-    strict: bool = False
+    strict: bool
+    selection: Selection
+    skipped: tuple[str, ...]
+    asked_by: Asked
 
     @cached_property
     def reading(self) -> Reading:
@@ -79,6 +127,7 @@ class Result:
     def failures(self) -> pd.DataFrame:
         """The findings for which the kernel is rejected."""
         found = self.findings
+        found = found[~found["kind"].isin(self.skipped)]
         return found[found["severity"].isin(["violation", "degraded"] if self.strict else ["violation"])]
 
     @property
@@ -104,6 +153,34 @@ class Result:
         steady = not (self.strict and any(policy.inconsistent for policy in self.reading.policies))
         return bool(self.record.complete and answered and steady and self.failures.empty)
 
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What the command line prints, or writes as JSON."""
+        return verdict.verdict(
+            self.reading,
+            passed=self.passed,
+            rejecting=list(self.failures["kind"]),
+            unsupported=self.unsupported,
+            skipped=self.skipped,
+            again=self.again,
+        )
+
+    def again(self, finding: Mapping[str, Any]) -> str:
+        """The command that shows a finding again, a row of :attr:`findings`.
+
+        It imports the kernel and its framework and nothing of this suite, where the array is small enough to be written
+        out and the kernel can be imported; otherwise it asks the case once more.
+        """
+        sheet = plan.sheet(OPS[finding["op"]], finding["dtype"], self.selection)
+        case = next((case for case in sheet.cases if case.id == finding["case_id"]), None)
+        (part,), (target,) = self.record.parts, self.record.targets
+        program = part.programs.get(f"{target.versioned} {finding['op']} {finding['way']}", ())
+        if case is not None and not case.call.layout and not case.op.takes_cotangent:
+            dtype, axis = case.inputs.dtype, case.call.axis
+            if text := verdict.command(program, case.inputs.x, dtype=dtype, axis=axis, device=target.device):
+                return text
+        return self.asked_by.of(dtypes=finding["dtype"], case=f"{finding['family']}/{finding['case']}")
+
     def raise_for_violations(self) -> None:
         """Do nothing for a kernel that passed.
 
@@ -118,7 +195,9 @@ class Result:
         kinds = set(self.failures["kind"])
         bad = rows[[bool(kinds & set(found.split(";"))) for found in rows["findings"]]]
         if len(bad):
-            raise Violations(terminal.explain(self.reading, bad, self.record.parts[0].header.command))
+            worst = self.failures.iloc[0]
+            command = self.asked_by.of(dtypes=worst["dtype"], case=f"{worst['family']}/{worst['case']}")
+            raise Violations(terminal.explain(self.reading, bad, command))
         if self.strict and (lines := terminal.inconsistencies(self.reading)):
             raise Violations("\n".join(lines))
         why = "; ".join(f"{dtype}: {reason}" for dtype, reason in self.unsupported.items())
@@ -140,10 +219,13 @@ def check(
     rank: int | Sequence[int] = (),
     lengths: str = "",
     masks: str = "",
+    case: str | Sequence[str] = (),
+    skip: str | Sequence[str] = (),
     strict: bool = False,
     timeout: float = 120.0,
     memory: int | None = None,
     watch: Callable[[int, int, str], None] = lambda *_: None,
+    first: Callable[[str], None] = lambda _: None,
 ) -> Result:
     """Ask one function everything, and judge its answers.
 
@@ -169,17 +251,25 @@ def check(
         What the function promises, where that is less than everything: ``axis="last"``, ``contiguous=True``, ``rank=2``
         or several, ``lengths="power-of-two"`` (or ``<=N``, ``multiple-of-N``, or several joined by commas),
         ``masks="none"``.  Nothing else is asked.  What its attribute ``softmax_contract`` says holds as well.
+    case
+        Globs of the cases that are asked: by name, family/case, or family; all where empty.
+    skip
+        Globs of cases that are not asked, or of checks whose findings count for nothing.
     strict
         Let degraded findings fail too.
     timeout
         Seconds that a worker may take over one array.
     memory
         Bytes that a worker may take; 40% of the machine's by default.
+    watch
+        Called with tasks done, tasks planned, and the task in hand.
+    first
+        Called with the first violation, in a sentence, as soon as it is known.
 
     Raises
     ------
     UnknownName
-        For an op, framework, dtype, tier or family there is none of.
+        For an op, framework, dtype, tier, family, case or check there is none of.
     BadKernel
         If the function cannot be found or imported, or nothing is left to be asked of it.
     BadContract
@@ -189,7 +279,9 @@ def check(
     KeyboardInterrupt
         On Ctrl-C.
     """
-    dtypes, families = ((given,) if isinstance(given, str) else given for given in (dtypes, families))
+    dtypes, families, case, skip = (
+        (given,) if isinstance(given, str) else tuple(given) for given in (dtypes, families, case, skip)
+    )
     if not isinstance(function, str) and not callable(function):
         raise BadKernel(f"a kernel is a function or the name of one, not {function!r}")
     if not 0 < timeout < math.inf:
@@ -204,7 +296,18 @@ def check(
             raise BadKernel(why)
     called = ("x", "axis", "g") if OPS[op].takes_cotangent else ("x", "axis")
     contract = Contract.of({"axis": axis, "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks})
-    name = function if isinstance(function, str) else getattr(function, "__name__", type(function).__name__)
+    checks = [(glob, [kind for kind in kinds() if fnmatchcase(kind, glob)]) for glob in skip]
+    skipped = tuple(dict.fromkeys(kind for _, found in checks for kind in found))
+    given = {
+        "op": op, "framework": framework, "device": device, "tier": tier, "seed": seed, "axis": axis,
+        "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks, "strict": strict,
+    }  # fmt: skip
+    usual = {name: parameter.default for name, parameter in inspect.signature(check).parameters.items()}
+    asked_by = Asked(
+        function if isinstance(function, str) else getattr(function, "__qualname__", type(function).__name__),
+        isinstance(function, str),
+        tuple((name, value) for name, value in given.items() if value != usual[name]),
+    )
     options = Options(
         tier=Tier[tier.upper()],
         invitations=[Invitation(framework, kernel=function, contract=contract, arguments=called)],
@@ -216,17 +319,13 @@ def check(
         jobs=1,
         limits=Limits(seconds=timeout, memory=memory or default_memory()),
         must=bool(dtypes) and ALL not in dtypes,
+        only=case,
+        skip=tuple(glob for glob, found in checks if not found),
         controls=False,
         claims=False,
-        command=" ".join(
-            [
-                f"conformance check {name} --op {op}",
-                f"--framework {framework} --tier {tier}",
-                *(f"--dtype {dtype}" for dtype in dtypes),
-            ]
-        ),
+        command=asked_by.of(dtypes=dtypes, family=families, case=case, skip=skip),
     )
-    run = Run(options, Memory(), watch)
+    run = Run(options, Memory(), watch, _first(first, skipped))
     try:
         record = run.execute()
     except MissingTarget as error:
@@ -235,4 +334,17 @@ def check(
         raise run.failure
     if run.interrupted:
         raise KeyboardInterrupt
-    return Result(record, strict)
+    return Result(record, strict, run.options.selection, skipped, asked_by)
+
+
+def _first(tell: Callable[[str], None], skipped: Collection[str]) -> Callable[[Judged], None]:
+    """What tells of the first violation."""
+    left = [tell]
+
+    def see(one: Judged) -> None:
+        for finding in one.judgement.findings:
+            if left and finding.severity is Severity.VIOLATION and finding.kind not in skipped:
+                where = f"{one.case.recorded_dtype} {one.case.family}/{one.case.name}"
+                left.pop()(printable(f"{finding.kind} in {where}: {finding.detail}"))
+
+    return see

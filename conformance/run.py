@@ -19,7 +19,7 @@ from conformance.asking.plan import MissingTarget, Selection, Task
 from conformance.asking.pool import Invitation, Pool
 from conformance.frameworks.contract import EVERYTHING, Contract
 from conformance.record import Header, Plan, Subject, this_machine
-from conformance.tasks import Desk, perform
+from conformance.tasks import Desk, Judged, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from conformance.claims import ClaimTask
     from conformance.record import Keeper, Record
     from conformance.values import Target, Tier
+
+
+_HELP = "`python -m pip install torch` brings one, and `conformance check` needs none"
+"""What is said where no framework is installed."""
 
 
 def _limits() -> Limits:
@@ -168,6 +172,8 @@ def choose(options: Options, here: Introductions) -> list[tuple[Invitation, Targ
         and (invitation.kernel or plan.matches(target, options.targets))
         and plan.matches(target.device, options.devices)
     ]
+    if not here.hellos and not any(invitation.kernel for invitation in options.invitations):
+        raise MissingTarget(f"no framework is here to be asked ({here.told('*')}); {_HELP}")
     if not chosen:
         raise MissingTarget(f"there is no target to ask ({here.told('*')})")
     return chosen
@@ -262,12 +268,25 @@ class Run:
     """One run, from its options to its record."""
 
     def __init__(
-        self, options: Options, keeper: Keeper, watch: Callable[[int, int, str], None] = lambda *_: None
+        self,
+        options: Options,
+        keeper: Keeper,
+        watch: Callable[[int, int, str], None] = lambda *_: None,
+        see: Callable[[Judged], None] = lambda _: None,
     ) -> None:
-        """``watch`` is called with tasks done, tasks planned (0 while that is not known), and the task in hand."""
+        """Nothing is started yet.
+
+        Parameters
+        ----------
+        watch
+            Called with tasks done, tasks planned (0 while that is not known), and the task in hand.
+        see
+            Called with each case as soon as it is judged.
+        """
         self.options = options
         self.keeper = keeper
         self.watch = watch
+        self.see = see
         self.failure: Exception | None = None
         self.interrupted = False
         self.here = Introductions()
@@ -329,5 +348,7 @@ class Run:
         finished = self.keeper.finished()
         left = [one for one in tasks if one[1].id not in finished]
         before = len(tasks) - len(left)
-        for found in perform(pool, left, desk, lambda done, what: self.watch(before + done, len(tasks), what)):
+        for found in perform(
+            pool, left, desk, lambda done, what: self.watch(before + done, len(tasks), what), see=self.see
+        ):
             self.keeper.finish(found)

@@ -134,6 +134,7 @@ def perform(
     desk: Desk,
     watch: Callable[[int, str], None] = lambda *_: None,
     *,
+    see: Callable[[Judged], None] = lambda _: None,
     clear: bool = True,
 ) -> Iterator[TaskRecord]:
     """Ask and judge every task; what each leaves, as they are finished.
@@ -144,6 +145,8 @@ def perform(
         In the order they should be begun; those of a sheet beside each other, since its truth is forgotten after them.
     watch
         Called with the number of tasks finished and the name of one that has begun.
+    see
+        Called with each case as soon as it is judged.
     clear
         Whether a sheet is forgotten once no task of it is left.
     """
@@ -164,8 +167,11 @@ def perform(
                 programs[task].update(texts)
             case Told(task=Task() as task, what=(batch, observation)):
                 start = time.perf_counter()
-                found[task] += desk.judge(task, batch, observation)
+                judged = list(desk.judge(task, batch, observation))
+                found[task] += judged
                 judging[task] += time.perf_counter() - start
+                for one in judged:
+                    see(one)
             case Told(task=task, what=row):
                 found[task].append(row)
             case Finished(task=task, timing=timing):

@@ -26,8 +26,9 @@ FITTED = "asked with the row cut or filled to a length of its contract"
 
 
 def names_case(pattern: str, case: Case) -> bool:
-    """Whether a glob means a case: its name, its family's, or family/case."""
-    return any(fnmatchcase(name, pattern) for name in (case.name, case.family, f"{case.family}/{case.name}"))
+    """Whether a glob means a case: its name, its family's, or family/case, which may hold a glob's characters."""
+    names = (case.name, case.family, f"{case.family}/{case.name}")
+    return any(name == pattern or fnmatchcase(name, pattern) for name in names)
 
 
 def left_out_by(case: Case, fit: Case, contract: Contract, only: Sequence[str], skip: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ Examples:
   conformance check my_softmax.py:softmax
   conformance check mypackage.ops:log_softmax --op log_softmax --framework torch --dtype bfloat16
   conformance check my_softmax.py:softmax --tier standard --strict --out reports/mine
+  conformance check my_softmax.py:softmax --case 'special/*' --skip layout --json
   conformance check my_triton.py:softmax --framework torch --axis last --contiguous --lengths 'power-of-two,<=65536'
 Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 """
@@ -34,6 +35,8 @@ Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 @click.option("--op", default="softmax", show_default=True, metavar="OP", help="softmax or log_softmax.")
 @many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}, or all: every one that it takes; default float32.")
 @many("--family", "families", "FAMILY", "Which adversarial rows; see `conformance list families`.")
+@many("--case", "case", "GLOB", "Only these cases: family/case, or either.")
+@many("--skip", "skip", "GLOB", "Not these cases or families; of a check, its findings count for nothing.")
 @click.option("--device", default="cpu", show_default=True, metavar="DEVICE", help="cpu or cuda:0.")
 @click.option("--tier", default="smoke", show_default=True, metavar="TIER", help=f"{' or '.join(plan.TIERS)}.")
 @click.option("--axis", default="", metavar="last", help="It promises rows along the last axis alone.")
@@ -44,29 +47,35 @@ Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 @click.option("--lengths", default="", metavar="RULES",
               help="It promises such rows alone: power-of-two, '<=65536', multiple-of-8, joined by commas.")  # fmt: skip
 @click.option("--masks", default="", metavar="none", help="It promises rows without a lane of -inf alone.")
+@click.option("--json", "as_json", is_flag=True, help="Write the verdict as JSON; docs/kernel-authors.md has its keys.")
 @click.option("--out", type=Folder(), help="Also write a report into this folder.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random families.")
 @limits
 @click.option("--strict", is_flag=True, help="Let degraded findings fail too.")
-def check(kernel: str, out: Path | None, **options: Any) -> int:
+def check(kernel: str, out: Path | None, as_json: bool, **options: Any) -> int:
     """Ask your own KERNEL everything: path/to/file.py:function or package.module:function.
 
     The function is called as fn(x, axis), and gets and returns arrays of the framework.  What it does not promise is
     not asked; its file may say that once, with an attribute or a decorator (docs/kernel-authors.md).
     """
+    import json
+
     from conformance import api
-    from conformance.reporting import check_out, publish, terminal
+    from conformance.reporting import check_out, publish, verdict
 
     if out:
         check_writable(out)
         check_out(out)
-    with progress() as watch:
-        result = api.check(kernel, watch=watch, **options)
-    console = Console()
-    terminal.verdict(result.reading, result.failures, result.unsupported, console)
+    bar = progress()
+    with bar as watch:
+        result = api.check(kernel, watch=watch, first=lambda said: bar.say(f"first finding: {said}"), **options)
+    if as_json:
+        click.echo(json.dumps(result.verdict.as_json(), indent=2))
+    else:
+        verdict.show(result.verdict, Console())
     if out:
         publish(result.reading, out)
-        console.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
+        click.echo(f"report: {out / 'index.html'}", err=as_json)
     if not result.record.complete:
         return INCOMPLETE
     return OK if result.passed else FINDINGS

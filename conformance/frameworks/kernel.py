@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance import frameworks
-from conformance.frameworks.arrays import NumPy
+from conformance.frameworks.arrays import NumPy, lacking
 from conformance.frameworks.base import Adapter, Border, Program
 from conformance.frameworks.contract import ATTRIBUTE, EVERYTHING, BadContract, Contract
 
@@ -146,28 +146,64 @@ class Kernel:
             raise BadKernel(f"{self.told} takes {takes}, but a kernel is called as {called}") from None
 
     def source(self) -> str:
-        """Python source that imports the function as ``f``."""
-        if not isinstance(self.where, str):
-            module, name = inspect.getmodule(self.where), getattr(self.where, "__qualname__", self.name)
-            return f"import importlib\n\nf = importlib.import_module({module.__name__ if module else '?'!r}).{name}\n"
-        place, name = self._parts()
-        if not place.endswith(".py"):
-            return f"import importlib\n\nf = importlib.import_module({place!r}).{name}\n"
-        path = Path(place).resolve()
-        return (
-            "import importlib.util\nimport sys\n\n"
-            f"sys.path.insert(0, {str(path.parent)!r})\n"
-            f"specification = importlib.util.spec_from_file_location({path.stem!r}, {str(path)!r})\n"
-            "module = importlib.util.module_from_spec(specification)\n"
-            "specification.loader.exec_module(module)\n"
-            f"f = module.{name}\n"
-        )
+        """Python source that imports the function as ``f``, from any folder.
+
+        A comment alone, where no other program can import it: of a lambda, say, or of a function made by another one.
+        """
+        if isinstance(self.where, str):
+            place, name = self._parts()
+            if place.endswith(".py"):
+                return _import_of_file(Path(place).resolve(), name)
+            return _import_of_module(importlib.import_module(place), name)
+        name, module = self.told, sys.modules.get(getattr(self.where, "__module__", None) or "")
+        if module is not None and _found_in(module, name) is self.where:
+            return _import_of_module(module, name)
+        code = getattr(self.where, "__code__", None)
+        place = f" of {code.co_filename}, line {code.co_firstlineno}," if code else ""
+        return f"# f is {name}{place} which no other program can import: define it here.\n"
 
     def _parts(self) -> tuple[str, str]:
         place, colon, name = str(self.where).rpartition(":")
         if not colon or not place or not name:
             raise BadKernel(f"{self.where!r}: a kernel is path/to/file.py:function or package.module:function")
         return place, name
+
+
+def _found_in(module: Any, name: str) -> Any:
+    """What a dotted name is in a module; None where there is nothing."""
+    for part in name.split("."):
+        module = getattr(module, part, None)
+    return module
+
+
+def _import_of_module(module: Any, name: str) -> str:
+    """The source of an import, after that of the folder where the module was found; of a script as of its file."""
+    file = getattr(module, "__file__", None)
+    if module.__name__ == "__main__" and file:
+        return _import_of_file(Path(file).resolve(), name)
+    first, _, rest = name.partition(".")
+    imported = f"from {module.__name__} import {first} as f\n" + (f"f = f.{rest}\n" if rest else "")
+    if file is None:
+        return imported
+    above = Path(file).resolve().parents[module.__name__.count(".") + (Path(file).stem == "__init__")]
+    if any(above.is_relative_to(known) for known in (sys.prefix, sys.base_prefix)):  # where every program looks
+        return imported
+    return f"import sys\nsys.path.insert(0, {str(above)!r})\n{imported}"
+
+
+def _import_of_file(path: Path, name: str) -> str:
+    """The source of an import of a file, whose neighbours it may import."""
+    first, _, rest = name.partition(".")
+    found = f"import sys\nsys.path.insert(0, {str(path.parent)!r})\n"
+    if path.stem.isidentifier():
+        return f"{found}from {path.stem} import {first} as f\n" + (f"f = f.{rest}\n" if rest else "")
+    return (
+        f"{found}import importlib.util\n"
+        f"specification = importlib.util.spec_from_file_location({path.stem!r}, {str(path)!r})\n"
+        "module = importlib.util.module_from_spec(specification)\n"
+        "specification.loader.exec_module(module)\n"
+        f"f = module.{name}\n"
+    )
 
 
 def _from_file(path: Path) -> Any:
@@ -193,16 +229,6 @@ def _describe(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - an exception may be of the kernel's own making
         lines = ["its message cannot be read"]
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
-
-
-_NUMPY = """\
-import contextlib
-
-import numpy
-
-with contextlib.suppress(ImportError):
-    import ml_dtypes  # gives NumPy bfloat16
-"""
 
 
 class KernelAdapter(Adapter):
@@ -256,7 +282,8 @@ class KernelAdapter(Adapter):
             around = self.border.program(op, way, self.border.modes[0], device)
         else:
             around = Program(
-                setup=_NUMPY,
+                # ml_dtypes gives NumPy bfloat16.
+                setup="import numpy\nimport ml_dtypes\n" if not lacking("bfloat16") else "import numpy\n",
                 array="numpy.array({values}, dtype='{dtype}')",
                 define="",
                 show="print(f({arguments}, {axis}).tolist())\n",

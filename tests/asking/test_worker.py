@@ -39,7 +39,8 @@ def test_the_last_frames_of_a_traceback_are_told() -> None:
 
     lines = trace_of(caught.value)
     heads = [line for line in lines if line.startswith("  File ")]
-    assert FRAMES == len(heads)
+    assert 2 <= len(heads) <= FRAMES
+    assert heads[0].endswith("in deeper")
     assert heads[-1].endswith("in raising")
     assert 'raise KeyError("deep")' in "".join(lines)
     assert [] == trace_of(KeyError("never raised"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from commands import SIGNALS, one_line, until
+from commands import ROOT, SIGNALS, one_line, until
 
 import conformance as package
 from conformance import record as records
@@ -262,7 +263,9 @@ def test_a_module_of_the_current_folder_is_found_and_its_violations_name_the_com
     wrong = package.check(f"{file}:zeros", dtypes=["float32"], families=["random"])
 
     assert 0 == here.returncode, here.stderr
-    with pytest.raises(Violations, match=r"float32 random/[^:]+: .*\n(.*\n)*conformance check .*zeros --op softmax"):
+    with pytest.raises(
+        Violations, match=r"float32 random/[^:]+: .*\n(.*\n)*conformance check .*zeros --dtype float32 --case "
+    ):
         wrong.raise_for_violations()
 
 
@@ -351,7 +354,9 @@ def test_the_command_line_says_it_in_a_few_lines_and_exits_with_the_verdict(file
     assert passed.stdout.splitlines()[0].startswith("good: softmax in float32 alone")
     assert "\npassed\n" in passed.stdout
     assert "failed: " in failed.stdout
-    assert "0x" in failed.stdout  # the witness
+    assert ", got 0, true 0." in failed.stdout  # the witness
+    assert failed.stderr.startswith("first finding: ")
+    assert "" == passed.stderr
     assert {"good/numpy/cpu"} == set(records.read(tmp_path / "observations.parquet").observations["target"])
     assert (tmp_path / "index.html").exists()
 
@@ -419,6 +424,12 @@ def test_a_check_that_is_interrupted_says_so(number: signal.Signals, file: Path,
         (("{}:good", "--axis", "first"), "contract: axis is 'last', not 'first'"),
         (("{}:promising", "--rank", "3"), "{}:promising: contract: of the ranks 2 and 3 none is in both"),
         (("{}:alone",), "{}:alone takes (x), but a kernel is called as alone(x, axis)"),
+        (("{}:good", "--case", "nothing/*"), "unknown case or family 'nothing/*'; known: accumulators"),
+        (("{}:good", "--skip", "row_summ"), "unknown case or family 'row_summ'"),
+        (
+            ("{}:good", "--case", "single", "--skip", "single"),
+            "nothing is left to be asked: 8 questions skipped by single",
+        ),
         (("f",), "a kernel is path/to/file.py:function or package.module:function"),
         (
             ("{}:good", "--dtype", "float8"),
@@ -442,6 +453,80 @@ def test_bad_usage_is_one_line_and_status_2(file: Path, arguments: tuple[str, ..
     assert "" == done.stdout
 
 
+def test_the_verdict_on_a_kernel_with_few_findings_fits_one_screen(file: Path, bench: Bench) -> None:
+    done = bench.run("check", f"{file}:zeros", COLUMNS="80")
+
+    assert 1 == done.returncode
+    assert sum(-(-len(line) // 80) for line in done.stdout.splitlines()) <= 24, done.stdout
+
+
+def test_json_is_all_that_is_written(file: Path, tmp_path: Path) -> None:
+    done = run(f"{file}:zeros", "--family", "single", "--json", "--out", str(tmp_path))
+    said = json.loads(done.stdout)
+
+    assert 1 == done.returncode
+    assert (False, "zeros", ["float32"]) == (said["passed"], said["kernel"], list(said["dtypes"]))
+    assert {"lost_normal", "row_sum"} == {finding["kind"] for finding in said["findings"]}
+
+
+def test_every_key_of_the_json_is_documented(kernels: dict[str, Any]) -> None:
+    page = (ROOT / "docs" / "kernel-authors.md").read_text(encoding="utf-8")
+    said = check(kernels, "zeros").verdict.as_json()
+
+    parts = [said, next(iter(said["dtypes"].values())), said["findings"][0], said["findings"][0]["lane"]]
+    assert [] == [key for part in parts for key in part if f"`{key}`" not in page]
+
+
+def test_a_case_that_is_named_is_asked_alone(file: Path) -> None:
+    done = run(f"{file}:zeros", "--case", "single/[+0]")
+
+    assert "1 questions" in done.stdout
+    assert "single/[+0]: index 0, got 0, true 1" in done.stdout
+
+
+def test_what_is_skipped_is_counted_and_rejects_nobody(file: Path, kernels: dict[str, Any]) -> None:
+    done = run(f"{file}:zeros", "--family", "single", "--skip", "row_*", "--skip", "lost_normal", "--skip", "*max]")
+    python = package.check(kernels["zeros"], families="single", skip=["row_sum", "lost_normal"])
+
+    assert 0 == done.returncode
+    assert "skipped: row_sum, which 6 cases break\n" in done.stdout
+    assert "not asked: 2 questions skipped by *max]\n" in done.stdout
+    assert python.passed
+
+
+def test_a_finding_is_asked_again_by_what_is_printed(file: Path) -> None:
+    result = package.check(f"{file}:zeros", families=["single", "axes"], lengths="<=64")
+    lines = {finding.case: finding.command for finding in result.verdict.findings}
+
+    asked = result.asked_by.of(dtypes="float32", case="single/[+0]")
+    assert f"conformance check {file}:zeros --lengths '<=64' --dtype float32 --case 'single/[+0]'" == asked
+    for line in lines.values():
+        done = subprocess.run(  # noqa: S602 - the line that a user would copy
+            line.replace("python ", f"{sys.executable} ", 1),
+            shell=True,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd="/",
+        )
+        assert "0.0" in done.stdout
+
+
+def test_the_first_violation_is_told_before_the_end(kernels: dict[str, Any]) -> None:
+    told: list[str] = []
+    tasks: list[tuple[int, int]] = []
+
+    def first(line: str) -> None:
+        told.append(line)
+        assert (0, 1) == tasks[-1]
+
+    check(kernels, "zeros", watch=lambda done, known, _: tasks.append((done, known)), first=first)
+    check(kernels, "good", first=told.append)
+
+    [line] = told
+    assert line.startswith("lost_normal in float64 ")
+
+
 def test_bfloat16_needs_a_package_where_it_is_named_and_is_left_out_where_everything_is_asked(
     kernels: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -455,6 +540,15 @@ def test_bfloat16_needs_a_package_where_it_is_named_and_is_left_out_where_everyt
     assert why == str(caught.value)
     assert result.passed
     assert {"bfloat16": f"transport: ImportError: {why}"} == result.unsupported
+
+
+def test_the_exceptions_are_public(kernels: dict[str, Any]) -> None:
+    assert (Violations, BadKernel) == (package.Violations, package.BadKernel)
+    assert all(hasattr(package, name) for name in package.__all__)
+    with pytest.raises(package.BadContract):
+        package.check(kernels["good"], lengths="odd")
+    with pytest.raises(AttributeError, match="has no attribute 'chekc'"):
+        package.chekc  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_bad_arguments_in_python_are_named(kernels: dict[str, Any]) -> None:
