@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,11 +11,11 @@ from rich.console import Console
 from conformance.asking import plan
 from conformance.cli.options import Folder, check_writable, limits, many
 from conformance.cli.progress import progress
-from conformance.cli.status import FINDINGS, INCOMPLETE, OK
+from conformance.cli.status import FINDINGS, INCOMPLETE, OK, USAGE
 from reference.formats import FORMATS
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
 EXAMPLES = """
 \b
@@ -23,6 +24,7 @@ Examples:
   conformance check mypackage.ops:log_softmax --op log_softmax --framework torch --dtype bfloat16
   conformance check my_softmax.py:softmax --tier standard --strict --out reports/mine
   conformance check my_softmax.py:softmax --case 'special/*' --skip layout --json
+  conformance check my_softmax.py:softmax --watch
   conformance check my_triton.py:softmax --framework torch --axis last --contiguous --lengths 'power-of-two,<=65536'
 Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 """
@@ -48,24 +50,36 @@ Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
               help="It promises such rows alone: power-of-two, '<=65536', multiple-of-8, joined by commas.")  # fmt: skip
 @click.option("--masks", default="", metavar="none", help="It promises rows without a lane of -inf alone.")
 @click.option("--json", "as_json", is_flag=True, help="Write the verdict as JSON; docs/kernel-authors.md has its keys.")
+@click.option("--watch", is_flag=True, help="Check again at each save, until Ctrl-C; needs the package watchfiles.")
 @click.option("--out", type=Folder(), help="Also write a report into this folder.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random families.")
 @limits
 @click.option("--strict", is_flag=True, help="Let degraded findings fail too.")
-def check(kernel: str, out: Path | None, as_json: bool, **options: Any) -> int:
+def check(kernel: str, out: Path | None, as_json: bool, watch: bool, **options: Any) -> int:
     """Ask your own KERNEL everything: path/to/file.py:function or package.module:function.
 
     The function is called as fn(x, axis), and gets and returns arrays of the framework.  What it does not promise is
     not asked; its file may say that once, with an attribute or a decorator (docs/kernel-authors.md).
     """
-    import json
-
-    from conformance import api
-    from conformance.reporting import check_out, publish, verdict
+    from conformance.reporting import check_out
 
     if out:
         check_writable(out)
         check_out(out)
+    if not watch:
+        return _once(kernel, out, as_json, options)
+    if as_json:
+        raise click.UsageError("--json or --watch, not both")
+    return _at_each_save(kernel, lambda: _once(kernel, out, as_json, options))
+
+
+def _once(kernel: str, out: Path | None, as_json: bool, options: Mapping[str, Any]) -> int:
+    """Check it, and say the verdict; the exit status."""
+    import json
+
+    from conformance import api
+    from conformance.reporting import publish, verdict
+
     bar = progress()
     with bar as watch:
         result = api.check(kernel, watch=watch, first=lambda said: bar.say(f"first finding: {said}"), **options)
@@ -79,3 +93,38 @@ def check(kernel: str, out: Path | None, as_json: bool, **options: Any) -> int:
     if not result.record.complete:
         return INCOMPLETE
     return OK if result.passed else FINDINGS
+
+
+def _at_each_save(kernel: str, once: Callable[[], int]) -> int:
+    """Check at once and again whenever a Python file beside the kernel is saved, until Ctrl-C; the last exit status.
+
+    This process stays, with the questions and their truths; each check starts a worker of its own, which imports the
+    kernel anew.
+    """
+    try:
+        import watchfiles
+    except ImportError:
+        raise click.UsageError("--watch needs the package watchfiles: pip install watchfiles") from None
+    from conformance.frameworks.kernel import BadKernel
+    from conformance.record import printable
+
+    place = kernel.rpartition(":")[0]
+    folder = Path(place).resolve().parent if place.endswith(".py") else Path.cwd()
+    if not folder.is_dir():
+        return once()  # which says that there is no such file
+    status = INCOMPLETE
+    saves = watchfiles.watch(folder, watch_filter=watchfiles.PythonFilter(), yield_on_timeout=True, rust_timeout=200)
+    next(saves)  # from now on it notes what is saved, also during a check
+    due: object = "at first"
+    try:
+        while True:
+            if due:
+                try:
+                    status = once()
+                except BadKernel as error:  # a file that is being written may hold anything
+                    status = USAGE
+                    click.echo(f"conformance: {printable(str(error))}", err=True)
+                click.echo(f"waiting for a save in {folder}; Ctrl-C ends", err=True)
+            due = next(saves)
+    except KeyboardInterrupt:
+        return status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ from conformance.cli import status
 from conformance.frameworks.kernel import BadKernel
 
 if TYPE_CHECKING:
-    import signal
     from pathlib import Path
 
     from commands import Bench
@@ -540,6 +540,40 @@ def test_bfloat16_needs_a_package_where_it_is_named_and_is_left_out_where_everyt
     assert why == str(caught.value)
     assert result.passed
     assert {"bfloat16": f"transport: ImportError: {why}"} == result.unsupported
+
+
+def test_a_kernel_is_checked_again_at_each_save(file: Path, bench: Bench) -> None:
+    pytest.importorskip("watchfiles", reason="watchfiles is not installed")
+    mine = bench.folder / "mine" / "saved.py"
+    mine.parent.mkdir()
+    mine.write_text(file.read_text() + "\nf = zeros\n")
+    log = bench.folder / "log"
+
+    def lines() -> list[str]:
+        return log.read_text().splitlines()
+
+    def until_said(outcome: str) -> None:
+        until(
+            lambda: lines()[-1:] and lines()[-1].startswith("waiting for a save") and outcome in " ".join(lines()[-5:])
+        )
+
+    with log.open("w") as written:
+        process = bench.start("check", f"{mine}:f", "--family", "single", "--watch", stdout=written)
+        until_said("failed: lost_normal, row_sum")
+        mine.write_text("f = 1 +\n")
+        until_said("SyntaxError")
+        mine.write_text(file.read_text() + "\nf = good\n")
+        until_said("passed")
+        process.send_signal(signal.SIGINT)
+        assert status.OK == process.wait(timeout=60)
+
+
+@pytest.mark.parametrize(("more", "said"), [(("--json",), "--json or --watch, not both")])
+def test_what_cannot_be_watched_is_one_line(file: Path, more: tuple[str, ...], said: str) -> None:
+    done = run(f"{file}:good", "--watch", *more)
+
+    assert 2 == done.returncode
+    assert said in one_line(done.stderr)
 
 
 def test_the_exceptions_are_public(kernels: dict[str, Any]) -> None:
