@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from conformance.record import Record
     from conformance.reporting.verdict import Verdict
     from conformance.tasks import Judged
+    from conformance.values import Case
 
 
 FRAMEWORKS_ALONE = ("arguments", "dtypes", "producers")
@@ -171,8 +172,7 @@ class Result:
         It imports the kernel and its framework and nothing of this suite, where the array is small enough to be written
         out and the kernel can be imported; otherwise it asks the case once more.
         """
-        sheet = plan.sheet(OPS[finding["op"]], finding["dtype"], self.selection)
-        case = next((case for case in sheet.cases if case.id == finding["case_id"]), None)
+        case = self._cases(finding["op"], finding["dtype"]).get(finding["case_id"])
         (part,), (target,) = self.record.parts, self.record.targets
         program = part.programs.get(f"{target.versioned} {finding['op']} {finding['way']}", ())
         if case is not None and not case.call.layout and not case.op.takes_cotangent:
@@ -180,6 +180,17 @@ class Result:
             if text := verdict.command(program, case.inputs.x, dtype=dtype, axis=axis, device=target.device):
                 return text
         return self.asked_by.of(dtypes=finding["dtype"], case=f"{finding['family']}/{finding['case']}")
+
+    @cached_property
+    def _sheets(self) -> dict[tuple[str, str], dict[str, Case]]:
+        return {}
+
+    def _cases(self, op: str, dtype: str) -> dict[str, Case]:
+        """The cases of an op and a dtype by their ids."""
+        if (op, dtype) not in self._sheets:
+            sheet = plan.sheet(OPS[op], dtype, self.selection)
+            self._sheets[op, dtype] = {case.id: case for case in sheet.cases}
+        return self._sheets[op, dtype]
 
     def raise_for_violations(self) -> None:
         """Do nothing for a kernel that passed.

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _LONGEST = 600
 """Characters of a command that one would still copy."""
 
+_LARGEST = 2**18
+"""Numbers of an array that are looked at: equal ones take no room in a command."""
+
 _SHOWN = 12
 """Findings that are printed."""
 
@@ -247,7 +250,7 @@ def command(program: tuple[str, str, str, str] | tuple[()], x: Numbers, *, dtype
     str
         Empty where the kernel cannot be imported, or the array takes more room than one would copy.
     """
-    if not program or program[0].startswith("#"):
+    if not program or program[0].startswith("#") or x.size > _LARGEST:
         return ""
     setup, array, define, show = program
     made = array.format(values=_short(_nested(x), dtype), dtype=dtype, device=device)

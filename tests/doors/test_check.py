@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from commands import ROOT, SIGNALS, one_line, until
+from first_minutes import AFTER, BEFORE, CHECK
 
 import conformance as package
 from conformance import record as records
@@ -566,6 +567,16 @@ def test_a_kernel_is_checked_again_at_each_save(file: Path, bench: Bench) -> Non
         until_said("passed")
         process.send_signal(signal.SIGINT)
         assert status.OK == process.wait(timeout=60)
+
+
+def test_the_recorded_session_is_of_a_wrong_kernel_and_of_a_right_one() -> None:
+    page = (ROOT / "docs" / "kernel-authors.md").read_text(encoding="utf-8")
+    for text, passes in ((BEFORE, False), (AFTER, True)):
+        names: dict[str, Any] = {}
+        exec(text, names)  # noqa: S102 - our own text
+        assert passes == package.check(names["softmax"], families=["single", "random"]).passed
+        assert text.splitlines()[5] in page
+    assert f"$ {CHECK}\n" in page
 
 
 @pytest.mark.parametrize(("more", "said"), [(("--json",), "--json or --watch, not both")])
