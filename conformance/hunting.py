@@ -22,6 +22,7 @@ from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
 from conformance.cases import batches
 from conformance.judgement import Judge
+from conformance.record import RecordError
 from conformance.reporting.scripts import script
 from conformance.values import Call, Case, Inputs, Severity, Unsupported, Witness
 from reference.formats import FORMATS
@@ -42,7 +43,7 @@ WRONG = 2.0**40
 """Error over bound that stands for a violation without a size: a NaN, an exception, a crash."""
 
 
-class BadCase(Exception):
+class BadCase(RecordError):
     """A file that holds no kept row; the message names it in one line."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -142,7 +143,7 @@ class Kernel:
         except TypeError:
             plain = [one.replace(annotation=inspect.Parameter.empty) for one in signature.parameters.values()]
             takes = signature.replace(parameters=plain, return_annotation=inspect.Signature.empty)
-            called = f"{self.told.rpartition(':')[2]}({', '.join(self.arguments)})"
+            called = f"{re.split('[:.]', self.told)[-1]}({', '.join(self.arguments)})"
             raise BadKernel(f"{self.told} takes {takes}, but a kernel is called as {called}") from None
 
     def source(self) -> str:
