@@ -58,6 +58,10 @@ class Violations(AssertionError):
     """A kernel breaks the contract; the message shows the worst and how to see it again."""
 
 
+_OPTIONS = {"dtypes": "dtype", "families": "family"}
+"""Parameters of :func:`check` that the command line names otherwise."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """How a kernel was asked, so that it can be asked about one case again.
@@ -85,7 +89,7 @@ class Asked:
         words = ["conformance", "check", self.kernel]
         for name, value in options:
             for one in value if isinstance(value, tuple | list) else [value]:
-                option = f"--{'dtype' if name == 'dtypes' else name}"
+                option = f"--{_OPTIONS.get(name, name)}"
                 words += [option] if one is True else [option, str(one)]
         return shlex.join(words)
 
@@ -334,7 +338,7 @@ def check(
         skip=tuple(glob for glob, found in checks if not found),
         controls=False,
         claims=False,
-        command=asked_by.of(dtypes=dtypes, family=families, case=case, skip=skip),
+        command=asked_by.of(dtypes=dtypes, families=families, case=case, skip=skip),
     )
     run = Run(options, Memory(), watch, _first(first, skipped))
     try:
