@@ -7,24 +7,34 @@ read the difference.  Importing this package imports no framework.
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conformance.api import check
+    from conformance.api import Violations, check
+    from conformance.frameworks.contract import BadContract, promises
+    from conformance.frameworks.kernel import BadKernel
 
 try:
     __version__ = version("softmax-conformance")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__", "check"]
+__all__ = ["BadContract", "BadKernel", "Violations", "__version__", "check", "promises"]
+
+_HOMES = {
+    "BadContract": "conformance.frameworks.contract",
+    "BadKernel": "conformance.frameworks.kernel",
+    "Violations": "conformance.api",
+    "check": "conformance.api",
+    "promises": "conformance.frameworks.contract",
+}
+"""Public name → its module, imported when it is asked for: some need pandas, which a worker may not have."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs pandas when it is asked for."""
-    if name == "check":
-        from conformance.api import check
-
-        return check
+    """A public name."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,6 +23,7 @@ from conformance.asking.pool import Invitation
 from conformance.cases import batches
 from conformance.frameworks.base import Program
 from conformance.judgement import Judge
+from conformance.record import RecordError
 from conformance.reporting.faults import FAULTS
 from conformance.reporting.scripts import script
 from conformance.values import Call, Case, Exhibit, Inputs, Severity, Unsupported
@@ -44,7 +45,7 @@ WRONG = 2.0**40
 """Error over bound that stands for a violation without a size: a NaN, an exception, a crash."""
 
 
-class BadCase(Exception):
+class BadCase(RecordError):
     """A file that holds no kept row; the message names it in one line."""
 
 

@@ -17,8 +17,9 @@ from conformance.asking import plan
 from conformance.asking.connections import Limits, default_memory
 from conformance.asking.plan import MissingTarget, Selection, Task
 from conformance.asking.pool import Invitation, Pool
+from conformance.frameworks.contract import EVERYTHING, Contract
 from conformance.record import Header, Plan, Subject, this_machine
-from conformance.tasks import Desk, perform
+from conformance.tasks import Desk, Judged, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from conformance.claims import ClaimTask
     from conformance.record import Keeper, Record
     from conformance.values import Target, Tier
+
+
+_HELP = "`python -m pip install torch` brings one, and `conformance check` needs none"
+"""What is said where no framework is installed."""
 
 
 def _limits() -> Limits:
@@ -47,6 +52,10 @@ class Options:
         Whether a target that cannot do two rows of zeros fails, instead of not supporting the op and dtype.
     controls, claims
         Whether the textbook controls, and the claims, are asked too.
+    contract
+        What the kernel that is asked promises, as its worker tells.
+    only, skip
+        See :class:`conformance.asking.plan.Selection`.
     """
 
     tier: Tier
@@ -62,6 +71,9 @@ class Options:
     must: bool = False
     controls: bool = True
     claims: bool = True
+    contract: Contract = EVERYTHING
+    only: Sequence[str] = ()
+    skip: Sequence[str] = ()
     command: str = ""
 
     @property
@@ -72,7 +84,7 @@ class Options:
     @property
     def selection(self) -> Selection:
         """Which questions."""
-        return Selection(self.tier, self.seed, tuple(self.families))
+        return Selection(self.tier, self.seed, tuple(self.families), self.contract, tuple(self.only), tuple(self.skip))
 
 
 @dataclass
@@ -163,6 +175,8 @@ def choose(options: Options, here: Introductions) -> list[tuple[Invitation, Targ
         and (invitation.kernel or plan.matches(target, options.targets))
         and plan.matches(target.device, options.devices)
     ]
+    if not here.hellos and not any(invitation.kernel for invitation in options.invitations):
+        raise MissingTarget(f"no framework is here to be asked ({here.told('*')}); {_HELP}")
     if not chosen:
         raise MissingTarget(f"there is no target to ask ({here.told('*')})")
     return chosen
@@ -257,12 +271,25 @@ class Run:
     """One run, from its options to its record."""
 
     def __init__(
-        self, options: Options, keeper: Keeper, watch: Callable[[int, int, str], None] = lambda *_: None
+        self,
+        options: Options,
+        keeper: Keeper,
+        watch: Callable[[int, int, str], None] = lambda *_: None,
+        see: Callable[[Judged], None] = lambda _: None,
     ) -> None:
-        """``watch`` is called with tasks done, tasks planned (0 while that is not known), and the task in hand."""
+        """Nothing is started yet.
+
+        Parameters
+        ----------
+        watch
+            Called with tasks done, tasks planned (0 while that is not known), and the task in hand.
+        see
+            Called with each case as soon as it is judged.
+        """
         self.options = options
         self.keeper = keeper
         self.watch = watch
+        self.see = see
         self.failure: Exception | None = None
         self.interrupted = False
         self.here = Introductions()
@@ -275,7 +302,9 @@ class Run:
         Raises
         ------
         MissingTarget
-            If a target that was asked for by name is not here; nothing was asked then.
+            If a target that was asked for by name is not here, or nothing is left to be asked; nothing was asked then.
+        UnknownName
+            If a glob of cases means none.
         KeyboardInterrupt
             If it is interrupted before anything was asked.
         RecordError
@@ -287,9 +316,14 @@ class Run:
                 self.watch(0, 0, "starting the workers")
                 self.here = introduce(pool, self.options)
                 chosen = choose(self.options, self.here)
-                self.keeper.begin(header(self.options, self.here, [target for _, target in chosen]))
+                for hello in self.here.hellos.values():
+                    if hello.watched:
+                        self.options = replace(self.options, contract=hello.contract)
+                tasks = planned(self.options, self.here, chosen)
+                desk = Desk(self.options.selection)
+                self.keeper.begin(self._header([target for _, target in chosen], tasks, desk))
                 begun = True
-                self._perform(pool, planned(self.options, self.here, chosen))
+                self._perform(pool, tasks, desk)
             complete = True
         except KeyboardInterrupt:
             if not begun:
@@ -301,12 +335,23 @@ class Run:
             self.failure = error
         return self.keeper.record(complete=complete)
 
-    def _perform(self, pool: Pool, tasks: Sequence[tuple[Invitation, Task | ClaimTask]]) -> None:
+    def _header(
+        self, targets: Sequence[Target], tasks: Sequence[tuple[Invitation, Task | ClaimTask]], desk: Desk
+    ) -> Header:
+        """The header of this run, with what the selection leaves out of its questions."""
+        begun, selection = header(self.options, self.here, targets), self.options.selection
+        if not selection.narrowed:
+            return begun
+        sheets = list({task.sheet: desk.sheet(task) for _, task in tasks if isinstance(task, Task)}.values())
+        plan.check_chosen(sheets, selection)
+        return replace(begun, plan=replace(begun.plan, not_asked=(*begun.plan.not_asked, *plan.left_out(sheets))))
+
+    def _perform(self, pool: Pool, tasks: Sequence[tuple[Invitation, Task | ClaimTask]], desk: Desk) -> None:
         """Perform what is not finished already."""
         finished = self.keeper.finished()
         left = [one for one in tasks if one[1].id not in finished]
         before = len(tasks) - len(left)
         for found in perform(
-            pool, left, Desk(self.options.selection), lambda done, what: self.watch(before + done, len(tasks), what)
+            pool, left, desk, lambda done, what: self.watch(before + done, len(tasks), what), see=self.see
         ):
             self.keeper.finish(found)

@@ -85,7 +85,7 @@ class Desk:
         judge = judges.get(batch.id) or judges.setdefault(batch.id, Judge(batch))
         found, hashes = judge.judge(observation), digests(batch, observation)
         if isinstance(observation, Answered):
-            observation = replace(observation, stored=_NOTHING)
+            observation = replace(observation, stored=_NOTHING, again=None)
         for place, (case, judgement, digest) in enumerate(zip(batch.cases, found, hashes, strict=True)):
             expected = _expected(target.mode, case) if target.control else ()
             for twin in sheet.twins[case.id]:
@@ -137,6 +137,7 @@ def perform(
     desk: Desk,
     watch: Callable[[int, str], None] = lambda *_: None,
     *,
+    see: Callable[[Judged], None] = lambda _: None,
     clear: bool = True,
 ) -> Iterator[TaskRecord]:
     """Ask and judge every task; what each leaves, as they are finished.
@@ -147,6 +148,8 @@ def perform(
         In the order they should be begun; those of a sheet beside each other, since its truth is forgotten after them.
     watch
         Called with the number of tasks finished and the name of one that has begun.
+    see
+        Called with each case as soon as it is judged.
     clear
         Whether a sheet is forgotten once no task of it is left.
     """
@@ -167,8 +170,11 @@ def perform(
                 programs[task].update(texts)
             case Told(task=Task() as task, what=(batch, observation)):
                 start = time.perf_counter()
-                found[task] += desk.judge(task, batch, observation)
+                judged = list(desk.judge(task, batch, observation))
+                found[task] += judged
                 judging[task] += time.perf_counter() - start
+                for one in judged:
+                    see(one)
             case Told(task=task, what=row):
                 found[task].append(row)
             case Finished(task=task, timing=timing):

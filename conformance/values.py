@@ -323,8 +323,8 @@ class Answered:
         True if the bits of an input were different afterwards.
     side_effects
         What else the call did that a function must not do, a sentence each.
-    repeatable
-        False if a second call on the same bits returned others.
+    again
+        What a later call on the same bits returned, where that was something else; None where all returned the same.
     """
 
     dtype: str
@@ -333,7 +333,7 @@ class Answered:
     seconds: float
     wrote_input: bool = False
     side_effects: tuple[str, ...] = ()
-    repeatable: bool = True
+    again: Answered | None = None
 
 
 @dataclass(frozen=True)
@@ -346,18 +346,20 @@ class Unsupported:
 
 @dataclass(frozen=True)
 class Raised:
-    """The target raised an exception."""
+    """The target raised an exception; ``trace`` is its traceback, of a function of a user's own."""
 
     error: str
     seconds: float = 0.0
+    trace: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Crashed:
-    """The process of the target ended, or was ended for what it did."""
+    """The process of the target ended, or was ended for what it did; ``trace`` says where it was, if it could tell."""
 
     how: str
     seconds: float = 0.0
+    trace: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -475,12 +477,15 @@ class Finding:
         One sentence with the figures.
     witness
         The smallest evidence; None where there is no lane to show.
+    trace
+        The lines of a traceback; empty where nothing was raised and nothing crashed.
     """
 
     kind: str
     severity: Severity
     detail: str
     witness: Witness | None = None
+    trace: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

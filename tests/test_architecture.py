@@ -24,7 +24,9 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 
 WORKER_HALF = ("conformance.asking.protocol", "conformance.asking.state", "conformance.asking.worker")
-SUITE_HALF = tuple(f"conformance.asking.{name}" for name in ("asker", "connections", "interpreters", "plan", "pool"))
+SUITE_HALF = tuple(
+    f"conformance.asking.{name}" for name in ("asker", "connections", "interpreters", "narrowing", "plan", "pool")
+)
 EVERY_ROOM = (
     "reference", "conformance.values", "conformance.cases", "conformance.frameworks", "conformance.asking",
     "conformance.judgement", "conformance.record", "conformance.ledger", "conformance.reporting",

@@ -4,7 +4,7 @@ Everything a framework does is an observation of the case that made it do so.  A
 all memory or changes its process is halved, each half asked of a worker that is well, until one case is left to blame; all
 others are answered.  Two probes come before the questions of a target, op and format.  The *transport check* hands a row
 of subnormals, signed zeros, extremes and NaN to the framework and back, bit for bit: otherwise a flush on the way in would
-be blamed on softmax.  The *support probe* asks for the op of two rows of zeros: a target that cannot do even that does not
+be blamed on softmax.  The *support probe* asks for the op of a small array of zeros: a target that refuses even that does not
 support it, which is not the same as failing it.
 """
 
@@ -39,13 +39,6 @@ PATIENCE = 8
 
 A hang counts three, since finding its case takes minutes.
 """
-
-
-_NO_REFUSAL = (
-    "SystemExit", "KeyboardInterrupt", "NameError", "UnboundLocalError", "IndexError", "ZeroDivisionError",
-    "RecursionError", "MemoryError",
-)  # fmt: skip
-"""Exceptions that are a mistake, and no way to say that an op or a dtype is not supported."""
 
 
 def transport_probe(format: Format) -> np.ndarray:
@@ -221,11 +214,11 @@ class Asker:
         return _changed(dtype, probe, reply, back)
 
     def _support(self, target: Target, op: Op, format: Format) -> str:
-        """Why two rows of zeros get no answer; empty where they do."""
-        arrays = [(format.name, format.encode(np.zeros((2, 2))))] * (2 if op.takes_cotangent else 1)
+        """How rows of zeros are refused; empty where they are answered, or fail otherwise: the questions show how."""
+        assert self.hello is not None
+        arrays = [(format.name, format.encode(np.zeros(self.hello.contract.small)))] * (2 if op.takes_cotangent else 1)
         reply, _, _ = self._exchange(self._call(target, op.name, Call()), arrays, self.limits.seconds)
-        error = str(reply.get("error", "")) if reply["type"] == "raised" else ""
-        return "" if error.partition(":")[0] in _NO_REFUSAL else error
+        return str(reply.get("error", "")) if reply["type"] == "raised" and reply.get("refusal") else ""
 
     @staticmethod
     def _call(target: Target, op: str, call: Call) -> Message:
@@ -293,7 +286,7 @@ class Asker:
                     shape=observation.shape if shape == whole.logits.shape else shape,
                     side_effects=observation.side_effects + effects,
                     wrote_input=seen.wrote_input,
-                    repeatable=seen.repeatable,
+                    again=_rows(seen.again, whole, slice(1)) if seen.again else observation.again,
                 )
         return part, observation
 
@@ -324,25 +317,25 @@ class Asker:
         self._spoiled = bool(reply.get("spoiled"))
         if self._spoiled:
             self.close()
-        if reply["type"] == "answered" and len(back) == 1:
-            dtype, stored = back[0]
-            wanted = EVERY_FORMAT[dtype].storage if dtype in EVERY_FORMAT else stored.dtype.name
-            if stored.dtype.name != wanted:
-                return Raised(
-                    f"its adapter returned {dtype} as {stored.dtype.name}, which is stored as {wanted}", seconds
-                )
-            return Answered(
-                dtype,
-                stored.shape,
-                stored,
-                seconds,
-                bool(reply.get("wrote_input")),
-                tuple(effects),
-                bool(reply.get("repeatable", True)),
+        if reply["type"] == "answered" and len(back) in (1, 2):
+            for dtype, stored in back:
+                wanted = EVERY_FORMAT[dtype].storage if dtype in EVERY_FORMAT else stored.dtype.name
+                if stored.dtype.name != wanted:
+                    return Raised(
+                        f"its adapter returned {dtype} as {stored.dtype.name}, which is stored as {wanted}", seconds
+                    )
+            first, *later = (Answered(dtype, stored.shape, stored, seconds) for dtype, stored in back)
+            return replace(
+                first,
+                wrote_input=bool(reply.get("wrote_input")),
+                side_effects=tuple(effects),
+                again=later[0] if later else None,
             )
         if reply["type"] == "raised":
             place = f" ({reply['place']})" if reply.get("place") and self.hello.watched else ""
-            return Raised(str(reply.get("error", "")) + place, seconds)
+            trace = reply.get("trace", [])
+            told = tuple(str(line) for line in trace) if isinstance(trace, list) else ()
+            return Raised(str(reply.get("error", "")) + place, seconds, told)
         self.close()
         return Crashed(
             f"broke the protocol: a call was answered with {reply['type']!r} and {len(back)} arrays", seconds
@@ -353,15 +346,24 @@ def _first_apart(batch: Batch, seen: Observation) -> list[tuple[Batch, Observati
     """The first case of a batch that was answered as it should, and the others, each with its part of the answer."""
     if len(batch.cases) == 1 or not isinstance(seen, Answered):
         return [(batch, seen)]
-    halves = (batch.cases[:1], seen.stored[:1]), (batch.cases[1:], seen.stored[1:])
-    return [(Batch(cases), replace(seen, stored=stored, shape=stored.shape)) for cases, stored in halves]
+    return [(Batch(batch.cases[part]), _rows(seen, batch, part)) for part in (slice(1), slice(1, None))]
+
+
+def _rows(answered: Answered, batch: Batch, part: slice) -> Answered:
+    """The answer to some cases of a batch; an answer of another shape than was asked has no parts."""
+    again = _rows(answered.again, batch, part) if answered.again else None
+    if not batch.stacked or answered.shape != batch.logits.shape:
+        return replace(answered, again=again)
+    stored = answered.stored[part]
+    return replace(answered, stored=stored, shape=stored.shape, again=again)
 
 
 def _blamed(seen: Observation, batch: Batch) -> bool:
     """Whether something is wrong with a batch as a whole that one of its cases may have caused."""
     if isinstance(seen, Answered):
-        other = (seen.dtype, seen.shape) != (batch.format.name, batch.logits.shape)
-        return other or bool(seen.side_effects) or seen.wrote_input or not seen.repeatable
+        answers = [seen, seen.again] if seen.again else [seen]
+        other = any((one.dtype, one.shape) != (batch.format.name, batch.logits.shape) for one in answers)
+        return other or bool(seen.side_effects) or seen.wrote_input
     return isinstance(seen, Raised | Crashed | TimedOut | OutOfMemory)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import re
 import secrets
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from conformance.asking import protocol, state
-from conformance.asking.worker import Worker
+from conformance.asking.worker import FRAMES, Worker
 from conformance.values import Crashed, OutOfMemory, TimedOut
 
 if TYPE_CHECKING:
@@ -233,7 +234,8 @@ class Process:
             raise KeyboardInterrupt
         if self._process.poll() is not None:
             self._take_output(bytearray(), None)
-            self._lose(Crashed(_ending(self._process.returncode, bytes(self._printed)), gone))
+            printed = bytes(self._printed).decode(errors="replace")
+            self._lose(Crashed(_ending(self._process.returncode, printed), gone, last_places(printed)))
         if gone > seconds:
             self._lose(TimedOut(seconds, gone))
         if _resident(self._process.pid) > self.limits.memory:
@@ -303,7 +305,7 @@ def worker_command(python: str = sys.executable) -> list[str]:
     return [python, str(PROGRAM)]
 
 
-def _ending(status: int, printed: bytes) -> str:
+def _ending(status: int, printed: str) -> str:
     """How a process ended, and the last line that tells something of what it printed."""
     if status < 0:
         try:
@@ -312,14 +314,26 @@ def _ending(status: int, printed: bytes) -> str:
             how = f"the process was ended by signal {-status}"
     else:
         how = f"the process ended with exit status {status}"
-    words = last_words(printed.decode(errors="replace"))
+    words = last_words(printed)
     return f"{how}; last words: {words}" if words else how
+
+
+def last_places(text: str) -> tuple[str, ...]:
+    """Where Python was when it crashed, the last call first, as far as what the worker called; empty if it does not say."""
+    _, fatal, dump = _without_folders(text).rpartition("Fatal Python error")
+    lines = [line.strip() for line in dump.splitlines() if line.lstrip().startswith("File ")] if fatal else []
+    called = itertools.takewhile(lambda line: not line.startswith(f'File "{PROGRAM.name}"'), lines)
+    return tuple(line[:200] for line in itertools.islice(called, FRAMES))
+
+
+def _without_folders(text: str) -> str:
+    """Where a file lies is the machine's business."""
+    return re.sub(r'File "[^"]*/([^"/]+)"', r'File "\1"', text)
 
 
 def last_words(text: str) -> str:
     """The line of an output that says most about an end, of at most 200 characters."""
-    # Where a file lies is the machine's business.
-    text = re.sub(r'File "[^"]*/([^"/]+)"', r'File "\1"', text)
+    text = _without_folders(text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     fatal = [i for i, line in enumerate(lines) if line.startswith("Fatal Python error")]
     if fatal:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conformance.asking.protocol import VERSION
+from conformance.frameworks.contract import BadContract, Contract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +33,9 @@ class Hello:
     variants
         The other subjects that the same framework could be.
     watched
-        Whether it is a function of somebody's own, which is asked twice and may not print.
+        Whether it is a function of somebody's own, which is asked again and may not print.
+    contract
+        What such a function promises.
     seconds
         From the start of the process until the framework was imported.
     """
@@ -47,6 +50,7 @@ class Hello:
     controls: Mapping[str, tuple[str, ...]]
     variants: tuple[str, ...]
     watched: bool
+    contract: Contract
     compiled: tuple[str, ...]
     python: str
     numpy: str
@@ -89,6 +93,7 @@ def hello_of(message: Message, seconds: float) -> Hello:
             controls={str(name): tuple(ops) for name, ops in message.get("controls", {}).items()},
             variants=texts("variants"),
             watched=bool(message.get("watched")),
+            contract=Contract.of(message.get("contract", {})),
             compiled=texts("compiled"),
             python=str(message.get("python", "")),
             numpy=str(message.get("numpy", "")),
@@ -96,5 +101,7 @@ def hello_of(message: Message, seconds: float) -> Hello:
             variables={str(k): str(v) for k, v in message.get("variables", {}).items()},
             seconds=seconds,
         )
+    except BadContract as error:
+        raise AbsentSubject(str(error)) from None
     except (KeyError, TypeError, AttributeError) as error:
         raise AbsentSubject(f"its worker's hello is incomplete: {error!r}") from None

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from conformance import cases, frameworks
+from conformance.asking.narrowing import FITTED, NOT_CHOSEN, fitted, left_out_by, names_case
 from conformance.frameworks import controls
+from conformance.frameworks.contract import EVERYTHING, Contract
 from conformance.values import Target, Tier
 from reference.formats import FORMATS
 from reference.ops import OPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from conformance.asking.hello import Hello
     from conformance.values import Batch, Case
@@ -130,6 +133,31 @@ def wanted(pattern: str, framework: str) -> bool:
     return fnmatchcase(framework, head)
 
 
+def check_chosen(sheets: Sequence[Sheet], selection: Selection) -> None:
+    """Refuse a glob of cases that means none, and a selection that leaves nothing to ask.
+
+    Raises
+    ------
+    UnknownName
+        Naming the families.
+    MissingTarget
+        Saying what was left out.
+    """
+    for pattern in (*selection.only, *selection.skip):
+        if not any(names_case(pattern, case) for sheet in sheets for case in sheet.all):
+            raise UnknownName("case or family", pattern, cases.families())
+    if not any(sheet.cases for sheet in sheets):
+        raise MissingTarget(f"nothing is left to be asked: {'; '.join(left_out(sheets))}")
+
+
+def left_out(sheets: Sequence[Sheet]) -> list[str]:
+    """What is not asked and why, a phrase each; cases that the user has not chosen need no reason."""
+    counts: Counter[str] = sum((Counter(sheet.left_out) for sheet in sheets), Counter())
+    return [
+        f"{count:,} question{'' if count == 1 else 's'} {why}" for why, count in counts.items() if why != NOT_CHOSEN
+    ]
+
+
 def check_targets(patterns: Sequence[str], known: Sequence[str]) -> None:
     """Refuse a pattern that means no framework there is an adapter for.
 
@@ -145,11 +173,29 @@ def check_targets(patterns: Sequence[str], known: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which questions: families (all where empty), tier and seed."""
+    """Which questions.
+
+    Attributes
+    ----------
+    families
+        All where empty.
+    contract
+        What a kernel promises; the rest is left out.
+    only, skip
+        Globs of families, cases, or family/case: of all where ``only`` is empty, without those of ``skip``.
+    """
 
     tier: Tier
     seed: int = 0
     families: tuple[str, ...] = ()
+    contract: Contract = EVERYTHING
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether something may be left out of the families."""
+        return bool(self.only or self.skip or self.contract != EVERYTHING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +213,8 @@ class Sheet:
     selection: Selection
 
     @cached_property
-    def cases(self) -> tuple[Case, ...]:
-        """Each case, in the order of the families."""
+    def all(self) -> tuple[Case, ...]:
+        """Each case of the families, in their order, whether it is asked or not."""
         asked = cases.cases(
             self.format,
             (self.op,),
@@ -177,6 +223,28 @@ class Sheet:
             seed=self.selection.seed,
         )
         return tuple(asked)
+
+    @cached_property
+    def _narrowed(self) -> tuple[tuple[Case, str], ...]:
+        """Each case as the contract has it, and why it is not asked; empty where it is."""
+        selection = self.selection
+        pairs = ((case, fitted(case, selection.contract)) for case in self.all)
+        return tuple(
+            (fit, left_out_by(case, fit, selection.contract, selection.only, selection.skip)) for case, fit in pairs
+        )
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """Each case that is asked."""
+        return tuple(case for case, why in self._narrowed if not why)
+
+    @cached_property
+    def left_out(self) -> Mapping[str, int]:
+        """Why cases are not asked, or not as they are → how many."""
+        counts = Counter(why for _, why in self._narrowed if why)
+        asked = ((case, one) for case, (one, why) in zip(self.all, self._narrowed, strict=True) if not why)
+        counts[FITTED] += sum(case.logits.size != one.logits.size for case, one in asked)
+        return +counts
 
     @cached_property
     def batches(self) -> tuple[Batch, ...]:

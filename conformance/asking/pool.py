@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from conformance.asking.asker import Asker
 from conformance.asking.connections import Direct, Limits, Process, worker_command
 from conformance.asking.hello import AbsentSubject
+from conformance.frameworks.contract import EVERYTHING, Contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +47,10 @@ class Invitation:
     kernel
         A function of somebody's own on the arrays of ``framework``: ``file.py:function``, ``module:function``, or the
         function itself, which is called in this process; empty for the framework's functions.
+    contract
+        What the user says that function promises.
+    arguments
+        The names of what it is called with.
     label
         How the user calls the interpreter.
     command
@@ -56,6 +61,8 @@ class Invitation:
     variant: str = ""
     python: str = sys.executable
     kernel: Any = field(default="", compare=False)
+    contract: Contract = EVERYTHING
+    arguments: tuple[str, ...] = ("x", "axis")
     command: tuple[str, ...] = ()
     label: str = field(default="here", compare=False)
 
@@ -66,11 +73,11 @@ class Invitation:
 
     def asker(self, limits: Limits, *, must: bool = False, stopped: Callable[[], bool] = lambda: False) -> Asker:
         """What asks it, with no worker yet."""
-        request = {"framework": self.framework, "variant": self.variant}
+        request: dict[str, Any] = {"framework": self.framework, "variant": self.variant}
         if self.direct:
             return Asker(self._in_process, request, limits, must)
         if self.kernel:
-            request["kernel"] = self.kernel
+            request |= {"kernel": self.kernel, "contract": self.contract.terms(), "arguments": list(self.arguments)}
         command = self.command or worker_command(self.python)
         return Asker(lambda: Process(command, limits, stopped=stopped), request, limits, must)
 
@@ -78,7 +85,7 @@ class Invitation:
         from conformance.frameworks.kernel import BadKernel, Kernel  # noqa: PLC0415 - imports its framework
 
         try:
-            return Direct(Kernel(self.kernel, self.framework).load())
+            return Direct(Kernel(self.kernel, self.framework, self.contract, self.arguments).load())
         except (BadKernel, ImportError) as error:
             raise AbsentSubject(str(error)) from None
 

@@ -14,6 +14,7 @@ import platform
 import signal
 import sys
 import time
+import traceback
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     Array = tuple[str, "np.ndarray"]
     Message = dict[str, Any]
     Reply = tuple[Message, list[Array]]
+
+
+FRAMES = 6
+"""How many frames of a traceback are told."""
 
 
 def _find_conformance() -> None:
@@ -65,6 +70,12 @@ def last_place(error: BaseException) -> str:
         trace = trace.tb_next
     code = trace.tb_frame.f_code
     return f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}"[:200]  # noqa: PTH119
+
+
+def trace_of(error: BaseException) -> list[str]:
+    """The last lines of the traceback of an exception, from where the worker called something else."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    return [line[:200] for entry in traceback.format_list(frames[-FRAMES:]) for line in entry.splitlines()]
 
 
 class Worker:
@@ -127,6 +138,7 @@ class Worker:
             "layouts": list(adapter.layouts),
             "controls": self._listed_controls(devices),
             "watched": bool(adapter.twice),
+            "contract": adapter.contract.terms(),
             "python": platform.python_version(),
             "numpy": sys.modules["numpy"].__version__,
             "versions": _versions(adapter.distributions),
@@ -179,45 +191,50 @@ class Worker:
         return function(x, axis, *cotangent), given
 
     def _call(self, message: Message, arrays: list[Array]) -> Reply:
-        """Ask the framework, and see what it did beside answering."""
+        """Ask the framework, and see what it did beside answering; a function of a user's own is asked again and again."""
         from conformance.asking.state import State, reopen_streams  # noqa: PLC0415
 
         adapter, own = self.adapter, os.getpid()
-        function = self._function(message)
         state = State(adapter)
         effects: list[str] = []
+        reply: list[Array] = []
+        wrote, when = False, ""
         start = time.perf_counter()
         try:
-            with _threads(adapter, message.get("threads")):
-                answer, given = self._once(message, arrays, function)
-                dtype, stored = _fetch(adapter, answer, given[0])
-            seconds = time.perf_counter() - start
-            said: Message = {
-                "type": "answered",
-                "wrote_input": any(
-                    adapter.fetch(array)[1].tobytes() != stored.tobytes()
-                    for array, (_, stored) in list(zip(given, arrays))[: 1 if message["way"] == "out" else None]  # noqa: B905 - Python 3.9
-                ),
-                "repeatable": True,
-            }
-            if adapter.twice:
-                effects += self._watch(answer, stored)
-                again = _fetch(adapter, *self._again(message, arrays, function))
-                said["repeatable"] = again[0] == dtype and again[1].tobytes() == stored.tobytes()
-            reply = [(dtype, stored)]
+            function = self._function(message)
+            for when, question in _questions(arrays, several=adapter.twice):  # noqa: B007 - said of an exception
+                with _threads(adapter, message.get("threads")):
+                    answer, given = self._once(message, question, function)
+                    dtype, stored = _fetch(adapter, answer, given[0])
+                if not reply:
+                    seconds = time.perf_counter() - start
+                wrote = wrote or self._wrote(message, question, given)
+                if adapter.twice:
+                    effects += self._watch(answer, stored)
+                if not reply or (len(reply) == 1 and question is arrays and not _same(reply[0], (dtype, stored))):
+                    reply.append((dtype, stored))
+            said: Message = {"type": "answered", "wrote_input": wrote}
         except BaseException as error:  # noqa: BLE001 - whatever a framework raises is an observation
             seconds = time.perf_counter() - start
-            said, reply = {"type": "raised", "error": describe(error), "place": last_place(error)}, []
+            said, reply = {"type": "raised", "error": describe(error) + when, "place": last_place(error)}, []
+            said["refusal"] = not when and (type(error) is LookupError or bool(adapter.refuses(error)))
+            said["trace"] = trace_of(error) if adapter.twice else []
         if os.getpid() != own:
             os._exit(0)  # a process that the call forked must not go on as if it were this one
         if reopen_streams():
             effects.append("closed the standard output")
         changes, spoiled = state.changes()
-        return {**said, "seconds": seconds, "side_effects": effects + changes, "spoiled": spoiled}, reply
+        return {
+            **said,
+            "seconds": seconds,
+            "side_effects": list(dict.fromkeys(effects + changes)),
+            "spoiled": spoiled,
+        }, reply
 
-    def _again(self, message: Message, arrays: list[Array], function: Callable[..., Any]) -> tuple[Any, Any]:
-        answer, given = self._once(message, arrays, function)
-        return answer, given[0]
+    def _wrote(self, message: Message, arrays: list[Array], given: list[Any]) -> bool:
+        """Whether the bits of an input are others now; but for the operand of ``out``, which is there for that."""
+        pairs = list(zip(given, arrays))[: 1 if message["way"] == "out" else None]  # noqa: B905 - Python 3.9
+        return any(self.adapter.fetch(array)[1].tobytes() != stored.tobytes() for array, (_, stored) in pairs)
 
     def _watch(self, answer: Any, stored: np.ndarray) -> list[str]:
         """Whether the answer to an earlier question is still what it was."""
@@ -259,6 +276,32 @@ def _fetch(adapter: Any, answer: Any, like: Any) -> Array:
     return str(dtype), np.asarray(stored)
 
 
+def _questions(arrays: list[Array], *, several: bool) -> list[tuple[str, list[Array]]]:
+    """What is asked, and what an exception there says of when it came.
+
+    The same bits again at once, for a function that remembers them; and after other numbers of the same shape, for one
+    that returns what a buffer still holds.
+    """
+    if not several:
+        return [("", arrays)]
+    between = " (asked about other numbers of the same shape)"
+    again = " (asked again about the same numbers)"
+    return [("", arrays), (again, arrays), (between, [_reversed(*array) for array in arrays]), (again, arrays)]
+
+
+def _reversed(dtype: str, stored: np.ndarray) -> Array:
+    """The same numbers from the last to the first, or zeros where that is no difference."""
+    import numpy as np  # noqa: PLC0415
+
+    other = np.ascontiguousarray(stored.reshape(-1)[::-1]).reshape(stored.shape)
+    return dtype, other if other.tobytes() != stored.tobytes() else np.zeros_like(stored)
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Whether two answers are the same to the last bit."""
+    return (one[0], one[1].shape, one[1].tobytes()) == (other[0], other[1].shape, other[1].tobytes())
+
+
 def _threads(adapter: Any, count: int | None) -> Any:
     return contextlib.nullcontext() if count is None else adapter.threads(count)
 
@@ -268,9 +311,13 @@ def _load(message: Message) -> Any:
     from conformance import frameworks  # noqa: PLC0415
 
     if message.get("kernel"):
-        from conformance.frameworks.kernel import Kernel  # noqa: PLC0415
+        from conformance.frameworks.contract import Contract  # noqa: PLC0415
+        from conformance.frameworks.kernel import ARGUMENTS, Kernel  # noqa: PLC0415
 
-        return Kernel(message["kernel"], message["framework"]).load()
+        arguments = tuple(message.get("arguments", ARGUMENTS))
+        return Kernel(
+            message["kernel"], message["framework"], Contract.of(message.get("contract", {})), arguments
+        ).load()
     found = frameworks.adapter(message["framework"])
     wanted = message.get("variant", "")
     variant = next(variant for variant in found.variants if variant.name == wanted)

@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from conformance.asking.interpreters import BadInterpreter
     from conformance.cases import BrokenFamily
     from conformance.frameworks import BrokenPlugin
+    from conformance.frameworks.contract import BadContract
     from conformance.frameworks.kernel import BadKernel
-    from conformance.hunting import BadCase
     from conformance.ledger import BadLedger
     from conformance.record import RecordError, printable
 
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         message = error.format_message()
     except (
-        plan.UnknownName, plan.MissingTarget, RecordError, BadLedger, BadCase, BadInterpreter, BadKernel, BrokenFamily,
+        plan.UnknownName, plan.MissingTarget, RecordError, BadLedger, BadInterpreter, BadKernel, BadContract, BrokenFamily,
         BrokenPlugin,
     ) as error:  # fmt: skip
         message = str(error)

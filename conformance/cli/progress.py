@@ -41,6 +41,10 @@ class progress:  # noqa: N801 - used as a function in a with statement
 
         return watch
 
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Adapter", "BrokenPlugin", "adapter", "load", "names", "own"]
 
-_NOT_ADAPTERS = {"arrays", "base", "controls", "kernel"}
+_NOT_ADAPTERS = {"arrays", "base", "contract", "controls", "kernel"}
 _GROUP = "conformance.frameworks"
 
 

@@ -52,10 +52,21 @@ class NumPy(Border):
         return {"floating-point error state": dict(np.geterr())}
 
 
+def lacking(dtype: str) -> str:
+    """Why NumPy has no arrays of a format here, in one line; empty where it has."""
+    if dtype not in RAW:
+        return ""
+    try:
+        import ml_dtypes  # noqa: F401 - what counts is whether it is there
+    except ImportError:
+        return f"NumPy has no {dtype} without ml_dtypes: pip install ml_dtypes"
+    return ""
+
+
 def _extension(dtype: str) -> Any:
     """The NumPy dtype of a format that NumPy does not have."""
-    try:
-        import ml_dtypes
-    except ImportError:
-        raise ImportError(f"NumPy has no {dtype} without ml_dtypes: pip install ml_dtypes") from None
+    if why := lacking(dtype):
+        raise ImportError(why)
+    import ml_dtypes
+
     return getattr(ml_dtypes, dtype)

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from conformance.frameworks.contract import Contract
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -193,6 +195,10 @@ class Border(ABC):
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         """The dtype by the framework's own name, and the bits in the storage dtype."""
 
+    def refuses(self, error: BaseException) -> bool:
+        """Whether an exception says that a dtype is not supported; any other is a failure."""
+        return isinstance(error, (TypeError, NotImplementedError))
+
     def state(self) -> dict[str, object]:
         """Settings of the framework that a call must not change, by name, as far as it can be asked for them."""
         return {}
@@ -212,7 +218,7 @@ class Adapter(Border):
     """Those of the modes that compile a function anew for each shape."""
 
     twice: ClassVar[bool] = False
-    """Whether every question is asked twice, and what else a call does is watched: true for a function of a user's own."""
+    """Whether every question is asked again, and what else a call does is watched: true for a function of a user's own."""
 
     ways: ClassVar[tuple[str, ...]] = ("plain",)
     """How its functions can be called: names of :data:`conformance.calls.WAYS`, with ``plain`` always among them."""
@@ -222,6 +228,9 @@ class Adapter(Border):
 
     distributions: ClassVar[tuple[str, ...]] = ()
     """The installed packages whose versions belong beside an answer."""
+
+    contract: ClassVar[Contract] = Contract()
+    """What a function of a user's own promises; a framework promises everything."""
 
     variables: ClassVar[tuple[str, ...]] = ()
     """The environment variables, by full name, that can change an answer or its time."""

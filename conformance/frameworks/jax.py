@@ -125,7 +125,7 @@ class Jax(Adapter):
                 f"jax.devices({kind!r})[{index or 0}])"
             ),
             define=f"forward = {f}\n\n{_VJP}" if vjp else f"f = {f}\n",
-            numbers="def numbers(y):\n    return str(y.dtype), y.tolist()\n",
+            numbers="numbers = lambda y: (str(y.dtype), y.tolist())\n",
         )
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - arrays know theirs
@@ -136,6 +136,9 @@ class Jax(Adapter):
             sum=lambda x, axis: jnp.sum(x, axis=axis, keepdims=True),
             max=lambda x, axis: jnp.max(x, axis=axis, keepdims=True),
         )
+
+    def refuses(self, error: BaseException) -> bool:
+        return super().refuses(error) or (isinstance(error, RuntimeError) and str(error).startswith("UNIMPLEMENTED"))
 
     def state(self) -> dict[str, object]:
         config = self.jax.config

@@ -8,20 +8,26 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance import frameworks
-from conformance.frameworks.arrays import NumPy
+from conformance.frameworks.arrays import NumPy, lacking
 from conformance.frameworks.base import Adapter, Border, Program
+from conformance.frameworks.contract import ATTRIBUTE, EVERYTHING, BadContract, Contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
+
+
+ARGUMENTS = ("x", "axis")
+"""What a kernel is called with."""
 
 
 class BadKernel(Exception):
@@ -43,10 +49,16 @@ class Kernel:
         ``path/to/file.py:function``, ``package.module:function``, or the function itself.
     framework
         One of :func:`known_frameworks`.
+    contract
+        What its user says it promises; what its attribute says holds as well.
+    arguments
+        The names of what it is called with.
     """
 
     where: str | Callable[[Any, int], Any]
     framework: str = "numpy"
+    contract: Contract = EVERYTHING
+    arguments: tuple[str, ...] = ARGUMENTS
 
     @property
     def name(self) -> str:
@@ -75,6 +87,8 @@ class Kernel:
             raise BadKernel(f"{self.where}: {said}") from None
         except KeyboardInterrupt:
             raise
+        except BadContract as error:
+            raise BadKernel(f"{self.where}: {error}") from None
         except BaseException as error:  # noqa: BLE001 - whatever its file does is its own
             raise BadKernel(f"{self.where}: importing {place} failed: {_describe(error)}") from None
         function = getattr(module, name, None)
@@ -96,38 +110,101 @@ class Kernel:
         Raises
         ------
         BadKernel
-            If the function cannot be found, or its framework is none of :func:`known_frameworks`.
+            If the function cannot be found or called, its contract has a mistake, or its framework is none of
+            :func:`known_frameworks`.
         ImportError
             If its framework is not installed.
         """
         if self.framework not in known_frameworks():
             raise BadKernel(f"unknown framework {self.framework!r}; known: {', '.join(known_frameworks())}")
         function = self.function()
-        return KernelAdapter(self, function, NumPy() if self.framework == "numpy" else frameworks.load(self.framework))
+        self._check_signature(function)
+        try:
+            contract = Contract.of(getattr(function, ATTRIBUTE, {})).both(self.contract)
+        except BadContract as error:
+            raise BadKernel(f"{self.told}: {error}") from None
+        return KernelAdapter(
+            self, function, contract, NumPy() if self.framework == "numpy" else frameworks.load(self.framework)
+        )
+
+    @property
+    def told(self) -> str:
+        """How a message calls it."""
+        return self.where if isinstance(self.where, str) else getattr(self.where, "__qualname__", self.name)
+
+    def _check_signature(self, function: Callable[..., Any]) -> None:
+        """Refuse a function that cannot be called; one that was not written in Python may say nothing of its arguments."""
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            return
+        try:
+            signature.bind(*self.arguments)
+        except TypeError:
+            plain = [one.replace(annotation=inspect.Parameter.empty) for one in signature.parameters.values()]
+            takes = signature.replace(parameters=plain, return_annotation=inspect.Signature.empty)
+            called = f"{re.split('[:.]', self.told)[-1]}({', '.join(self.arguments)})"
+            raise BadKernel(f"{self.told} takes {takes}, but a kernel is called as {called}") from None
 
     def source(self) -> str:
-        """Python source that imports the function as ``f``."""
-        if not isinstance(self.where, str):
-            module, name = inspect.getmodule(self.where), getattr(self.where, "__qualname__", self.name)
-            return f"import importlib\n\nf = importlib.import_module({module.__name__ if module else '?'!r}).{name}\n"
-        place, name = self._parts()
-        if not place.endswith(".py"):
-            return f"import importlib\n\nf = importlib.import_module({place!r}).{name}\n"
-        path = Path(place).resolve()
-        return (
-            "import importlib.util\nimport sys\n\n"
-            f"sys.path.insert(0, {str(path.parent)!r})\n"
-            f"specification = importlib.util.spec_from_file_location({path.stem!r}, {str(path)!r})\n"
-            "module = importlib.util.module_from_spec(specification)\n"
-            "specification.loader.exec_module(module)\n"
-            f"f = module.{name}\n"
-        )
+        """Python source that imports the function as ``f``, from any folder.
+
+        A comment alone, where no other program can import it: of a lambda, say, or of a function made by another one.
+        """
+        if isinstance(self.where, str):
+            place, name = self._parts()
+            if place.endswith(".py"):
+                return _import_of_file(Path(place).resolve(), name)
+            return _import_of_module(importlib.import_module(place), name)
+        name, module = self.told, sys.modules.get(getattr(self.where, "__module__", None) or "")
+        if module is not None and _found_in(module, name) is self.where:
+            return _import_of_module(module, name)
+        code = getattr(self.where, "__code__", None)
+        place = f" of {code.co_filename}, line {code.co_firstlineno}," if code else ""
+        return f"# f is {name}{place} which no other program can import: define it here.\n"
 
     def _parts(self) -> tuple[str, str]:
         place, colon, name = str(self.where).rpartition(":")
         if not colon or not place or not name:
             raise BadKernel(f"{self.where!r}: a kernel is path/to/file.py:function or package.module:function")
         return place, name
+
+
+def _found_in(module: Any, name: str) -> Any:
+    """What a dotted name is in a module; None where there is nothing."""
+    for part in name.split("."):
+        module = getattr(module, part, None)
+    return module
+
+
+def _import_of_module(module: Any, name: str) -> str:
+    """The source of an import, after that of the folder where the module was found; of a script as of its file."""
+    file = getattr(module, "__file__", None)
+    if module.__name__ == "__main__" and file:
+        return _import_of_file(Path(file).resolve(), name)
+    first, _, rest = name.partition(".")
+    imported = f"from {module.__name__} import {first} as f\n" + (f"f = f.{rest}\n" if rest else "")
+    if file is None:
+        return imported
+    above = Path(file).resolve().parents[module.__name__.count(".") + (Path(file).stem == "__init__")]
+    if any(above.is_relative_to(known) for known in (sys.prefix, sys.base_prefix)):  # where every program looks
+        return imported
+    return f"import sys\nsys.path.insert(0, {str(above)!r})\n{imported}"
+
+
+def _import_of_file(path: Path, name: str) -> str:
+    """The source of an import of a file, whose neighbours it may import."""
+    first, _, rest = name.partition(".")
+    found = f"import sys\nsys.path.insert(0, {str(path.parent)!r})\n"
+    if path.stem.isidentifier():
+        return f"{found}from {path.stem} import {first} as f\n" + (f"f = f.{rest}\n" if rest else "")
+    return (
+        f"{found}import importlib.util\n"
+        f"specification = importlib.util.spec_from_file_location({path.stem!r}, {str(path)!r})\n"
+        "module = importlib.util.module_from_spec(specification)\n"
+        "specification.loader.exec_module(module)\n"
+        f"f = module.{name}\n"
+    )
 
 
 def _from_file(path: Path) -> Any:
@@ -155,26 +232,17 @@ def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
 
 
-_NUMPY = """\
-import contextlib
-
-import numpy
-
-with contextlib.suppress(ImportError):
-    import ml_dtypes  # gives NumPy bfloat16
-"""
-
-
 class KernelAdapter(Adapter):
     """A border, and one function.
 
-    ``twice`` says that a kernel is asked twice on the same bits and watched, which a framework is not.
+    ``twice`` says that a kernel is asked again on the same bits and watched, which a framework is not.
     """
 
     twice = True
 
-    def __init__(self, kernel: Kernel, function: Callable[[Any, int], Any], border: Border) -> None:
+    def __init__(self, kernel: Kernel, function: Callable[[Any, int], Any], contract: Contract, border: Border) -> None:
         self.kernel, self.own, self.border = kernel, function, border
+        self.contract = contract  # type: ignore[misc]
         # Each kernel is a framework of its own.
         self.name = kernel.name  # type: ignore[misc]
         self.modes = (border.name,)  # type: ignore[misc]
@@ -195,6 +263,9 @@ class KernelAdapter(Adapter):
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         return self.border.fetch(array)
 
+    def refuses(self, error: BaseException) -> bool:
+        return self.border.refuses(error)
+
     def state(self) -> dict[str, object]:
         return self.border.state()
 
@@ -212,10 +283,11 @@ class KernelAdapter(Adapter):
             around = self.border.program(op, way, self.border.modes[0], device)
         else:
             around = Program(
-                setup=_NUMPY,
+                # ml_dtypes gives NumPy bfloat16.
+                setup="import numpy\nimport ml_dtypes\n" if not lacking("bfloat16") else "import numpy\n",
                 array="numpy.array({values}, dtype='{dtype}')",
                 define="",
-                numbers="def numbers(y):\n    y = numpy.asarray(y)\n    return y.dtype.name, y.tolist()\n",
+                numbers="numbers = lambda y: (numpy.asarray(y).dtype.name, numpy.asarray(y).tolist())\n",
             )
         # As when it is loaded: the file before the framework.
         return replace(around, setup=f"{self.kernel.source()}{around.setup}", define="")

@@ -99,7 +99,7 @@ class TensorFlow(Adapter):
             setup="import numpy\nimport tensorflow as tf\n",
             array="tf.constant(numpy.array({values}, dtype=tf.as_dtype('{dtype}').as_numpy_dtype))",
             define=f"{before}call = {called}\n\n{_PLACED.format(device=_place(device))}",
-            numbers="def numbers(y):\n    return y.dtype.name, y.numpy().tolist()\n",
+            numbers="numbers = lambda y: (y.dtype.name, y.numpy().tolist())\n",
         )
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - controls run on the first device
@@ -110,6 +110,12 @@ class TensorFlow(Adapter):
             sum=lambda x, axis: tf.reduce_sum(x, axis, keepdims=True),
             max=lambda x, axis: tf.reduce_max(x, axis, keepdims=True),
         )
+
+    def refuses(self, error: BaseException) -> bool:
+        errors = self.tf.errors
+        if isinstance(error, errors.InvalidArgumentError):
+            return "not in the list of allowed values" in str(error)
+        return super().refuses(error) or isinstance(error, (errors.UnimplementedError, errors.NotFoundError))
 
     def state(self) -> dict[str, object]:
         config = self.tf.config

@@ -114,7 +114,7 @@ class Torch(Adapter):
             setup="import torch\n",
             array="torch.tensor({values}, dtype=torch.float64).to(torch.{dtype}).to('{device}')",
             define=f"forward = {f}\n\n{_VJP}" if vjp else f"f = {f}\n",
-            numbers="def numbers(y):\n    return str(y.dtype).removeprefix('torch.'), y.tolist()\n",
+            numbers="numbers = lambda y: (str(y.dtype).removeprefix('torch.'), y.tolist())\n",
         )
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - tensors know theirs
@@ -125,6 +125,9 @@ class Torch(Adapter):
             sum=lambda x, axis: torch.sum(x, axis, keepdim=True),
             max=lambda x, axis: torch.amax(x, axis, keepdim=True),
         )
+
+    def refuses(self, error: BaseException) -> bool:
+        return super().refuses(error) or (isinstance(error, RuntimeError) and "not implemented for" in str(error))
 
     def state(self) -> dict[str, object]:
         torch = self.torch

@@ -71,13 +71,23 @@ class Judge:
         """
         if not isinstance(observation, Answered):
             return (outcomes.without_answer(self.batch.cases[0], observation),) * len(self.batch.cases)
-        bits = (observation.dtype, observation.shape, _hashes(self.batch, observation))
-        if bits not in self._judged:
-            self._judged[bits] = self._judge(observation)
+        judged = self._of(observation)
+        if (again := observation.again) is not None:
+            alike = (again.dtype, again.shape) == (observation.dtype, observation.shape)
+            hashes = _hashes(self.batch, observation), _hashes(self.batch, again)
+            judged = tuple(
+                one if alike and bits == later_bits else outcomes.of_two_calls(one, later)
+                for one, later, bits, later_bits in zip(judged, self._of(again), *hashes, strict=True)
+            )
         findings = outcomes.side_effects(observation)
-        if not findings:
-            return self._judged[bits]
-        return tuple(outcomes.with_findings(judgement, findings) for judgement in self._judged[bits])
+        return tuple(outcomes.with_findings(judgement, findings) for judgement in judged) if findings else judged
+
+    def _of(self, answered: Answered) -> tuple[Judgement, ...]:
+        """What is said of the bits of an answer alone; equal bits are judged once."""
+        bits = (answered.dtype, answered.shape, _hashes(self.batch, answered))
+        if bits not in self._judged:
+            self._judged[bits] = self._judge(answered)
+        return self._judged[bits]
 
     def forget_answers(self) -> None:
         """Drop what was judged, and keep the truth and its bounds."""
@@ -139,7 +149,7 @@ def digests(batch: Batch, observation: Observation) -> list[str]:
     return [digest.hex()[:8] for digest in _hashes(batch, observation)]
 
 
-@lru_cache(maxsize=1)  # the judge asks first and the record next; both objects are equal to themselves alone
+@lru_cache(maxsize=2)  # the judge asks first and the record next; all objects are equal to themselves alone
 def _hashes(batch: Batch, answered: Answered) -> tuple[bytes, ...]:
     """A hash of the bits of the answer to each case, 16 bytes each."""
     apart = batch.stacked and answered.stored.shape == batch.logits.shape

@@ -11,6 +11,7 @@ from conformance.values import (
     Choice,
     Crashed,
     Finding,
+    Grade,
     Judgement,
     NotAsked,
     OutOfMemory,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from reference.formats import Format
 
 _SEVERITIES = tuple(Severity)
+_GRADES = tuple(Grade)
 
 FAULTS = (Severity.DEGRADED, Severity.VIOLATION)
 """What a user would not want."""
@@ -53,10 +55,10 @@ def without_answer(case: Case, observation: Observation) -> Judgement:
             return Judgement(None, Severity.POLICY, choices=(Choice(case.policy, "rejects"),))
         case Raised() if case.raises:
             return Judgement(None, Severity.NONE)
-        case Raised(error=error):
-            return _judgement(_finding("raised", f"raised {error}"))
-        case Crashed(how=how):
-            return _judgement(_finding("crashed", how))
+        case Raised(error=error, trace=trace):
+            return _judgement(replace(_finding("raised", f"raised {error}"), trace=trace))
+        case Crashed(how=how, trace=trace):
+            return _judgement(replace(_finding("crashed", how), trace=trace))
         case TimedOut(limit=limit):
             return _judgement(_finding("timed_out", f"no answer within {limit:g} s"))
         case OutOfMemory(limit=limit):
@@ -103,9 +105,27 @@ def side_effects(answered: Answered) -> tuple[Finding, ...]:
     found = [_finding("side_effect", effect) for effect in answered.side_effects]
     if answered.wrote_input:
         found.append(_finding("input_written", "the input array was changed by the call"))
-    if not answered.repeatable:
-        found.append(_finding("unrepeatable", "a second call on the same bits returned others"))
     return tuple(found)
+
+
+def of_two_calls(first: Judgement, later: Judgement) -> Judgement:
+    """What is said of a case to which two calls on the same bits gave two answers: what the worse one deserves, and that.
+
+    Parameters
+    ----------
+    first, later
+        What is said of each answer by itself.
+    """
+    worse = first
+    if _badness(later) > _badness(first):
+        again = (replace(finding, detail=f"asked again: {finding.detail}") for finding in later.findings)
+        worse = replace(later, findings=tuple(again))
+    return with_findings(worse, [_finding("unrepeatable", "a later call on the same bits returned others")])
+
+
+def _badness(judgement: Judgement) -> tuple[int, int]:
+    grade = -1 if judgement.grade is None else _GRADES.index(judgement.grade)
+    return _SEVERITIES.index(judgement.severity), grade
 
 
 def with_findings(judgement: Judgement, findings: Sequence[Finding]) -> Judgement:

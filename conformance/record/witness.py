@@ -30,8 +30,8 @@ def findings_from_text(text: str) -> tuple[Finding, ...]:
         listed = json.loads(text)
     except (ValueError, RecursionError):
         raise WrongData(f"witness: {shown(text)} is no JSON") from None
-    stored = from_json(tuple[_StoredFinding, ...], listed, "witness")
-    return tuple(Finding(one.kind, one.severity, one.detail, _witness(one.witness)) for one in stored)
+    stored = from_json(tuple[_StoredFinding, ...], listed, "witness", defaults=True)
+    return tuple(Finding(one.kind, one.severity, one.detail, _witness(one.witness), one.trace) for one in stored)
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,16 @@ class _StoredFinding:
     severity: Severity
     detail: str
     witness: _StoredWitness | None
+    trace: tuple[str, ...] = ()
 
 
 def findings_as_text(findings: Sequence[Finding]) -> str:
     """JSON of findings; empty without any."""
     if not findings:
         return ""
-    stored = tuple(_StoredFinding(f.kind, f.severity, f.detail, _stored(f.witness)) for f in findings)
-    return json.dumps(to_json(tuple[_StoredFinding, ...], stored), ensure_ascii=False)
+    stored = tuple(_StoredFinding(f.kind, f.severity, f.detail, _stored(f.witness), f.trace) for f in findings)
+    written = to_json(tuple[_StoredFinding, ...], stored)
+    return json.dumps([{k: v for k, v in one.items() if k != "trace" or v} for one in written], ensure_ascii=False)
 
 
 def _stored(witness: Witness | None) -> _StoredWitness | None:

@@ -10,7 +10,7 @@ from conformance import record as records
 from conformance.record.disk import check_replaceable, one_line, replace_folder, tidy, unfinished
 from conformance.record.schema import Footer, Header
 from conformance.record.typed import to_json
-from conformance.reporting import divergences, page, summary
+from conformance.reporting import divergences, summary
 from conformance.reporting.reading import Reading
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def publish(reading: Reading, out: Path) -> None:
     conformance.record.CannotWrite
         If the disk is full, or may not be written.
     """
+    from conformance.reporting import page  # noqa: PLC0415 - imports matplotlib, which a verdict does not need
+
     check_out(out)
     with one_line(f"cannot write {out}"):
         out.resolve().parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from conformance.reporting.reading import Reading
     from conformance.values import Finding, Judgement, Witness
 
-_STYLES: dict[str, str] = {
+STYLES: dict[str, str] = {
     Grade.EXACT: "green",
     Grade.FAITHFUL: "green",
     Grade.STABLE: "green",
@@ -47,60 +47,27 @@ def summary(reading: Reading, console: Console) -> None:
     console.print(_table(reading))
     for row in dicts(reading.unanswered):
         if row["outcome"] in tables.LOUD:
-            _say(console, (f"{row['outcome'].replace('_', ' ')} ", "bold red"), sentences.unanswered(row))
+            say(console, (f"{row['outcome'].replace('_', ' ')} ", "bold red"), sentences.unanswered(row))
     unsupported = reading.unanswered[~reading.unanswered["outcome"].isin(tables.LOUD)]
     if len(unsupported):
-        _say(console, (f"unsupported: {unsupported['questions'].sum():,} questions; the report says why", "dim"))
+        say(console, (f"unsupported: {unsupported['questions'].sum():,} questions; the report says why", "dim"))
     unexpected = reading.unexpected
     for finding in dicts(unexpected.head(_SHOWN)):
         way = "" if finding["way"] == "plain" else f" {finding['way']}"
         where = f"{finding['name']} {finding['op']}{way} {finding['dtype']} {finding['family']}"
         head = "unexpected " if finding["problem"] == "unknown" else f"{finding['problem']} "
-        _say(console, (head, "bold red"), (where, "bold"), f" {finding['kind']}: {finding['detail']}")
+        say(console, (head, "bold red"), (where, "bold"), f" {finding['kind']}: {finding['detail']}")
     if len(unexpected) > _SHOWN:
-        _say(console, f"… and {len(unexpected) - _SHOWN} more unexpected findings, in the report")
+        say(console, f"… and {len(unexpected) - _SHOWN} more unexpected findings, in the report")
     for line in inconsistencies(reading):
-        _say(console, line)
+        say(console, line)
     for stale in reading.stale:
-        _say(console, ("stale ", "bold red"), f"ledger entry {stale}")
+        say(console, ("stale ", "bold red"), f"ledger entry {stale}")
     for name, why in record.absent.items():
-        _say(console, f"not asked: {name} ({why})")
-    _say(console, f"not proved by the tier {reading.tiers}: {reading.proves_not}")
+        say(console, f"not asked: {name} ({why})")
+    say(console, f"not proved by the tier {reading.tiers}: {reading.proves_not}")
     if not record.complete:
-        _say(console, ("incomplete: the run was interrupted; this is what was done", "bold red"))
-
-
-def verdict(reading: Reading, failures: pd.DataFrame, unsupported: Mapping[str, str], console: Console) -> None:
-    """Print what is said of one kernel: a line a dtype, then each kind of finding with its smallest witness.
-
-    Parameters
-    ----------
-    failures
-        The findings for which it is rejected.
-    unsupported
-        Dtype → why it cannot take it.
-    """
-    record, rows = reading.record, reading.record.observations
-    (target,) = record.targets
-    _say(
-        console,
-        f"{target.framework} ({target.mode} {target.version}, {target.device}): {', '.join(record.ops)}, "
-        f"tier {reading.tiers}, {len(rows):,} questions, {reading.seconds:.1f} s",
-    )
-    console.print(_dtypes(rows, unsupported))
-    for why in dict.fromkeys(unsupported.values()):
-        _say(console, (f"unsupported: {why}", "dim"), soft=True)
-    for row in dicts(reading.unanswered):
-        if row["outcome"] in tables.LOUD:
-            _say(console, (f"{row['outcome'].replace('_', ' ')} ", "bold red"), sentences.unanswered(row), soft=True)
-    _kinds(reading, console)
-    for line in inconsistencies(reading):
-        _say(console, (line, "yellow"), soft=True)
-    for stale in reading.stale:
-        _say(console, ("stale ", "bold red"), f"ledger entry {stale}", soft=True)
-    console.print(_outcome(reading, failures, unsupported))
-    if failures.empty:
-        _say(console, f"not proved by the tier {reading.tiers}: {reading.proves_not}")
+        say(console, ("incomplete: the run was interrupted; this is what was done", "bold red"))
 
 
 def worst_row(console: Console, *, where: str, asked: int, length: int, judgement: Judgement, script: str = "") -> None:
@@ -115,15 +82,18 @@ def worst_row(console: Console, *, where: str, asked: int, length: int, judgemen
     judgement
         Of the worst of them.
     """
-    _say(
+    say(
         console,
         f"{where}: {asked:,} rows of {length} asked; the worst is {judgement.grade or 'not gradable'}, "
-        f"{_number(judgement.max_ulp)} ulp, {_number(judgement.error_over_bound)} × the stable bound",
+        f"{figure(judgement.max_ulp)} ulp, {figure(judgement.error_over_bound)} × the stable bound",
         soft=True,
     )
     for finding in judgement.findings:
-        _say(
-            console, (f"{finding.severity} {finding.kind}", _style(finding.severity)), f": {finding.detail}", soft=True
+        say(
+            console,
+            (f"{finding.severity} {finding.kind}", style_of(finding.severity)),
+            f": {finding.detail}",
+            soft=True,
         )
     if script:
         console.print(Text(f"\n{escape.program(script)}"), soft_wrap=True)
@@ -184,7 +154,7 @@ def inconsistencies(reading: Reading) -> list[str]:
     ]
 
 
-def _say(console: Console, *parts: str | tuple[str, str], soft: bool = False) -> None:
+def say(console: Console, *parts: str | tuple[str, str], soft: bool = False) -> None:
     """Print texts, or texts and their styles, as one line: no markup, and nothing that moves the cursor.
 
     ``soft`` leaves it to the terminal to break a line that is too long, so that it can be copied whole.
@@ -197,64 +167,17 @@ def _text(text: str, style: str = "") -> Text:
     return Text(escape.printable(text), style=style)
 
 
-def _style(severity: str) -> str:
+def style_of(severity: str) -> str:
+    """How a finding of a severity is printed."""
     return "bold red" if severity == Severity.VIOLATION else "yellow"
-
-
-def _dtypes(rows: pd.DataFrame, unsupported: Mapping[str, str]) -> Table:
-    """The table of a kernel: a line a dtype."""
-    table = Table(box=box.SIMPLE_HEAD, padding=0)
-    for name in ("dtype", "worst grade", "violations", "degraded", "policy", "worst ulp", "worst ÷ bound"):
-        table.add_column(name, justify="left" if name in ("dtype", "worst grade") else "right")
-    for dtype, mine in rows.groupby("dtype", sort=False):
-        if dtype in unsupported:
-            table.add_row(_text(str(dtype)), Text("unsupported", style="dim"))
-            continue
-        counts = mine["severity"].value_counts()
-        grade = tables.worst(mine["grade"], tables.GRADES)
-        table.add_row(
-            _text(str(dtype)),
-            Text(grade or "—", style=_STYLES[grade]),
-            _count(int(counts.get(Severity.VIOLATION, 0)), "red"),
-            _count(int(counts.get(Severity.DEGRADED, 0)), "yellow"),
-            _count(int(counts.get(Severity.POLICY, 0)), ""),
-            _number(mine["max_ulp"].max()),
-            _number(mine["error_over_bound"].max()),
-        )
-    return table
-
-
-def _kinds(reading: Reading, console: Console) -> None:
-    """Print each kind of finding once a dtype, at its smallest array: the same defect shows in many families."""
-    rows = reading.record.observations
-    for (kind, severity, _), group in reading.findings.groupby(["kind", "severity", "dtype"], sort=False):
-        first = min(dicts(group), key=lambda finding: (size_of(rows.loc[finding["rows"][0]]), finding["case"]))
-        cases = group["cases"].sum()
-        more = f" ({cases} cases)" if cases > 1 else ""
-        known = dict.fromkeys(";".join(name for name in group["ledger"] if name).split(";"))
-        more += f" [ledger: {', '.join(known)}]" if any(known) else ""
-        where = f"{first['dtype']} {first['family']}/{first['case']}"
-        _say(console, (f"{severity} {kind}", _style(str(severity))), f"{more}: {first['detail']}; {where}", soft=True)
-        for line in _figures(first["witness"]):
-            _say(console, line, soft=True)
-
-
-def _outcome(reading: Reading, failures: pd.DataFrame, unsupported: Mapping[str, str]) -> Text:
-    if not reading.record.complete:
-        return Text("incomplete: the check was interrupted; this is what was done", style="bold red")
-    if len(unsupported) == len(reading.record.dtypes):
-        return Text("failed: it answered in no dtype", style="bold red")
-    if not reading.failed:
-        return Text("passed", style="bold green")
-    why = [*dict.fromkeys(failures["kind"])] + ["a stale entry"] * bool(reading.stale)
-    return Text(f"failed: {', '.join(why) or 'inconsistent'}", style="bold red")
 
 
 def _places(places: Sequence[str]) -> str:
     return places[0] if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"
 
 
-def _number(value: float) -> str:
+def figure(value: float) -> str:
+    """A number in three digits; a dash for none."""
     return "—" if math.isnan(value) else f"{value:.3g}"
 
 
@@ -276,17 +199,18 @@ def _table(reading: Reading) -> Table:
         table.add_row(
             _text(row["name"], style="dim" if row["control"] else ""),
             f"{row['cases']:,}",
-            Text(row["grade"] or "—", style=_STYLES[row["grade"]]),
-            _count(row["violation"], "dim" if row["control"] else "red"),
-            _count(row["unexpected"], "bold red"),
-            _count(row["degraded"], "yellow"),
-            _count(row["policy"], ""),
+            Text(row["grade"] or "—", style=STYLES[row["grade"]]),
+            count(row["violation"], "dim" if row["control"] else "red"),
+            count(row["unexpected"], "bold red"),
+            count(row["degraded"], "yellow"),
+            count(row["policy"], ""),
             end_section=after is not None and row["control"] and not after["control"],
         )
     return table
 
 
-def _count(n: int, style: str) -> Text:
+def count(n: int, style: str) -> Text:
+    """A count; a dim dot for zero."""
     return Text(f"{n:,}" if n else "·", style=style if n else "dim")
 
 
@@ -294,7 +218,12 @@ def _told(row: Mapping[str, Any], finding: Finding, entry: str) -> list[str]:
     """One finding of a failing test, and its figures."""
     known = f"  [ledger: {entry}]" if entry else ""
     line = f"{_where(row)}: {finding.kind} ({finding.severity}): {finding.detail}{known}"
-    return [escape.printable(line), *_figures(finding.witness)]
+    return [escape.printable(line), *_figures(finding.witness), *_trace(finding)]
+
+
+def _trace(finding: Finding) -> list[str]:
+    """Where an exception was raised, or a process was when it crashed."""
+    return [f"    {escape.printable(line)}" for line in finding.trace]
 
 
 def _where(row: Mapping[str, Any]) -> str:

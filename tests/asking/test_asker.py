@@ -66,8 +66,9 @@ class Fake:
         stored = arrays[0][1]
         self.log.asked.append((len(stored), seconds))
         more = self.on(stored[:, 0]) or {}
+        again = [("float32", more.pop("again"))] if "again" in more else []
         reply = said | {"type": "answered", "seconds": 0.0, "side_effects": [], "wrote_input": False, **more}
-        return reply, [] if reply["type"] != "answered" else [("float32", stored)], ""
+        return reply, [] if reply["type"] != "answered" else [("float32", stored), *again], ""
 
     def ready(self) -> bool:
         return self.well
@@ -186,6 +187,33 @@ def test_what_the_whole_changed_and_no_part_again_is_told_of_the_first() -> None
     assert [(f"moved{IN_COMPANY}",), *[()] * 7] == [seen.side_effects for seen in answers]
     assert [True, *[False] * 7] == [seen.wrote_input for seen in answers]
     assert {(1, 2)} == {answers[0].shape, answers[0].stored.shape}
+
+
+def test_another_answer_to_a_later_call_comes_with_the_first_and_costs_no_halving() -> None:
+    found, log = ask(lambda rows: {"again": np.full((len(rows), 2), 9, np.float32)}, batch(8))
+
+    [seen] = {id(seen): seen for seen in found.values()}.values()
+    assert isinstance(seen, Answered)
+    assert seen.again is not None
+    assert ((8, 2), 9.0) == (seen.again.shape, seen.again.stored.max())
+    assert 1 + 1 == len(log.asked)  # the support probe, and the batch
+
+
+def test_a_later_answer_of_another_shape_is_looked_for_in_the_parts() -> None:
+    found, _ = ask(lambda rows: {"again": np.zeros((len(rows), 3), np.float32)} if 5 in rows else {}, batch(8))
+
+    assert ["5"] == [name for name, seen in found.items() if isinstance(seen, Answered) and seen.again]
+
+
+def test_a_later_answer_that_no_part_repeats_is_kept_with_the_first() -> None:
+    wide, same = (np.zeros((8, n), np.float32) for n in (3, 2))
+    for again, effects, shape in ((wide, [], (8, 3)), (same, ["did more"], (1, 2))):
+        found, _ = ask(
+            lambda rows, a=again, e=effects: {"again": a, "side_effects": e} if len(rows) == 8 else {}, batch(8)
+        )
+
+        [(name, seen)] = [(n, seen) for n, seen in found.items() if isinstance(seen, Answered) and seen.again]
+        assert ("1", shape) == (name, seen.again.shape)
 
 
 def test_an_exception_belongs_to_the_row_that_causes_it() -> None:

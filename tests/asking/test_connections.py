@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from conformance.asking.asker import Asker
-from conformance.asking.connections import Direct, Limits, Lost, Process, last_words, worker_command
+from conformance.asking.connections import Direct, Limits, Lost, Process, last_places, last_words, worker_command
 from conformance.asking.connections import _ending as ending
 from conformance.asking.hello import AbsentSubject
 from conformance.asking.interpreters import HERE, BadInterpreter, catalogue, invitations
+from conformance.frameworks.contract import EVERYTHING
 from conformance.values import Crashed, OutOfMemory, TimedOut
 
 FAST = Limits(seconds=2, start=5, memory=2**29, output=2**20)
@@ -290,7 +291,7 @@ class Chatty:
 
     name = version = "chatty"
     modes, compiled, ways, layouts, variants = (), (), ("plain",), (), ()
-    distributions, variables, twice = (), (), True
+    distributions, variables, twice, contract = (), (), True, EVERYTHING
 
     def devices(self) -> tuple[str, ...]:
         print("by print")  # noqa: T201 - what is tested
@@ -314,6 +315,17 @@ def test_in_process_too_what_is_printed_is_seen_and_goes_nowhere_else(capfd: pyt
 
 
 def test_an_end_by_a_signal_without_a_name_is_told_by_its_number() -> None:
-    assert "the process was ended by SIGKILL" == ending(-signal.SIGKILL, b"")
-    assert "the process was ended by signal 40; last words: x" == ending(-40, b"x\n")
-    assert "the process ended with exit status 3" == ending(3, b"")
+    assert "the process was ended by SIGKILL" == ending(-signal.SIGKILL, "")
+    assert "the process was ended by signal 40; last words: x" == ending(-40, "x\n")
+    assert "the process ended with exit status 3" == ending(3, "")
+
+
+def test_where_a_crash_was_is_told_without_the_workers_own_frames() -> None:
+    dump = (
+        "noise\nFatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n"
+        '  File "/usr/lib/ctypes/__init__.py", line 519 in string_at\n  File "/home/me/my.py", line 3 in f\n'
+        '  File "/suite/asking/worker.py", line 9 in _once\n  File "<string>", line 1 in <module>\n'
+    )
+
+    assert ('File "__init__.py", line 519 in string_at', 'File "my.py", line 3 in f') == last_places(dump)
+    assert () == last_places('  File "my.py", line 3 in f\n')

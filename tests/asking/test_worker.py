@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conformance.asking.connections import PROGRAM
-from conformance.asking.worker import Worker, _fetch, _versions, last_place
+from conformance.asking.worker import FRAMES, Worker, _fetch, _versions, last_place, trace_of
 from conformance.frameworks.arrays import PRIMITIVES, NumPy
 from conformance.frameworks.controls import CONTROLS
 
@@ -29,6 +29,25 @@ def test_the_place_of_an_exception_is_where_it_was_raised() -> None:
     line = raising.__code__.co_firstlineno + 1
     assert f"test_worker.py:{line} in raising" == last_place(caught.value)
     assert "" == last_place(KeyError("never raised"))
+
+
+def deeper(n: int) -> None:
+    if n:
+        deeper(n - 1)
+    raising()
+
+
+def test_the_last_frames_of_a_traceback_are_told() -> None:
+    with pytest.raises(KeyError) as caught:
+        deeper(20)
+
+    lines = trace_of(caught.value)
+    heads = [line for line in lines if line.startswith("  File ")]
+    assert 2 <= len(heads) <= FRAMES
+    assert heads[0].endswith("in deeper")
+    assert heads[-1].endswith("in raising")
+    assert 'raise KeyError("deep")' in "".join(lines)
+    assert [] == trace_of(KeyError("never raised"))
 
 
 @pytest.mark.parametrize("own", [True, False])

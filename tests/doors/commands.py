@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,14 +118,18 @@ class Bench:
         return sorted((self.journal / "tasks").glob("[!.]*"))
 
     def start(
-        self, *arguments: str, program: tuple[str, ...] = ("-m", "conformance"), **more: str
+        self,
+        *arguments: str,
+        program: tuple[str, ...] = ("-m", "conformance"),
+        stdout: IO[str] | None = None,
+        **more: str,
     ) -> subprocess.Popen[str]:
-        """Start a command; ``more`` are variables of its environment."""
+        """Start a command; ``more`` are variables of its environment, ``stdout`` a file for all that it writes."""
         with _default_signals():
             process = subprocess.Popen(  # noqa: S603 - this interpreter
                 [sys.executable, *program, *arguments],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdout=stdout or subprocess.PIPE,
+                stderr=subprocess.STDOUT if stdout else subprocess.PIPE,
                 text=True,
                 cwd=self.folder,
                 env=self.environment | more,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from commands import SIGNALS, ledger, one_line, until
+from commands import ROOT, SIGNALS, ledger, one_line, until
+from first_minutes import AFTER, BEFORE, CHECK
 
 import conformance as package
 from conformance import record as records
@@ -19,7 +22,6 @@ from conformance.cli import status
 from conformance.frameworks.kernel import BadKernel
 
 if TYPE_CHECKING:
-    import signal
     from pathlib import Path
 
     from commands import Bench
@@ -39,6 +41,12 @@ def zeros(x, axis):
 
 def raises(x, axis):
     raise RuntimeError("out of luck\\nsecond line")
+
+def refuses(x, axis):
+    raise TypeError("not for you")
+
+def alone(x):
+    return x
 
 def leaves(x, axis):
     raise SystemExit(3)
@@ -123,6 +131,17 @@ def only_float32(x, axis):
         raise TypeError("float32 alone")
     return good(x, axis)
 
+def picky(x, axis):
+    n = x.shape[-1]
+    if x.ndim != 2 or axis not in (-1, 1) or not x.flags.c_contiguous or n & (n - 1):
+        raise ValueError("promised to nobody")
+    return good(x, axis)
+
+def promising(x, axis):
+    return picky(x, axis)
+
+promising.softmax_contract = {"axis": "last", "contiguous": True, "rank": 2, "lengths": "power-of-two"}
+
 def crashes(x, axis):
     os._exit(4)
 
@@ -167,11 +186,41 @@ def check(kernels: dict[str, Any], name: str, **options: Any) -> Any:
 
 
 def test_an_honest_kernel_passes(kernels: dict[str, Any]) -> None:
-    result = package.check(kernels["good"])
+    result = package.check(kernels["good"], dtypes="all")
 
     assert result.passed
     assert {"float64", "float32", "float16", "bfloat16"} == set(result.grades)
     result.raise_for_violations()
+
+
+def test_float32_alone_is_asked_where_no_dtype_is_named(kernels: dict[str, Any], file: Path) -> None:
+    result = package.check(kernels["only_float32"], families=["single"])
+    told, everything = (run(f"{file}:good", "--family", "single", *more) for more in ((), ("--dtype", "all")))
+
+    assert result.passed
+    assert {"float32"} == set(result.grades)
+    assert "good: softmax in float32 alone (--dtype all asks every one it takes)" == told.stdout.splitlines()[0]
+    assert "good: softmax in float64, float32, float16, bfloat16" == everything.stdout.splitlines()[0]
+
+
+def test_what_a_kernel_does_not_promise_is_not_asked_and_counted(file: Path) -> None:
+    wrong = run(f"{file}:picky")
+    said = run(f"{file}:picky", "--axis", "last", "--contiguous", "--rank", "2", "--lengths", "power-of-two")
+    attribute = run(f"{file}:promising")
+    python = package.check(
+        f"{file}:picky",
+        axis="last",
+        contiguous=True,
+        rank=2,
+        lengths="power-of-two",
+        families=["axes", "layout", "random"],
+    )
+
+    assert (1, 0, 0) == (wrong.returncode, said.returncode, attribute.returncode), said.stdout
+    assert python.passed
+    for done in (said, attribute):
+        assert "questions along another axis than the last (its contract)" in " ".join(done.stdout.split("\n"))
+        assert "questions not contiguous in memory (its contract)" in " ".join(done.stdout.split("\n"))
 
 
 @pytest.mark.parametrize(
@@ -215,7 +264,9 @@ def test_a_module_of_the_current_folder_is_found_and_its_violations_name_the_com
     wrong = package.check(f"{file}:zeros", dtypes=["float32"], families=["random"])
 
     assert 0 == here.returncode, here.stderr
-    with pytest.raises(Violations, match=r"float32 random/[^:]+: .*\n(.*\n)*conformance check .*zeros --op softmax"):
+    with pytest.raises(
+        Violations, match=r"float32 random/[^:]+: .*\n(.*\n)*conformance check .*zeros --dtype float32 --case "
+    ):
         wrong.raise_for_violations()
 
 
@@ -310,7 +361,7 @@ def test_the_command_line_says_what_is_known_what_is_stale_and_what_is_about_oth
 
 
 def test_a_dtype_may_be_refused_but_not_one_that_was_asked_for(kernels: dict[str, Any]) -> None:
-    free = package.check(kernels["only_float32"], families=["random"])
+    free = package.check(kernels["only_float32"], dtypes="all", families=["random"])
     bound = package.check(kernels["only_float32"], dtypes=["float16"], families=["random"])
 
     assert free.passed
@@ -320,7 +371,7 @@ def test_a_dtype_may_be_refused_but_not_one_that_was_asked_for(kernels: dict[str
 
 
 def test_a_mistake_in_one_dtype_is_no_lack_of_support(kernels: dict[str, Any]) -> None:
-    result = package.check(kernels["misspelt"], families=["single"])
+    result = package.check(kernels["misspelt"], dtypes="all", families=["single"])
 
     assert not result.passed
     assert {} == result.unsupported
@@ -341,11 +392,21 @@ def test_a_function_is_called_in_this_process_and_its_name_in_another(tmp_path: 
         assert here == (os.getpid() == int((tmp_path / "pid").read_text()))
 
 
-def test_a_kernel_that_answers_nothing_does_not_pass(kernels: dict[str, Any]) -> None:
+def test_a_kernel_that_refuses_everything_does_not_pass(kernels: dict[str, Any]) -> None:
+    result = package.check(kernels["refuses"], families=["random"])
+
+    assert not result.passed
+    assert {"float32": "TypeError: not for you"} == result.unsupported
+    with pytest.raises(Violations, match=r"nothing was answered.*not for you"):
+        result.raise_for_violations()
+
+
+def test_a_kernel_that_always_fails_does_not_pass(kernels: dict[str, Any]) -> None:
     result = package.check(kernels["raises"], families=["random"])
 
     assert not result.passed
-    with pytest.raises(Violations, match=r"nothing was answered.*out of luck"):
+    assert {"raised"} == set(result.failures["kind"])
+    with pytest.raises(Violations, match=r"raised RuntimeError: out of luck(.*\n)*.*File .*in raises"):
         result.raise_for_violations()
 
 
@@ -361,10 +422,12 @@ def test_the_command_line_says_it_in_a_few_lines_and_exits_with_the_verdict(file
     failed = run(f"{file}:zeros", "--family", "random", "--dtype", "float32")
 
     assert (0, 1) == (passed.returncode, failed.returncode)
-    assert passed.stdout.splitlines()[0].startswith("good (numpy")
+    assert passed.stdout.splitlines()[0].startswith("good: softmax in float32 alone")
     assert "\npassed\n" in passed.stdout
     assert "failed: " in failed.stdout
-    assert "0x" in failed.stdout  # the witness
+    assert ", got 0, true 0." in failed.stdout  # the witness
+    assert failed.stderr.startswith("first finding: ")
+    assert "" == passed.stderr
     assert {"good/numpy/cpu"} == set(records.read(tmp_path / "observations.parquet").observations["target"])
     assert (tmp_path / "index.html").exists()
 
@@ -428,8 +491,21 @@ def test_a_check_that_is_interrupted_says_so(number: signal.Signals, file: Path,
         (("{}:value",), "value is no function"),
         (("nowhere.py:f",), "there is no file nowhere.py"),
         (("no_such_package.ops:f",), "importing no_such_package.ops failed: ModuleNotFoundError"),
+        (("{}:good", "--lengths", "odd"), "contract: lengths is power-of-two, <=N, multiple-of-N, or several of them"),
+        (("{}:good", "--axis", "first"), "contract: axis is 'last', not 'first'"),
+        (("{}:promising", "--rank", "3"), "{}:promising: contract: of the ranks 2 and 3 none is in both"),
+        (("{}:alone",), "{}:alone takes (x), but a kernel is called as alone(x, axis)"),
+        (("{}:good", "--case", "nothing/*"), "unknown case or family 'nothing/*'; known: accumulators"),
+        (("{}:good", "--skip", "row_summ"), "unknown case or family 'row_summ'"),
+        (
+            ("{}:good", "--case", "single", "--skip", "single"),
+            "nothing is left to be asked: 8 questions skipped by single",
+        ),
         (("f",), "a kernel is path/to/file.py:function or package.module:function"),
-        (("{}:good", "--dtype", "float8"), "unknown dtype 'float8'; did you mean 'float64'? known: float64, float32"),
+        (
+            ("{}:good", "--dtype", "float8"),
+            "unknown dtype 'float8'; did you mean 'float64'? known: float64, float32, float16, bfloat16, all",
+        ),
         (
             ("{}:good", "--framework", "cupy"),
             "unknown framework 'cupy'; did you mean 'numpy'? known: numpy, jax, tensorflow, torch",
@@ -448,7 +524,151 @@ def test_bad_usage_is_one_line_and_status_2(file: Path, arguments: tuple[str, ..
     assert "" == done.stdout
 
 
+def test_the_verdict_on_a_kernel_with_few_findings_fits_one_screen(file: Path, bench: Bench) -> None:
+    done = bench.run("check", f"{file}:zeros", COLUMNS="80")
+
+    assert 1 == done.returncode
+    assert sum(-(-len(line) // 80) for line in done.stdout.splitlines()) <= 24, done.stdout
+
+
+def test_json_is_all_that_is_written(file: Path, tmp_path: Path) -> None:
+    done = run(f"{file}:zeros", "--family", "single", "--json", "--out", str(tmp_path))
+    said = json.loads(done.stdout)
+
+    assert 1 == done.returncode
+    assert (False, "zeros", ["float32"]) == (said["passed"], said["kernel"], list(said["dtypes"]))
+    assert {"lost_normal", "row_sum"} == {finding["kind"] for finding in said["findings"]}
+
+
+def test_every_key_of_the_json_is_documented(kernels: dict[str, Any]) -> None:
+    page = (ROOT / "docs" / "kernel-authors.md").read_text(encoding="utf-8")
+    said = check(kernels, "zeros").verdict.as_json()
+
+    parts = [said, next(iter(said["dtypes"].values())), said["findings"][0], said["findings"][0]["lane"]]
+    assert [] == [key for part in parts for key in part if f"`{key}`" not in page]
+
+
+def test_a_case_that_is_named_is_asked_alone(file: Path) -> None:
+    done = run(f"{file}:zeros", "--case", "single/[+0]")
+
+    assert "1 questions" in done.stdout
+    assert "single/[+0]: index 0, got 0, true 1" in done.stdout
+
+
+def test_what_is_skipped_is_counted_and_rejects_nobody(file: Path, kernels: dict[str, Any]) -> None:
+    done = run(f"{file}:zeros", "--family", "single", "--skip", "row_*", "--skip", "lost_normal", "--skip", "*max]")
+    python = package.check(kernels["zeros"], families="single", skip=["row_sum", "lost_normal"])
+
+    assert 0 == done.returncode
+    assert "skipped: row_sum, which 6 cases break\n" in done.stdout
+    assert "not asked: 2 questions skipped by *max]\n" in done.stdout
+    assert python.passed
+
+
+def test_a_finding_is_asked_again_by_what_is_printed(file: Path) -> None:
+    result = package.check(f"{file}:zeros", families=["single", "axes"], lengths="<=64")
+    lines = {finding.case: finding.command for finding in result.verdict.findings}
+
+    asked = result.asked_by.of(dtypes="float32", case="single/[+0]")
+    assert f"conformance check {file}:zeros --lengths '<=64' --dtype float32 --case 'single/[+0]'" == asked
+    for line in lines.values():
+        done = subprocess.run(  # noqa: S602 - the line that a user would copy
+            line.replace("python ", f"{sys.executable} ", 1),
+            shell=True,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd="/",
+        )
+        assert "0.0" in done.stdout
+
+
+def test_the_first_violation_is_told_before_the_end(kernels: dict[str, Any]) -> None:
+    told: list[str] = []
+    tasks: list[tuple[int, int]] = []
+
+    def first(line: str) -> None:
+        told.append(line)
+        assert (0, 1) == tasks[-1]
+
+    check(kernels, "zeros", watch=lambda done, known, _: tasks.append((done, known)), first=first)
+    check(kernels, "good", first=told.append)
+
+    [line] = told
+    assert line.startswith("lost_normal in float64 ")
+
+
+def test_bfloat16_needs_a_package_where_it_is_named_and_is_left_out_where_everything_is_asked(
+    kernels: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    why = "NumPy has no bfloat16 without ml_dtypes: pip install ml_dtypes"
+
+    with pytest.raises(BadKernel) as caught:
+        package.check(kernels["good"], dtypes=["float32", "bfloat16"])
+    result = package.check(kernels["good"], dtypes="all", families=["single"])
+
+    assert why == str(caught.value)
+    assert result.passed
+    assert {"bfloat16": f"transport: ImportError: {why}"} == result.unsupported
+
+
+def test_a_kernel_is_checked_again_at_each_save(file: Path, bench: Bench) -> None:
+    pytest.importorskip("watchfiles", reason="watchfiles is not installed")
+    mine = bench.folder / "mine" / "saved.py"
+    mine.parent.mkdir()
+    mine.write_text(file.read_text() + "\nf = zeros\n")
+    log = bench.folder / "log"
+
+    def lines() -> list[str]:
+        return log.read_text().splitlines()
+
+    def until_said(outcome: str) -> None:
+        until(
+            lambda: lines()[-1:] and lines()[-1].startswith("waiting for a save") and outcome in " ".join(lines()[-5:])
+        )
+
+    with log.open("w") as written:
+        process = bench.start("check", f"{mine}:f", "--family", "single", "--watch", stdout=written)
+        until_said("failed: lost_normal, row_sum")
+        mine.write_text("f = 1 +\n")
+        until_said("SyntaxError")
+        mine.write_text(file.read_text() + "\nf = good\n")
+        until_said("passed")
+        process.send_signal(signal.SIGINT)
+        assert status.OK == process.wait(timeout=60)
+
+
+def test_the_recorded_session_is_of_a_wrong_kernel_and_of_a_right_one() -> None:
+    page = (ROOT / "docs" / "kernel-authors.md").read_text(encoding="utf-8")
+    for text, passes in ((BEFORE, False), (AFTER, True)):
+        names: dict[str, Any] = {}
+        exec(text, names)  # noqa: S102 - our own text
+        assert passes == package.check(names["softmax"], families=["single", "random"]).passed
+        assert text.splitlines()[5] in page
+    assert f"$ {CHECK}\n" in page
+
+
+@pytest.mark.parametrize(("more", "said"), [(("--json",), "--json or --watch, not both")])
+def test_what_cannot_be_watched_is_one_line(file: Path, more: tuple[str, ...], said: str) -> None:
+    done = run(f"{file}:good", "--watch", *more)
+
+    assert 2 == done.returncode
+    assert said in one_line(done.stderr)
+
+
+def test_the_exceptions_are_public(kernels: dict[str, Any]) -> None:
+    assert (Violations, BadKernel) == (package.Violations, package.BadKernel)
+    assert all(hasattr(package, name) for name in package.__all__)
+    with pytest.raises(package.BadContract):
+        package.check(kernels["good"], lengths="odd")
+    with pytest.raises(AttributeError, match="has no attribute 'chekc'"):
+        package.chekc  # type: ignore[attr-defined]  # noqa: B018
+
+
 def test_bad_arguments_in_python_are_named(kernels: dict[str, Any]) -> None:
+    with pytest.raises(BadKernel, match=r"<lambda> takes \(x\), but a kernel is called as <lambda>\(x, axis\)"):
+        package.check(lambda x: x)
     with pytest.raises(UnknownName, match="unknown op 'softmin'"):
         package.check(kernels["good"], op="softmin")
     with pytest.raises(BadKernel, match="not None"):

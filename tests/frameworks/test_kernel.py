@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from installed import load
 
 from conformance import frameworks
 from conformance.frameworks.kernel import BadKernel, Kernel, known_frameworks
@@ -101,6 +102,60 @@ def test_bfloat16_without_ml_dtypes_is_one_line(monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(ImportError, match="NumPy has no bfloat16 without ml_dtypes: pip install ml_dtypes"):
         Kernel(softmax).load().send(np.zeros(2, np.uint16), "bfloat16", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("text", "takes"),
+    [
+        ("def f(x): ...", "(x)"),
+        ("def f(x: object, *, axis: int = -1) -> object: ...", "(x, *, axis=-1)"),
+        ("def f(x, axis, g): ...", "(x, axis, g)"),
+        ("def f(): ...", "()"),
+        ("class f:\n    def __init__(self, x): ...", "(x)"),
+    ],
+)
+def test_a_function_that_cannot_be_called_so_is_refused(text: str, takes: str, tmp_path: Path) -> None:
+    file = tmp_path / "signatures.py"
+    file.write_text(f"{text}\n")
+
+    with pytest.raises(BadKernel) as caught:
+        Kernel(f"{file}:f").load()
+
+    assert f"{file}:f takes {takes}, but a kernel is called as f(x, axis)" == str(caught.value)
+
+
+def test_a_function_with_more_arguments_that_need_not_be_given_is_taken() -> None:
+    for function in (lambda x, dim, g=None: (x, dim, g), lambda *both: both, np.add, max):
+        assert Kernel(function).load().own is function
+    assert Kernel(lambda x, axis, g: (x, axis, g), arguments=("x", "axis", "g")).load()
+
+
+@pytest.mark.parametrize(
+    ("name", "refusals"),
+    [
+        ("torch", ["\"softmax_lastdim_kernel_impl\" not implemented for 'Half'"]),
+        ("jax", ["UNIMPLEMENTED: no such type"]),
+    ],
+)
+def test_what_a_framework_says_of_a_dtype_is_a_refusal_and_a_mistake_is_none(name: str, refusals: list[str]) -> None:
+    adapter = load(name)
+
+    assert all(adapter.refuses(RuntimeError(text)) for text in refusals)
+    assert adapter.refuses(TypeError("no"))
+    assert adapter.refuses(NotImplementedError())
+    assert not adapter.refuses(RuntimeError("index out of range"))
+    assert not adapter.refuses(NameError("x"))
+
+
+def test_tensorflow_refuses_by_errors_of_its_own() -> None:
+    adapter = load("tensorflow")
+    tf: Any = adapter.tf  # type: ignore[attr-defined]
+
+    for call in (lambda: tf.nn.softmax(tf.constant([1, 2])), lambda: tf.raw_ops.Softmax(logits=tf.constant([1, 2]))):
+        with pytest.raises(Exception, match=r".") as caught:
+            call()
+        assert adapter.refuses(caught.value)
+    assert not adapter.refuses(tf.errors.InvalidArgumentError(None, None, "axis out of range"))
 
 
 def test_a_name_of_a_target_holds_no_slash_or_space() -> None:

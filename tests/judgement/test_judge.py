@@ -12,7 +12,7 @@ from questions import FORWARD_OPS, answered, batch_of, due, kinds_of
 from conformance.judgement import Judge, Question, digests
 from conformance.judgement import judge as module
 from conformance.judgement.answer import Answer
-from conformance.values import Answered, Batch, Call, Case, Crashed, Inputs, Severity
+from conformance.values import Answered, Batch, Call, Case, Crashed, Inputs, Judgement, Severity
 from reference.formats import FORMATS
 from reference.ops import SOFTMAX, Op
 
@@ -65,16 +65,48 @@ def test_what_a_call_did_besides_is_said_of_that_call_alone(lanes_judged: Counte
 
     wrote = judge.judge(answered(asked, right, wrote_input=True))
     plain = judge.judge(answered(asked, right))
-    printed = judge.judge(answered(asked, right, side_effects=("printed a line",), repeatable=False))
+    printed = judge.judge(answered(asked, right, side_effects=("printed a line",)))
 
     assert lanes_judged.calls == 1
-    assert [{"input_written"}, set(), {"side_effect", "unrepeatable"}] == [
-        kinds_of(judged[0]) for judged in (wrote, plain, printed)
-    ]
+    assert [{"input_written"}, set(), {"side_effect"}] == [kinds_of(judged[0]) for judged in (wrote, plain, printed)]
     assert [Severity.VIOLATION, Severity.NONE, Severity.VIOLATION] == [
         judged[0].severity for judged in (wrote, plain, printed)
     ]
     assert {len(ROWS)} == {len(judged) for judged in (wrote, plain, printed)}
+
+
+def test_of_two_answers_to_one_question_the_worse_is_judged() -> None:
+    asked = batch_of(ROWS)
+    right, near = due(asked), off_by_an_ulp(asked)
+    nan, short = np.full_like(right, np.nan), right[:, :-1]
+
+    def both(first: np.ndarray, later: np.ndarray, dtype: str = "") -> tuple[Judgement, ...]:
+        return Judge(asked).judge(answered(asked, first, again=answered(asked, later, dtype)))
+
+    plain, alone = Judge(asked).judge(answered(asked, right)), Judge(asked).judge(answered(asked, near))
+    found = both(right, near)
+
+    # The first row alone has other bits, which are no violation.
+    assert plain[1:] == found[1:]
+    assert (Severity.DEGRADED, alone[0].grade) == (found[0].severity, found[0].grade)
+    assert kinds_of(alone[0]) | {"unrepeatable"} == kinds_of(found[0])
+    for wrong, dtype, kind in ((nan, "", "nonfinite"), (short, "", "shape"), (right, "float64", "dtype")):
+        for judged in both(right, wrong, dtype):
+            assert Severity.VIOLATION is judged.severity
+            assert {kind, "unrepeatable"} <= kinds_of(judged)
+            assert judged.findings[0].detail.startswith("asked again: ")
+    for judged in both(nan, right):
+        assert {"nonfinite", "unrepeatable"} == kinds_of(judged)
+        assert not judged.findings[0].detail.startswith("asked again: ")
+
+
+def test_equal_bytes_of_another_shape_are_another_answer() -> None:
+    asked = batch_of([[0.0, 0.0]])
+    first = due(asked)
+
+    [judged] = Judge(asked).judge(answered(asked, first, again=answered(asked, first.reshape(-1))))
+
+    assert {"shape", "unrepeatable"} == kinds_of(judged)
 
 
 def test_equal_bytes_of_another_dtype_are_other_bits() -> None:

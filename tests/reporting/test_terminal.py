@@ -12,12 +12,10 @@ from rich.console import Console
 from test_tables import entry
 
 from conformance.reporting import Reading, terminal
-from conformance.values import Choice, Finding, Grade, Judgement, Severity, Target
+from conformance.values import Grade, Judgement, Severity, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-KERNEL = Target("mine", "numpy", "cpu", version="2.0")
 
 
 def printed(say: Callable[[Console], None], width: int = 80) -> str:
@@ -107,69 +105,6 @@ def test_what_was_not_answered_is_loud() -> None:
     assert "not asked f/jit/cpu: 1 questions not asked: it ended 3 processes" in lines
     assert "out of memory f/jit/cpu: 1 questions out of memory" in lines
     assert "unsupported: 1 questions; the report says why" in lines
-
-
-def verdict(*rows: dict[str, object], unsupported: dict[str, str] | None = None, **kwargs: object) -> str:
-    reading = Reading(record(*rows, targets=[KERNEL], **kwargs))
-    failures = reading.findings[reading.findings["severity"] == "violation"]
-    return printed(lambda console: terminal.verdict(reading, failures, unsupported or {}, console), 100)
-
-
-def test_a_kernel_that_passes() -> None:
-    text = verdict(row(KERNEL, grade="stable"), row(KERNEL, dtype="float16", findings=[degraded()], grade="loose"))
-
-    assert "mine (numpy 2.0, cpu): softmax, log_softmax, tier smoke, 2 questions, 1.0 s" in text
-    assert ["float32", "stable", "·", "·", "·", "0.5", "0.25"] in [line.split() for line in text.splitlines()]
-    assert ["float16", "loose", "·", "1", "·", "0.5", "0.25"] in [line.split() for line in text.splitlines()]
-    assert "passed" in text
-    assert "not proved by the tier smoke: much" in text
-
-
-def test_a_kernel_that_fails_is_told_by_its_smallest_array() -> None:
-    text = verdict(
-        row(KERNEL, case="long", findings=[violation(detail="far")], x=[0.0] * 9, dtype="float16"),
-        row(KERNEL, case="short", findings=[violation(detail="near", logit=3.0)], dtype="float16"),
-        row(KERNEL, case="no numbers", findings=[Finding("raised", Severity.VIOLATION, "ValueError")]),
-        unsupported={"bfloat16": "no such dtype"},
-    )
-
-    assert "violation nonfinite (2 cases): near; float16 random/short" in text
-    assert "violation raised: ValueError; float32 random/no numbers" in text
-    assert "far" not in text
-    assert "0x1.8000000000000p+1" in text  # the logit of its lane
-    assert "unsupported: no such dtype" in text
-    assert "failed: " in text
-    assert "not proved" not in text
-
-
-def test_a_kernel_that_fails_is_told_once_a_dtype() -> None:
-    text = verdict(
-        row(KERNEL, case="wide", findings=[violation(detail="of float64")], dtype="float64"),
-        row(KERNEL, case="narrow", findings=[violation(detail="of float32")], x=[0.0] * 9, dtype="float32"),
-    )
-
-    assert "violation nonfinite: of float64; float64 random/wide" in text
-    assert "violation nonfinite: of float32; float32 random/narrow" in text
-
-
-def test_what_has_no_numbers_is_told_by_its_smallest_array_too() -> None:
-    raised = [Finding("raised", Severity.VIOLATION, "ValueError")]
-
-    text = verdict(
-        *(row(KERNEL, case=case, findings=raised, shape=shape) for case, shape in (("a", "3×7"), ("b", "17")))
-    )
-
-    assert "violation raised (2 cases): ValueError; float32 random/b" in text
-
-
-def test_other_ends_of_a_check() -> None:
-    nowhere = {"float32": "no", "float16": "no"}
-
-    assert "failed: it answered in no dtype" in verdict(row(KERNEL, outcome="unsupported"), unsupported=nowhere)
-    assert "incomplete: the check was interrupted" in verdict(row(KERNEL), complete=False)
-    assert "not asked mine/numpy/cpu: 1 questions" in verdict(row(KERNEL, outcome="not_asked"))
-    inconsistent = verdict(row(KERNEL, choices=[Choice("q", "a")]), row(KERNEL, choices=[Choice("q", "b")]))
-    assert "inconsistent mine: q is a in case" in inconsistent
 
 
 def test_the_worst_row_of_a_hunt() -> None:

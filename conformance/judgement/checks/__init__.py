@@ -41,7 +41,7 @@ OUTCOME_KINDS: dict[str, tuple[Severity, str]] = {
     "shape": (Severity.VIOLATION, "The answer has the shape of the logits."),
     "input_written": (Severity.VIOLATION, "The call leaves its inputs as they are."),
     "side_effect": (Severity.VIOLATION, "The call does nothing but return an answer."),
-    "unrepeatable": (Severity.DEGRADED, "A second call on the same bits returns the same bits."),
+    "unrepeatable": (Severity.DEGRADED, "A later call on the same bits returns the same bits."),
 }
 """Kinds of finding that come from what happened and not from the numbers: what they mean, and the rule that is broken."""
 
