@@ -112,6 +112,8 @@ def rows(format: Format, _rng: np.random.Generator) -> Iterator[Row]:
         if n == 4097:
             batch = np.tile(swamp(format, math.log2(512), 513, 0), (8, 1))
             yield Row("batch,8x513", batch, tier=Tier.SMOKE, alone=True)
+            second = np.tile(swamp(format, math.log2(512), 513, 1), (8, 1))
+            yield Row("batch-second,8x513", second, tier=Tier.SMOKE, alone=True)
             yield Row(f"columns,2x{n}x3,axis=1", np.stack([columns, columns[::-1]]), axis=1, alone=True)
     yield from _long_columns(format)
     yield Row(f"all=+0,n={2**20 + 1}", np.broadcast_to(0.0, 2**20 + 1), tier=Tier.EXHAUSTIVE)

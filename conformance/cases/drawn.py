@@ -10,7 +10,7 @@ finds it in weeks.
 - One length is drawn between each two steps of the ladder (:data:`SPANS`), and one multiple of 1024.  A row of each
   has ordinary logits of a drawn scale; one has a winner at a drawn place and one at the last, ahead by a gap beyond
   every exponential, so that a maximum which does not see it overflows, and a sum which does not is 0; one has two
-  winners and a drawn gap between them and the rest; and one is masked by -inf but for a drawn window.
+  such winners and a drawn gap between them and the rest; and one is masked by -inf but for a drawn window.
 - At lengths of the ladder, where rows travel with those of other families, there are winners at further places.
 - Arrays of two to four axes have drawn sizes and are asked along a drawn axis.
 
@@ -92,7 +92,7 @@ def _of_length(format: Format, rng: np.random.Generator, n: int, tier: Tier) -> 
     yield Row(f"normal,n={n}", nearest_finite(format, rng.normal(level, scale, n)), tier=tier)
     for place in (int(rng.integers(n - 1)), n - 1):
         yield _winner(format, rng, n, place, tier)
-    two, gap = rng.choice(n, 2, replace=False), rng.uniform(0.5, 40)
+    two, gap = (int(rng.integers(n - 1)), n - 1), rng.uniform(0.5, 40)
     values = np.where(np.isin(np.arange(n), two), gap, 0.0)
     yield Row(f"two@{two[0]},{two[1]},n={n}", nearest_finite(format, values), tier=tier)
     first, last = np.sort(rng.choice(n, 2, replace=False)).tolist()
