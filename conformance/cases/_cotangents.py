@@ -45,5 +45,6 @@ def cotangents(format: Format, rng: np.random.Generator, n: int) -> dict[str, ND
         "large@0": np.where(lanes == 0, 2.0 ** min(p, np.log2(format.max) // 2), 1.0),  # hides the others in a sum
         "tiny": rng.normal(0, 1, n) * 8 * format.smallest_normal,
         "eta": signs * eta * rng.integers(1, 8, n),
+        "small": rng.normal(0, 1, n) * 2.0 ** (format.emin // 2),  # far below 1, and far from subnormal
     }
     return {name: nearest_finite(format, cotangent) for name, cotangent in found.items()}

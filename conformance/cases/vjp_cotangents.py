@@ -42,7 +42,20 @@ SMOKE_ROWS = ("normal", "winner")
 
 SMOKE_SIZES = (3, 17)
 
-SMOKE = ("one@0", "one@1", "one@8", "ones", "zeros", "normal", "alternating", "binades", "huge", "eta")
+SMOKE = (
+    "one@0",
+    "one@1",
+    "one@8",
+    "ones",
+    "zeros",
+    "normal",
+    "alternating",
+    "binades",
+    "huge",
+    "huge@0",
+    "eta",
+    "small",
+)
 """The cotangents of the smoke tier."""
 
 
