@@ -143,7 +143,8 @@ def test_the_cost_of_the_vjps_stays_within_the_budget(format: str, tier: Tier) -
     found = batches(asked)
     assert {len(batch.cases) for batch in found if not batch.stacked} == {1}
     lengths = {batch.logits.shape[-1] for batch in found if batch.stacked}
-    assert lengths <= {*((*SMOKE_LENGTHS, *SMOKE_FURTHER) if tier is Tier.SMOKE else STANDARD_LENGTHS)}
+    smoke = {*SMOKE_LENGTHS, *SMOKE_FURTHER, 100_000}  # whose sum of ones overflows in float16
+    assert lengths <= (smoke if tier is Tier.SMOKE else {*STANDARD_LENGTHS})
     assert len({compiled(batch) for batch in found}) <= VJP_COMPILED[tier]
 
 
