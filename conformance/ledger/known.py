@@ -165,8 +165,10 @@ class Known:
 def _whole(entry: Entry, parts: list[Part]) -> bool:
     """Whether the parts were going to ask every op, format and family that the entry speaks of."""
     plans = [part.header.plan for part in parts if _concerns(entry, part)]
+    named = [family for name, family in cases.families().items() if entry.names("family", name)]
+    ops = [name for name, op in OPS.items() if any(family.asks(op) for family in named)]
     everything = (
-        ("op", OPS, {op for plan in plans for op in plan.ops}),
+        ("op", ops, {op for plan in plans for op in plan.ops}),
         ("dtype", FORMATS, {dtype for plan in plans for dtype in plan.dtypes}),
         ("family", cases.families(), {family for plan in plans for family in plan.families}),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.record import rows as read
+from conformance.record.findings import size_of
 from conformance.record.typed import printable
 from conformance.reporting import summary as sentences
 from conformance.reporting import tables
@@ -89,6 +89,8 @@ class Told:
         Its witness: ``index``, ``got``, ``true``, ``bound``; empty where there are no numbers.
     trace
         The lines of a traceback.
+    ledger
+        The entries that know it, of some of its cases at least.
     command
         Shows it again.
     """
@@ -102,6 +104,7 @@ class Told:
     detail: str
     lane: Mapping[str, float]
     trace: tuple[str, ...]
+    ledger: tuple[str, ...]
     command: str
 
 
@@ -125,6 +128,8 @@ class Verdict:
         Questions that got no answer, a sentence each.
     inconsistent
         Policy questions that it answers in several ways, a sentence each.
+    stale
+        Ledger entries whose finding was looked for and is gone, a sentence each.
     proves_not
         What a clean verdict does not prove.
     """
@@ -145,6 +150,7 @@ class Verdict:
     skipped: Mapping[str, int]
     unanswered: tuple[str, ...]
     inconsistent: tuple[str, ...]
+    stale: tuple[str, ...]
     proves_not: str
 
     def as_json(self) -> dict[str, Any]:
@@ -202,6 +208,7 @@ def verdict(
             printable(sentences.unanswered(row)) for row in dicts(reading.unanswered) if row["outcome"] in tables.LOUD
         ),
         inconsistent=tuple(inconsistencies(reading)),
+        stale=tuple(printable(f"stale ledger entry {stale}") for stale in reading.stale),
         proves_not=reading.proves_not,
     )
 
@@ -229,6 +236,8 @@ def show(said: Verdict, console: Console) -> None:
         say(console, f"… and {len(said.findings) - _SHOWN} more kinds of finding; --json has them all")
     for line in said.inconsistent:
         say(console, (line, "yellow"), soft=True)
+    for line in said.stale:
+        say(console, (line, "bold red"), soft=True)
     for kind, cases in said.skipped.items():
         say(console, f"skipped: {kind}, which {cases:,} cases break")
     say(console, (said.outcome, "bold green" if said.passed else "bold red"))
@@ -302,7 +311,7 @@ def _by_dtype(found: pd.DataFrame, dtypes: Sequence[str]) -> list[tuple[str, pd.
 
 
 def _told(rows: pd.DataFrame, group: pd.DataFrame, again: Callable[[Mapping[str, Any]], str]) -> Told:
-    first = min(dicts(group), key=lambda finding: (_size(rows, finding), finding["case"]))
+    first = min(dicts(group), key=lambda finding: (size_of(rows.loc[finding["rows"][0]]), finding["case"]))
     shown = read.findings_of(rows.loc[first["rows"][0]].to_dict())
     return Told(
         kind=first["kind"],
@@ -314,13 +323,9 @@ def _told(rows: pd.DataFrame, group: pd.DataFrame, again: Callable[[Mapping[str,
         detail=printable(first["detail"]),
         lane=_lane(first["witness"]),
         trace=next((finding.trace for finding in shown if finding.kind == first["kind"]), ()),
+        ledger=tuple(dict.fromkeys(name for names in group["ledger"] for name in names.split(";") if name)),
         command=again(first),
     )
-
-
-def _size(rows: pd.DataFrame, finding: Mapping[str, Any]) -> int:
-    """How many numbers the smallest array of a finding has."""
-    return math.prod(int(size) for size in str(rows.loc[finding["rows"][0], "shape"]).split("×") if size)
 
 
 def _lane(witness: Witness | None) -> dict[str, float]:
@@ -350,7 +355,8 @@ def _outcome(reading: Reading, rejecting: Sequence[str], unsupported: Mapping[st
         return "failed: it answered in no dtype"
     if passed:
         return "passed"
-    return f"failed: {', '.join(dict.fromkeys(rejecting)) or 'not everything was answered'}"
+    why = [*dict.fromkeys(rejecting), *["a stale entry"] * bool(reading.stale)]
+    return f"failed: {', '.join(why) or 'not everything was answered'}"
 
 
 def _table(dtypes: Mapping[str, Grading]) -> Table:
@@ -377,7 +383,8 @@ def _show(one: Told, console: Console) -> None:
     """A finding in three lines: what is wrong, where, and how to see it again."""
     cases = f"{one.cases} cases" if one.cases > 1 else "1 case"
     head = (f"{one.severity} {one.kind}", style_of(one.severity))
-    say(console, head, f" in {one.dtype}, {cases}: {one.detail}", soft=True)
+    known = f" [ledger: {', '.join(one.ledger)}]" if one.ledger else ""
+    say(console, head, f" in {one.dtype}, {cases}{known}: {one.detail}", soft=True)
     lane = ", ".join(f"{name} {value:.9g}" for name, value in one.lane.items())
     say(console, f"  {one.family}/{one.case}{': ' if lane else ''}{lane}", soft=True)
     for line in one.trace[-_TRACE:]:

@@ -301,14 +301,14 @@ def test_what_a_subject_does_not_have_is_unsupported_with_a_reason() -> None:
     ] == whys
 
 
-def refusing(error: str) -> Callable[[np.ndarray], dict[str, Any]]:
-    """What raises over two rows of zeros."""
-    return lambda rows: {} if rows.any() else {"type": "raised", "error": error}
+def refusing(error: str, *, refusal: bool) -> Callable[[np.ndarray], dict[str, Any]]:
+    """What raises over two rows of zeros, and whether the worker takes that for a refusal."""
+    return lambda rows: {} if rows.any() else {"type": "raised", "error": error, "refusal": refusal}
 
 
 def test_an_op_that_is_refused_is_unsupported_where_nobody_says_that_it_must_be_there() -> None:
     def open_() -> Fake:
-        return Fake(Log(), refusing("TypeError: no kernel"))
+        return Fake(Log(), refusing("TypeError: no kernel", refusal=True))
 
     askers = Asker(open_, {"framework": "fake"}, LIMITS), Asker(open_, {"framework": "fake"}, LIMITS, must=True)
     seen = [observation for asker in askers for _, observation in asker.ask(TARGET, batch(3))]
@@ -318,7 +318,7 @@ def test_an_op_that_is_refused_is_unsupported_where_nobody_says_that_it_must_be_
 
 @pytest.mark.parametrize("error", ["NameError: name 'nowhere' is not defined", "RecursionError", "SystemExit: 0"])
 def test_a_mistake_in_a_function_is_no_refusal(error: str) -> None:
-    found, _ = ask(refusing(error), batch(3))
+    found, _ = ask(refusing(error, refusal=False), batch(3))
 
     assert {Answered} == {type(seen) for seen in found.values()}
 
