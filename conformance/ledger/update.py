@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _PLACE = ("target", "op", "dtype", "family")
 _HEAD = re.compile(r"[ \t]*\[\[[ \t]*entry[ \t]*\]\]")
-_SHORT = 8
-"""Logits of a row that is shown whole."""
 
 
 @dataclass(frozen=True)
@@ -255,9 +253,7 @@ def _inside(place: Place, lists: Places) -> bool:
 
 def _witness(finding: Mapping[str, Any]) -> str:
     """The worst of its rows in a line."""
-    row = finding["witness"].row if finding["witness"] else ()
-    shown = f"; the row is {list(row)}" if 0 < len(row) <= _SHORT else ""
-    return f"{finding['op']} {finding['dtype']} {finding['family']}/{finding['case']}: {finding['detail']}{shown}"
+    return f"{finding['op']} {finding['dtype']} {finding['family']}/{finding['case']}: {finding['detail']}"
 
 
 def _platforms(known: Known, runs: pd.Series) -> list[str]:
