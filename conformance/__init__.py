@@ -1,6 +1,6 @@
 """softmax-conformance: does a framework's softmax say what is true?
 
-``conformance`` asks every framework for softmax and log_softmax of adversarial rows, ``reference``
+``conformance`` asks every framework for softmax, log_softmax and their vjps of adversarial rows, ``reference``
 knows what is true and how wrong an honest implementation may be, and ``reports`` is where people
 read the difference.  Importing this package imports no framework.
 """
