@@ -234,6 +234,7 @@ def check(
     function: str | Callable[[Any, int], Any],
     *,
     op: str = "softmax",
+    saved: bool = False,
     framework: str = "numpy",
     dtypes: Sequence[str] = (),
     device: str = "cpu",
@@ -264,6 +265,8 @@ def check(
         ``path/to/file.py:function`` or ``package.module:function``, in a worker that may crash or hang.
     op
         softmax, log_softmax, softmax_vjp or log_softmax_vjp: what the function claims to compute.
+    saved
+        Whether a vjp is called as ``fn(y, axis, g)``, y being the softmax or log_softmax that the forward pass returned.
     framework
         numpy, or the name of an adapter (torch, jax, tensorflow, …): whose arrays.
     dtypes
@@ -330,13 +333,15 @@ def check(
     for dtype in dtypes:
         if framework == "numpy" and (why := arrays.lacking(dtype)):
             raise BadKernel(why)
-    called = ("x", "axis", "g") if OPS[op].takes_cotangent else ("x", "axis")
+    if saved and not OPS[op].takes_cotangent:
+        raise BadKernel(f"saved is for a backward pass: {', '.join(name for name in OPS if name.endswith('_vjp'))}")
+    called = ("y" if saved else "x", "axis", "g") if OPS[op].takes_cotangent else ("x", "axis")
     contract = Contract.of({"axis": axis, "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks})
     checks = [(glob, [kind for kind in kinds() if fnmatchcase(kind, glob)]) for glob in skip]
     skipped = tuple(dict.fromkeys(kind for _, found in checks for kind in found))
     given = {
         "op": op, "framework": framework, "device": device, "tier": tier, "seed": seed, "axis": axis,
-        "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks, "fail_on": fail_on,
+        "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks, "saved": saved, "fail_on": fail_on,
     }  # fmt: skip
     usual = {name: parameter.default for name, parameter in inspect.signature(check).parameters.items()}
     asked_by = Asked(
@@ -356,6 +361,7 @@ def check(
         limits=Limits(seconds=timeout, memory=memory or default_memory()),
         must=bool(dtypes) and ALL not in dtypes,
         only=case,
+        saved=saved,
         skip=tuple(glob for glob, found in checks if not found),
         controls=False,
         claims=False,

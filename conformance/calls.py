@@ -61,6 +61,10 @@ WAYS = ("plain", *ARITHMETIC, *MASKS, *ARGUMENTS, *BEHIND)
 """All ways."""
 
 
+SAVED = "saved"
+"""A vjp as f(y, axis, g), y being the answer of the forward pass: how a kernel of a user's own may be called."""
+
+
 def logits(way: str, x: NDArray[np.float64], operand: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """What the op is taken of, in float64 and not yet rounded to the format; behind it, nothing is done.
 

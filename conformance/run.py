@@ -54,7 +54,7 @@ class Options:
         Whether the textbook controls, and the claims, are asked too.
     contract
         What the kernel that is asked promises, as its worker tells.
-    only, skip
+    only, skip, saved
         See :class:`conformance.asking.plan.Selection`.
     """
 
@@ -74,6 +74,7 @@ class Options:
     contract: Contract = EVERYTHING
     only: Sequence[str] = ()
     skip: Sequence[str] = ()
+    saved: bool = False
     command: str = ""
 
     @property
@@ -84,7 +85,15 @@ class Options:
     @property
     def selection(self) -> Selection:
         """Which questions."""
-        return Selection(self.tier, self.seed, tuple(self.families), self.contract, tuple(self.only), tuple(self.skip))
+        return Selection(
+            self.tier,
+            self.seed,
+            tuple(self.families),
+            self.contract,
+            tuple(self.only),
+            tuple(self.skip),
+            self.saved,
+        )
 
 
 @dataclass

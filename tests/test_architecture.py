@@ -25,7 +25,8 @@ PAGE = ROOT / "docs" / "architecture.md"
 
 WORKER_HALF = ("conformance.asking.protocol", "conformance.asking.state", "conformance.asking.worker")
 SUITE_HALF = tuple(
-    f"conformance.asking.{name}" for name in ("asker", "connections", "interpreters", "narrowing", "plan", "pool")
+    f"conformance.asking.{name}"
+    for name in ("asker", "connections", "interpreters", "narrowing", "plan", "pool", "saved")
 )
 EVERY_ROOM = (
     "reference", "conformance.values", "conformance.cases", "conformance.frameworks", "conformance.asking",
@@ -43,7 +44,10 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "`conformance/asking/` (worker half)": (WORKER_HALF, ("conformance.frameworks",)),
     "`conformance/asking/` (suite half)": (
         ("conformance.asking", *SUITE_HALF),
-        (*WORKER_HALF, "conformance.values", "conformance.cases", "conformance.frameworks", "reference"),
+        (
+            *WORKER_HALF, "conformance.values", "conformance.calls", "conformance.cases", "conformance.frameworks",
+            "reference",
+        ),
     ),
     "`conformance/judgement/`": (("conformance.judgement",), ("conformance.values", "reference")),
     "`conformance/record/`": (("conformance.record",), ("conformance.values",)),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from conformance import cases, frameworks
 from conformance.asking.narrowing import FITTED, NOT_CHOSEN, fitted, left_out_by, names_case
+from conformance.asking.saved import saved
 from conformance.frameworks import controls
 from conformance.frameworks.contract import EVERYTHING, Contract
 from conformance.values import Target, Tier
@@ -183,6 +184,8 @@ class Selection:
         What a kernel promises; the rest is left out.
     only, skip
         Globs of families, cases, or family/case: of all where ``only`` is empty, without those of ``skip``.
+    saved
+        Whether vjps are handed the answer of the forward pass in the place of the logits.
     """
 
     tier: Tier
@@ -191,6 +194,7 @@ class Selection:
     contract: Contract = EVERYTHING
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
+    saved: bool = False
 
     @property
     def narrowed(self) -> bool:
@@ -236,7 +240,8 @@ class Sheet:
     @cached_property
     def cases(self) -> tuple[Case, ...]:
         """Each case that is asked."""
-        return tuple(case for case, why in self._narrowed if not why)
+        asked = (case for case, why in self._narrowed if not why)
+        return tuple(map(saved, asked) if self.selection.saved else asked)
 
     @cached_property
     def left_out(self) -> Mapping[str, int]:

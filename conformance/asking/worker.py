@@ -185,7 +185,7 @@ class Worker:
     def _once(self, message: Message, arrays: list[Array], function: Callable[..., Any]) -> tuple[Any, list[Any]]:
         """One call: its answer, and the arrays it was given."""
         given, axis = self._send(message, arrays), message["axis"]
-        if message["way"] != "plain":
+        if message["way"] not in ("plain", "saved"):
             return function(*given, axis), given
         x, *cotangent = given
         return function(x, axis, *cotangent), given

@@ -239,6 +239,7 @@ class KernelAdapter(Adapter):
     """
 
     twice = True
+    ways = ("plain", "saved")
 
     def __init__(self, kernel: Kernel, function: Callable[[Any, int], Any], contract: Contract, border: Border) -> None:
         self.kernel, self.own, self.border = kernel, function, border
@@ -277,10 +278,10 @@ class KernelAdapter(Adapter):
             raise LookupError(f"{self.name} is called as f(x, axis): no {way} for {op} ({mode}, {device})")
         return self.own
 
-    def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - a kernel has one mode
+    def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - a kernel is f itself
         """The kernel's file, then the framework's own program for its arrays."""
         if isinstance(self.border, Adapter):
-            around = self.border.program(op, way, self.border.modes[0], device)
+            around = self.border.program(op, "plain", self.border.modes[0], device)
         else:
             around = Program(
                 # ml_dtypes gives NumPy bfloat16.

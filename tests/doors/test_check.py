@@ -185,6 +185,43 @@ def check(kernels: dict[str, Any], name: str, **options: Any) -> Any:
     return package.check(kernels[name], dtypes=["float64"], families=["random", "single"], **options)
 
 
+def softmax_of(x: Any, axis: int) -> Any:
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_a_backward_pass_of_what_was_saved_is_judged_by_the_truth_of_its_logits(dtype: str) -> None:
+    """Rounding the saved answer is granted; taking it for logits, or log p for p, is not."""
+
+    def through_softmax(y: Any, axis: int, g: Any) -> Any:
+        wide, g = y.astype(np.float64), g.astype(np.float64)
+        return (wide * (g - (wide * g).sum(axis=axis, keepdims=True))).astype(y.dtype)
+
+    def through_log(y: Any, axis: int, g: Any) -> Any:
+        wide = g.astype(np.float64)
+        return (wide - np.exp(y.astype(np.float64)) * wide.sum(axis=axis, keepdims=True)).astype(y.dtype)
+
+    def of_logits(y: Any, axis: int, g: Any) -> Any:
+        return through_softmax(softmax_of(y.astype(np.float64), axis).astype(y.dtype), axis, g)
+
+    def judged(function: Any, op: str) -> Any:
+        return package.check(function, op=op, saved=True, dtypes=[dtype])
+
+    for function, op in ((through_softmax, "softmax_vjp"), (through_log, "log_softmax_vjp")):
+        result = judged(function, op)
+        assert result.passed, result.failures
+        assert {"saved"} == set(result.record.observations["way"])
+    assert not judged(of_logits, "softmax_vjp").passed
+    assert not judged(through_softmax, "log_softmax_vjp").passed
+
+
+def test_only_a_backward_pass_has_something_saved(kernels: dict[str, Any]) -> None:
+    with pytest.raises(BadKernel, match="saved is for a backward pass: softmax_vjp, log_softmax_vjp"):
+        package.check(kernels["good"], saved=True)
+
+
 def test_an_honest_kernel_passes(kernels: dict[str, Any]) -> None:
     result = package.check(kernels["good"], dtypes="all")
 
