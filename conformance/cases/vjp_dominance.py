@@ -41,6 +41,10 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
             tier = Tier.SMOKE if name in SMOKE and where != "both" else Tier.STANDARD
             yield Row(f"{name},[g,0],g={where}", np.array([gap, 0.0]), cotangent=cotangent, tier=tier)
         yield Row(f"{name},[-g,0],g=loser", np.array([-gap, 0.0]), cotangent=one_hot(2, 0))
+        tier = Tier.SMOKE if name == "k=26" else Tier.STANDARD
+        if tier is Tier.SMOKE:
+            yield Row(f"{name},[g,0,0],g=winner", np.array([gap, 0.0, 0.0]), cotangent=one_hot(3, 0), tier=tier)
+        yield Row(f"{name},[-g,0],g=winner", np.array([-gap, 0.0]), cotangent=one_hot(2, 1), tier=tier)
     for name in ("k=p/2", "k=p+1", "k=-emin/2"):
         gap = nearest_finite_one(format, exponents(format)[name] * LOG2)
         for n in (3, 17, 257):

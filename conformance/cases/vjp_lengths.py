@@ -38,7 +38,7 @@ SMOKE = (*SMOKE_LENGTHS, 1024, 100_000)
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
-    """Three rows a length."""
+    """Three rows a length, and three more of two lengths in the smoke tier, so that nothing hangs on one row alone."""
     for n in (*LENGTHS, *FURTHER, *LONG):
         ordinary, cotangent = rng.normal(0, 2, n), rng.normal(0, 1, n)
         for name, row, g in (
@@ -48,3 +48,12 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         ):
             tier = Tier.SMOKE if n in SMOKE else Tier.STANDARD
             yield Row(f"{name},n={n}", nearest_finite(format, row), cotangent=nearest_finite(format, g), tier=tier)
+    for n, place in ((257, 200), (SMOKE[-1], 70_000)):  # the second is beyond what 16 bits count
+        for name, row, g in (
+            (f"normal,g=64@{place}", rng.normal(0, 2, n), np.where(np.arange(n) == place, 64.0, rng.normal(0, 1, n))),
+            (f"win@{place},g=one@{place}", one_hot(n, place, np.log(n)), one_hot(n, place)),
+            ("equal,g<0", np.zeros(n), -rng.uniform(0.75, 1, n)),
+        ):
+            yield Row(
+                f"{name},n={n}", nearest_finite(format, row), cotangent=nearest_finite(format, g), tier=Tier.SMOKE
+            )
