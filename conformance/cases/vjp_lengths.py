@@ -38,7 +38,7 @@ SMOKE = (*SMOKE_LENGTHS, 1024, 100_000)
 
 
 def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
-    """Three rows a length, and three more of two lengths in the smoke tier, so that nothing hangs on one row alone."""
+    """Three rows a length, and four more of two lengths in the smoke tier, so that nothing hangs on one row alone."""
     for n in (*LENGTHS, *FURTHER, *LONG):
         ordinary, cotangent = rng.normal(0, 2, n), rng.normal(0, 1, n)
         for name, row, g in (
@@ -52,6 +52,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         for name, row, g in (
             (f"normal,g=64@{place}", rng.normal(0, 2, n), np.where(np.arange(n) == place, 64.0, rng.normal(0, 1, n))),
             (f"win@{place},g=one@{place}", one_hot(n, place, np.log(n)), one_hot(n, place)),
+            (f"higher@{n - 1},g=one@{n - 1}", one_hot(n, n - 1, np.log(2 * n)), one_hot(n, n - 1)),
             ("equal,g<0", np.zeros(n), -rng.uniform(0.75, 1, n)),
         ):
             yield Row(
