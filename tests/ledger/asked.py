@@ -21,7 +21,7 @@ def row(target: Target = EAGER, *kinds: str, **columns: Any) -> dict[str, Any]:
     return {
         "target": str(target), "framework": target.framework, "variant": target.variant, "version": target.version,
         "mode": target.mode, "device": target.device, "control": target.control, "op": "softmax", "dtype": "float32",
-        "family": "underflow", "case": "a", "case_id": "1", "tier": "smoke", "axis": -1, "shape": "4", "layout": "",
+        "family": "underflow", "case": "a", "case_id": "1", "tier": "smoke", "axis": -1, "shape": "4", "layout": "", "cotangent_layout": "",
         "way": "plain", "outcome": "answered", "reason": "", "seconds": 0.0, "digest": "", "choices": "", "grade": "",
         "severity": worst, "findings": ";".join(kinds), "expected": "", "max_ulp": 0.0, "max_ulp_at": 0,
         "error_over_bound": 0.0, "row_sum_error": 0.0, "logit_gap": 0.0, "nonfinite_expected": 0, "nonfinite_got": 0,
