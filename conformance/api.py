@@ -92,7 +92,7 @@ class Asked:
         words = ["conformance", "check", self.kernel]
         for name, value in options:
             for one in value if isinstance(value, tuple | list) else [value]:
-                option = f"--{_OPTIONS.get(name, name)}"
+                option = f"--{_OPTIONS.get(name, name).replace('_', '-')}"
                 words += [option] if one is True else [option, str(one)]
         return shlex.join(words)
 

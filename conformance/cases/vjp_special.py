@@ -5,7 +5,7 @@ logit of +inf no single answer is right, and none is asked for there.  What is a
 they are alone: losses are scaled until a gradient overflows, the step is skipped where one is found, and a NaN that
 went to other rows, or that was turned into a number, spoils that test.
 
-The smoke tier has one array of nine rows for each special number; the standard tier has single rows too.
+The smoke tier has one array of nine rows for each special number, and single rows of one length.
 
 First known victims: optax, whose gradient of a cross entropy was NaN beside a logit of -inf
 (google-deepmind/optax#1762); a guard that turned a NaN into zeros (pytorch/pytorch#141128).
@@ -38,9 +38,9 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         logits = nearest_finite(format, rng.normal(0, 2, n))
         cotangent = nearest_finite(format, rng.normal(0, 1, n))
         for place in first_middle_last(n):
-            here = np.arange(n) == place
-            yield Row(f"g=nan@{place},n={n}", logits, cotangent=np.where(here, np.nan, cotangent))
-            yield Row(f"nan@{place},n={n}", np.where(here, np.nan, logits), cotangent=cotangent)
+            here, tier = np.arange(n) == place, Tier.SMOKE if n == 17 else Tier.STANDARD
+            yield Row(f"g=nan@{place},n={n}", logits, cotangent=np.where(here, np.nan, cotangent), tier=tier)
+            yield Row(f"nan@{place},n={n}", np.where(here, np.nan, logits), cotangent=cotangent, tier=tier)
     for name, value in (("nan", np.nan), ("+inf", np.inf), ("-inf", -np.inf)):
         values = nearest_finite(format, rng.normal(0, 2, SHAPE))
         cotangent = nearest_finite(format, rng.normal(0, 1, SHAPE))
