@@ -51,7 +51,7 @@ def test_nothing_is_asked_that_is_not_promised_and_most_questions_are(terms: dic
         shape, masked = batch.logits.shape, bool((batch.logits == -np.inf).any())
         assert "" == contract.excludes(shape, batch.call.axis, batch.call.layout, masked=masked)
     # A stack of rows is an array of two axes, and where nothing else is taken the rows have to come alone.
-    assert len(narrowed.cases) > 0.7 * len(whole.cases)
+    assert len(narrowed.cases) > 0.5 * len(whole.cases)
 
 
 @pytest.mark.parametrize("terms", CONTRACTS, ids=str)

@@ -56,7 +56,7 @@ json.dump(said, sys.stdout)
 
 @pytest.fixture(scope="module")
 def published() -> Reading:
-    return Reading(read(LATEST / "observations.parquet"), ledger.read())
+    return Reading(read(LATEST / "observations.parquet"), ledger.load())
 
 
 def scripts(reading: Reading, found: pd.DataFrame) -> dict[str, str]:
