@@ -73,7 +73,11 @@ def test_every_device_carries_the_transport_probe(border: Border, dtype: str) ->
 
 def test_every_layout_holds_the_values_asked(border: Border) -> None:
     stored = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    equal = {"broadcast-row": stored[:1].repeat(2, axis=0), "broadcast-axis": stored[..., :1].repeat(4, axis=-1)}
+    equal = {
+        "broadcast": np.full_like(stored, 7.0),
+        "broadcast-row": stored[:1].repeat(2, axis=0),
+        "broadcast-axis": stored[..., :1].repeat(4, axis=-1),
+    }
 
     for layout in border.layouts:
         asked = equal.get(layout, stored)

@@ -85,14 +85,19 @@ def test_it_has_the_border_of_its_arrays_and_is_asked_twice() -> None:
     stored = np.arange(6, dtype=np.float32).reshape(2, 3)
 
     assert kernel.twice
-    assert ("softmax", ("numpy",), ("cpu",), ("plain",)) == (kernel.name, kernel.modes, kernel.devices(), kernel.ways)
+    assert ("softmax", ("numpy",), ("cpu",), ("plain", "saved")) == (
+        kernel.name,
+        kernel.modes,
+        kernel.devices(),
+        kernel.ways,
+    )
     assert kernel.primitives("cpu") is None
     for layout in ("", *kernel.layouts):
         back = kernel.fetch(kernel.send_as(stored, "float32", "cpu", layout))[1]
         assert stored.shape == back.shape
 
 
-def test_no_way_but_the_plain_one_is_a_kernels() -> None:
+def test_no_way_but_the_plain_one_and_that_of_a_backward_pass_is_a_kernels() -> None:
     with pytest.raises(LookupError, match="softmax is called as f"):
         Kernel(softmax).load().function("softmax", "multiply", "numpy", "cpu")
 
