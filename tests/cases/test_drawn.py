@@ -32,7 +32,9 @@ def test_a_compiler_meets_the_same_number_of_shapes_whatever_the_seed(format: Fo
             asked = ask(format, seed, tier)
             found = lengths(asked)
             assert len(found) <= len(spans) + (tier > Tier.SMOKE)
-            assert all(any(first <= n <= last for n in found) for first, last in spans)
+            # A drawn length may be one of the ladder's.
+            drawn_lengths = {case.logits.size for case in asked if case.name.startswith("normal,")}
+            assert all(any(first <= n <= last for n in drawn_lengths) for first, last in spans)
             ranks = sorted(case.logits.ndim for case in asked if case.alone)
             assert ranks == sorted(rank for rank, lowest in drawn.ARRAYS if lowest <= tier)
     assert any(n % drawn.BLOCK == 0 for n in lengths(ask(format, 0)))
