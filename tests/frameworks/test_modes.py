@@ -102,7 +102,8 @@ def test_torch_writes_over_its_input_or_refuses(axis: int) -> None:
 
     got = torch.function("softmax", "in-place", "eager", "cpu")(x, o, axis)
 
-    np.testing.assert_allclose(torch.fetch(got)[1], due, rtol=1e-6)
+    bound = bounds("softmax", stored.astype(float), axis, format=FORMATS["float32"], grade="stable")
+    assert (np.abs(torch.fetch(got)[1] - due) <= bound.relative * due + bound.absolute).all()
     assert torch.function("softmax", "overlap", "eager", "cpu")(x, o, axis).shape == (4, 3)
     np.testing.assert_array_equal(torch.fetch(x)[1], stored)
 
