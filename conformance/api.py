@@ -24,7 +24,7 @@ from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
 from conformance.frameworks import arrays
 from conformance.frameworks.contract import Contract
-from conformance.frameworks.kernel import BadKernel
+from conformance.frameworks.kernel import BadKernel, arguments
 from conformance.judgement.checks import kinds
 from conformance.ledger import load
 from conformance.record import Memory, printable
@@ -335,7 +335,6 @@ def check(
             raise BadKernel(why)
     if saved and not OPS[op].takes_cotangent:
         raise BadKernel(f"saved is for a backward pass: {', '.join(name for name in OPS if name.endswith('_vjp'))}")
-    called = ("y" if saved else "x", "axis", "g") if OPS[op].takes_cotangent else ("x", "axis")
     contract = Contract.of({"axis": axis, "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks})
     checks = [(glob, [kind for kind in kinds() if fnmatchcase(kind, glob)]) for glob in skip]
     skipped = tuple(dict.fromkeys(kind for _, found in checks for kind in found))
@@ -351,7 +350,9 @@ def check(
     )
     options = Options(
         tier=Tier[tier.upper()],
-        invitations=[Invitation(framework, kernel=function, contract=contract, arguments=called)],
+        invitations=[
+            Invitation(framework, kernel=function, contract=contract, arguments=arguments(OPS[op], saved=saved))
+        ],
         ops=(op,),
         dtypes=plan.dtypes() if ALL in dtypes else tuple(dtypes) or DEFAULT,
         families=tuple(families) or tuple(name for name in cases.families() if name not in FRAMEWORKS_ALONE),

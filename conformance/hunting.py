@@ -18,10 +18,13 @@ from scipy.optimize import differential_evolution
 from conformance.asking import plan
 from conformance.asking.connections import Limits, default_memory
 from conformance.asking.hello import AbsentSubject
+from conformance.asking.narrowing import fitted
 from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
 from conformance.cases import batches
 from conformance.frameworks.base import Program
+from conformance.frameworks.contract import EVERYTHING
+from conformance.frameworks.kernel import arguments
 from conformance.judgement import Judge
 from conformance.record import RecordError
 from conformance.reporting.faults import FAULTS
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from conformance.asking.asker import Asker
+    from conformance.frameworks.contract import Contract
     from conformance.values import Judgement, Target
     from reference.formats import Format
     from reference.ops import Op
@@ -144,8 +148,19 @@ def population(genes: int, rng: np.random.Generator) -> NDArray[np.float64]:
 class Hunt:
     """One search; ``best`` is the worst row so far: its error over bound, how it was asked, its judgement."""
 
-    def __init__(self, asker: Asker, target: Target, op: Op, dtype: str, length: int, *, name: str = "") -> None:
-        self.asker, self.target, self.op, self.format, self.length = asker, target, op, FORMATS[dtype], length
+    def __init__(
+        self,
+        asker: Asker,
+        target: Target,
+        op: Op,
+        dtype: str,
+        length: int,
+        *,
+        name: str = "",
+        contract: Contract = EVERYTHING,
+    ) -> None:
+        self.asker, self.target, self.op, self.format, self.contract = asker, target, op, FORMATS[dtype], contract
+        self.length = contract.nearest(length) if contract.lengths else length
         self.name = name or str(target)
         self.asked = 0
         self.best: tuple[float, Exhibit, Judgement] | None = None
@@ -166,10 +181,11 @@ class Hunt:
             If the target does not support the op in the format.
         """
         format = self.format
-        asked = [
+        plain = (
             Case(self.op, format, "hunt", str(i), Inputs(row, format.name, cotangent=g), Call(), logits=row)
             for i, (row, g) in enumerate(zip(rows, cotangents, strict=True))
-        ]
+        )
+        asked = [fitted(case, self.contract) for case in plain]
         found: dict[str, float] = {}
         for batch in batches(asked):
             for part, observation in self.asker.ask(self.target, batch):
@@ -239,8 +255,8 @@ class Hunt:
             str(self.asker.request["framework"]),
             self.op.name,
             self.format.name,
-            exhibit.inputs.x,
-            exhibit.inputs.cotangent,
+            exhibit.inputs.x.reshape(-1),
+            None if (g := exhibit.inputs.cotangent) is None else g.reshape(-1),
             judged,
             error,
             self.asked,
@@ -309,11 +325,13 @@ def hunter(name: str, op: str, dtype: str, length: int, *, framework: str = "num
         For a framework there is no adapter for.
     MissingTarget
         If there is nothing of that name here.
+
+    A kernel that promises some lengths alone (:class:`Contract`) is asked the nearest of them.
     """
     limits = Limits(seconds=timeout, memory=default_memory())
     if is_kernel(name):
         plan.check_names("framework", [framework], ("numpy", *plan.known_frameworks()))
-        invitation = Invitation(framework, kernel=name)
+        invitation = Invitation(framework, kernel=name, arguments=arguments(OPS[op]))
     else:
         plan.check_targets([name], plan.known_frameworks())
         invitation = Invitation(next(one for one in plan.known_frameworks() if plan.wanted(name, one)))
@@ -327,4 +345,5 @@ def hunter(name: str, op: str, dtype: str, length: int, *, framework: str = "num
     if not chosen:
         asker.close()
         raise MissingTarget(f"target {name!r} is not here ({', '.join(map(str, everyone))})")
-    return Hunt(asker, chosen[0], OPS[op], dtype, length, name=name if is_kernel(name) else str(chosen[0]))
+    called = name if is_kernel(name) else str(chosen[0])
+    return Hunt(asker, chosen[0], OPS[op], dtype, length, name=called, contract=hello.contract)

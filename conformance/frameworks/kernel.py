@@ -25,9 +25,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from reference.ops import Op
+
 
 ARGUMENTS = ("x", "axis")
-"""What a kernel is called with."""
+"""What a kernel of a forward op is called with."""
+
+
+def arguments(op: Op, *, saved: bool = False) -> tuple[str, ...]:
+    """The names of what a kernel of an op is called with; ``saved``: a vjp gets what the forward pass returned."""
+    return ("y" if saved else "x", "axis", "g") if op.takes_cotangent else ARGUMENTS
 
 
 class BadKernel(Exception):

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from conformance.reporting.reading import Reading
     from conformance.values import Numbers, Witness
 
-_LONGEST = 600
-"""Characters of a command that one would still copy."""
+_LONGEST = 400
+"""Characters of an array's source that one would still copy; the place of the kernel's file comes on top."""
 
 _LARGEST = 2**18
 """Numbers of an array that are looked at: equal ones take no room in a command."""
@@ -264,14 +264,15 @@ def command(program: tuple[str, str, str, str] | tuple[()], x: Numbers, *, dtype
         return ""
     setup, array, define, numbers = program
     made = array.format(values=_short(_nested(x), dtype), dtype=dtype, device=device)
+    if len(made) > _LONGEST:
+        return ""
     texts = [setup, define, numbers, f"x = {made}", f"print(numbers(f(x, {axis}))[1])"]
     lines = [line for text in texts for line in text.splitlines() if line.strip()]
     simple = not any(line.startswith((" ", "@", "def ", "with ", "for ", "if ", "class ")) for line in lines)
     text = ("; " if simple else "\n").join(lines)
     if '"' not in text:  # in single quotes for the shell, double ones need no escapes
         text = text.replace("'", '"')
-    line = f"python -c {shlex.quote(text)}"
-    return line if len(line) <= _LONGEST else ""
+    return f"python -c {shlex.quote(text)}"
 
 
 def _nested(x: Numbers) -> str:

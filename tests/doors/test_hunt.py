@@ -46,6 +46,12 @@ def gradient(x, axis, g):
 def without_mean(x, axis, g):
     return stable(x, axis) * g
 
+def narrow(x, axis):
+    assert x.ndim == 3 and axis == -1 and x.shape[-1] in (4, 8, 16), (x.shape, axis)
+    return naive(x, axis)
+
+narrow.softmax_contract = {"rank": 3, "lengths": "multiple-of-4,<=16"}
+
 def crashes(x, axis):
     if np.abs(x).max() > 1e30:
         ctypes.string_at(0)
@@ -198,6 +204,20 @@ def test_a_gradient_is_searched_with_its_cotangent(bench: Bench, file: Path) -> 
     for broken in ([], ["0x1p0"]):
         worst.write_text(json.dumps(json.loads(worst.read_text()) | {"cotangent": broken}))
         assert "has a cotangent of" in one_line(bench.run("hunt", "--replay", str(worst)).stderr)
+
+
+def test_a_kernel_is_searched_within_its_contract(bench: Bench, file: Path) -> None:
+    worst = bench.folder / "worst.json"
+
+    found = bench.run("hunt", f"{file}:narrow", "--length", "30", "--seconds", "20", "--out", str(worst))
+    again = bench.run("hunt", "--replay", str(worst))
+
+    assert (1, 1) == (found.returncode, again.returncode), found.stderr + again.stderr
+    kept = hunting.read_case(worst)
+    assert kept["row"].shape == (16,)
+    assert "raised" not in [one["kind"] for one in kept["findings"]]
+    printed = subprocess.run([sys.executable, "-c", kept["script"]], capture_output=True, text=True, check=False)  # noqa: S603
+    assert 1 == printed.returncode, printed.stderr
 
 
 @pytest.mark.parametrize("dtype", FORMATS)

@@ -185,6 +185,16 @@ def test_a_file_of_any_name_is_imported(tmp_path: Path, name: str) -> None:
     assert "[0.5]" == run(command(texts(program), np.array([0.5]), dtype="float32", axis=-1, device="cpu"))
 
 
+def test_a_command_is_as_long_as_the_place_of_its_file(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["a folder with a long name"] * 40)
+    deep.mkdir(parents=True)
+    file = deep / "it's mine.py"
+    file.write_text("def f(x, axis):\n    return x\n")
+    program = Kernel(f"{file}:f").load().program("softmax", "plain", "numpy", "cpu")
+
+    assert "[0.5]" == run(command(texts(program), np.array([0.5]), dtype="float32", axis=-1, device="cpu"))
+
+
 @pytest.mark.parametrize("name", ["f", "Kernels.first"])
 def test_a_function_object_is_imported_by_its_module_and_its_name(
     file: Path, name: str, monkeypatch: pytest.MonkeyPatch
