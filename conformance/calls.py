@@ -7,7 +7,14 @@ the result rounded once to the format, as the operation alone returns it.
 An operation may stand behind the op as well, one that returns the numbers of the op as they are, so that the truth is
 the op's own.
 
-Every way but ``plain`` is a function of x and of one operand, of the shape of x or with a last axis of one:
+The vjp of softmax has ways of its own, functions of x and of the cotangent g, since its Jacobian is symmetric, and is the
+Hessian of a cross entropy, that is of -log_softmax of one lane:
+
+- ``forward``: the Jacobian-vector product of softmax along g, in forward mode;
+- ``hessian``: the gradient of the cross entropy of each row's first lane, and the vjp of that with g, in reverse mode;
+- ``hessian-forward``: the same gradient, and its Jacobian-vector product along g.
+
+Every other way but ``plain`` is a function of x and of one operand, of the shape of x or with a last axis of one:
 
 - ``multiply``, ``divide``, ``add``: an operator of the framework's arrays, in front of the op;
 - ``fill``: -inf in front of the op, in each lane whose operand is zero;
@@ -57,9 +64,11 @@ BEHIND = ("then-scale", "then-sum", "then-index", "then-matmul")
 ORDERS = ("then-index", "then-matmul")
 """Those of them whose operand is the order."""
 
-WAYS = ("plain", *ARITHMETIC, *MASKS, *ARGUMENTS, *BEHIND)
-"""All ways."""
+DERIVATIVES = ("forward", "hessian", "hessian-forward")
+"""Ways of the vjp of softmax."""
 
+WAYS = ("plain", *ARITHMETIC, *MASKS, *ARGUMENTS, *BEHIND, *DERIVATIVES)
+"""All ways."""
 
 SAVED = "saved"
 """A vjp as f(y, axis, g), y being the answer of the forward pass: how a kernel of a user's own may be called."""
@@ -93,7 +102,7 @@ def logits(way: str, x: NDArray[np.float64], operand: NDArray[np.float64] | None
     """
     if way not in WAYS:
         raise ValueError(f"unknown way {way!r}; known: {', '.join(WAYS)}")
-    if way == "plain" or way in ARGUMENTS or (way in BEHIND and way not in ORDERS):
+    if way in ("plain", *ARGUMENTS, *DERIVATIVES) or (way in BEHIND and way not in ORDERS):
         return x
     if operand is None:
         raise ValueError(f"the way {way!r} needs an operand")

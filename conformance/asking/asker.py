@@ -331,6 +331,8 @@ class Asker:
                 side_effects=tuple(effects),
                 again=later[0] if later else None,
             )
+        if reply["type"] == "raised" and reply.get("unsupported"):
+            return Unsupported(str(reply.get("error", "")))
         if reply["type"] == "raised":
             place = f" ({reply['place']})" if reply.get("place") and self.hello.watched else ""
             trace = reply.get("trace", [])

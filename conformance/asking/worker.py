@@ -185,14 +185,13 @@ class Worker:
     def _once(self, message: Message, arrays: list[Array], function: Callable[..., Any]) -> tuple[Any, list[Any]]:
         """One call: its answer, and the arrays it was given."""
         given, axis = self._send(message, arrays), message["axis"]
-        if message["way"] not in ("plain", "saved"):
-            return function(*given, axis), given
-        x, *cotangent = given
-        return function(x, axis, *cotangent), given
+        before = 1 if message["op"].endswith("_vjp") else len(given)
+        return function(*given[:before], axis, *given[before:]), given
 
     def _call(self, message: Message, arrays: list[Array]) -> Reply:
         """Ask the framework, and see what it did beside answering; a function of a user's own is asked again and again."""
         from conformance.asking.state import State, reopen_streams  # noqa: PLC0415
+        from conformance.frameworks.base import NotOffered  # noqa: PLC0415
 
         adapter, own = self.adapter, os.getpid()
         state = State(adapter)
@@ -216,8 +215,11 @@ class Worker:
             said: Message = {"type": "answered", "wrote_input": wrote}
         except BaseException as error:  # noqa: BLE001 - whatever a framework raises is an observation
             seconds = time.perf_counter() - start
-            said, reply = {"type": "raised", "error": describe(error) + when, "place": last_place(error)}, []
-            said["refusal"] = not when and (type(error) is LookupError or bool(adapter.refuses(error)))
+            unsupported = isinstance(error, NotOffered)
+            told = str(error) if unsupported else describe(error) + when
+            said, reply = {"type": "raised", "error": told, "place": last_place(error)}, []
+            said["unsupported"] = unsupported
+            said["refusal"] = said["unsupported"] or (not when and bool(adapter.refuses(error)))
             said["trace"] = trace_of(error) if adapter.twice else []
         if os.getpid() != own:
             os._exit(0)  # a process that the call forked must not go on as if it were this one

@@ -26,7 +26,7 @@ import numpy as np
 
 from conformance import calls
 from conformance.cases._batches import batches, twins
-from conformance.cases._questions import questions
+from conformance.cases._questions import is_asked, questions
 from conformance.cases._row import Row
 from reference.formats import FORMATS
 
@@ -69,14 +69,19 @@ class Family:
     rows: Callable[[Format, np.random.Generator], Iterator[Row]]
 
     @cached_property
-    def takes_cotangent(self) -> bool:
-        """Whether it asks for the vjps; otherwise for the functions themselves.  Its first row says so for all of them."""
+    def _first(self) -> Row:
+        """Its first row, which says for all of them what they are questions of."""
         first = next(iter(self.rows(FORMATS["float32"], np.random.default_rng(0))), None)
-        return isinstance(first, Row) and first.cotangent is not None
+        return first if isinstance(first, Row) else Row("", np.zeros(0))  # whose mistake is said where it is asked
+
+    @property
+    def takes_cotangent(self) -> bool:
+        """Whether it asks for the vjps; otherwise for the functions themselves."""
+        return self._first.cotangent is not None
 
     def asks(self, op: Op) -> bool:
         """Whether its rows are questions of an op."""
-        return op.takes_cotangent == self.takes_cotangent
+        return is_asked(self._first, op)
 
 
 @cache

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conformance.calls import ARITHMETIC, WAYS, logits
+from conformance.calls import ARITHMETIC, DERIVATIVES, WAYS, logits
 from conformance.cases._row import Row
 from conformance.values import Call, Case, Inputs, Tier
 from reference.formats import EVERY_FORMAT
+from reference.ops import SOFTMAX_VJP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -70,10 +71,17 @@ def questions(rows: Iterable[Row], format: Format, ops: Sequence[Op], *, family:
             yield from _cases(question, format, ops, family, tiers[content])
 
 
+def is_asked(row: Row, op: Op) -> bool:
+    """Whether a row is a question of an op."""
+    if row.way in DERIVATIVES:
+        return op is SOFTMAX_VJP
+    return op.takes_cotangent == (row.cotangent is not None)
+
+
 def _cases(question: _Question, format: Format, ops: Sequence[Op], family: str, tier: Tier) -> Iterator[Case]:
     row = question.row
     for op in ops:
-        if op.takes_cotangent != (row.cotangent is not None):
+        if not is_asked(row, op):
             continue
         yield Case(
             op,
@@ -97,12 +105,14 @@ def _question(row: Row, format: Format) -> _Question:
     x, operand = _frozen(np.asarray(row.values, dtype=np.float64)), row.operand
     if row.way not in WAYS:
         raise ValueError(f"unknown way {row.way!r}; known: {', '.join(WAYS)}")
-    if row.way == "plain":
+    if row.way in ("plain", *DERIVATIVES):
         if operand is not None:
-            raise ValueError("the way 'plain' takes no operand")
+            raise ValueError(f"the way {row.way!r} takes no operand")
+        if row.way in DERIVATIVES and row.cotangent is None:
+            raise ValueError(f"the way {row.way!r} takes a cotangent")
         return _Question(row, Inputs(x, row.dtype or format.name, cotangent=_cotangent(row, x)), call, x, None)
     if row.cotangent is not None:
-        raise ValueError(f"a vjp is asked in the way 'plain' alone, and not {row.way!r}")
+        raise ValueError(f"a vjp is asked in the ways {', '.join(('plain', *DERIVATIVES))}, and not {row.way!r}")
     one_a_row = (*x.shape[:-1], 1)
     operand = np.zeros(one_a_row) if operand is None else operand
     if operand.shape not in (x.shape, one_a_row):

@@ -48,8 +48,8 @@ class Row:
         row the values are representable in both, and the answer may be in any format; in a row of the way ``cast`` it
         is the format that is converted from, and the answer is due in the format of the case.
     cotangent
-        float64 of the shape of ``values``, in the format of the case; the row is then a question of the vjps alone, and
-        in the plain way.
+        float64 of the shape of ``values``, in the format of the case; the row is then a question of the vjps alone, in
+        the plain way, or of that of softmax in a way of :data:`conformance.calls.DERIVATIVES`.
     cotangent_layout
         How the cotangent lies in memory, as ``layout`` says it of the first array; such a row is alone in any case.
     """

@@ -34,6 +34,10 @@ SYMBOLS = {"multiply": "*", "divide": "/", "add": "+"}
 """The ways that put an operator in front of the op, and how it is written."""
 
 
+class NotOffered(LookupError):
+    """A framework cannot be called so: what is asked is *unsupported*; the message says why in one line."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """A layout in memory, as expressions in Python: executed to ask, and printed to reproduce.
@@ -241,8 +245,8 @@ class Adapter(Border):
 
         Raises
         ------
-        LookupError
-            If the framework cannot be called so; the message says why in one line.
+        NotOffered
+            If the framework cannot be called so.
         """
 
     @cached_property
@@ -268,14 +272,14 @@ class Adapter(Border):
         self._functions.clear()
 
 
-def expression(adapter: str, expressions: Mapping[str, str], op: str, way: str) -> str:
-    """The expression of a way with the name of the op for ``{op}``; for a vjp that of the op it belongs to.
+def template(adapter: str, templates: Mapping[str, str], op: str, way: str) -> str:
+    """The template of a way.
 
     Raises
     ------
-    LookupError
-        If there is none; a vjp is called in the plain way alone.
+    NotOffered
+        If there is none; the vjp of log_softmax is called in the plain way alone.
     """
-    if way not in expressions or (op.endswith("_vjp") and way != "plain"):
-        raise LookupError(f"{adapter} has no way {way!r} to call its {op}")
-    return expressions[way].format(op=op.removesuffix("_vjp"))
+    if way not in templates or (op == "log_softmax_vjp" and way != "plain"):
+        raise NotOffered(f"{adapter} has no way {way!r} to call its {op}")
+    return templates[way]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Primitives, Program, expression
+from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Primitives, Program, template
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,10 +49,43 @@ _EXPRESSIONS = {
     ),
 }
 
-_VJP = """\
+_LOSS = """\
+forward = {f}
+
+
+def loss(x, axis):
+    return -jax.numpy.take(forward(x, axis=axis), 0, axis).sum()
+"""
+
+_DERIVATIVES = {
+    "plain": """\
+forward = {f}
+
+
 def f(x, axis, g):
     return jax.vjp(lambda x: forward(x, axis=axis), x)[1](g)[0]
-"""
+""",
+    "forward": """\
+forward = {f}
+
+
+def f(x, axis, g):
+    return jax.jvp(lambda x: forward(x, axis=axis), (x,), (g,))[1]
+""",
+    "hessian": f"""\
+{_LOSS}
+
+def f(x, axis, g):
+    return jax.vjp(jax.grad(lambda x: loss(x, axis)), x)[1](g)[0]
+""",
+    "hessian-forward": f"""\
+{_LOSS}
+
+def f(x, axis, g):
+    return jax.jvp(jax.grad(lambda x: loss(x, axis)), (x,), (g,))[1]
+""",
+}
+"""Way → the definition of the vjp, of the function ``{f}``."""
 
 
 _CACHE = {
@@ -77,7 +110,7 @@ class Jax(Adapter):
     name = "jax"
     modes = ("eager", "jit")
     compiled = ("jit",)
-    ways = tuple(_EXPRESSIONS)
+    ways = tuple({**_EXPRESSIONS, **_DERIVATIVES})
     distributions = ("jax", "jaxlib")
     variables = (
         "JAX_COMPILATION_CACHE_DIR", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_COMPILATION_CACHE", "JAX_PLATFORMS",
@@ -115,7 +148,10 @@ class Jax(Adapter):
         return dtype, stored.view(RAW[dtype]) if dtype in RAW else stored
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:
-        f, vjp = expression(self.name, _EXPRESSIONS, op, way), op.endswith("_vjp")
+        vjp, name = op.endswith("_vjp"), op.removesuffix("_vjp")
+        name = "log_softmax" if way.startswith("hessian") else name
+        f = template(self.name, _EXPRESSIONS, op, "plain" if vjp else way).format(op=name)
+        define = template(self.name, _DERIVATIVES, op, way) if vjp else "f = {f}\n"
         f = f"jax.jit({f}, static_argnames='axis')" if mode == "jit" else f
         kind, _, index = device.partition(":")
         return Program(
@@ -124,7 +160,7 @@ class Jax(Adapter):
                 "jax.device_put(numpy.array({values}, dtype=jax.numpy.dtype('{dtype}')), "
                 f"jax.devices({kind!r})[{index or 0}])"
             ),
-            define=f"forward = {f}\n\n{_VJP}" if vjp else f"f = {f}\n",
+            define=define.format(f=f),
             numbers="numbers = lambda y: (str(y.dtype), y.tolist())\n",
         )
 

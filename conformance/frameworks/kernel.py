@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import frameworks
 from conformance.frameworks.arrays import NumPy, lacking
-from conformance.frameworks.base import Adapter, Border, Program
+from conformance.frameworks.base import Adapter, Border, NotOffered, Program
 from conformance.frameworks.contract import ATTRIBUTE, EVERYTHING, BadContract, Contract
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ class KernelAdapter(Adapter):
 
     def function(self, op: str, way: str, mode: str, device: str) -> Callable[..., Any]:
         if way not in self.ways:
-            raise LookupError(f"{self.name} is called as f(x, axis): no {way} for {op} ({mode}, {device})")
+            raise NotOffered(f"{self.name} is called as f(x, axis): no {way} for {op} ({mode}, {device})")
         return self.own
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - a kernel is f itself

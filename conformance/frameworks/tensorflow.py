@@ -15,7 +15,7 @@ import gc
 import os
 from typing import TYPE_CHECKING, Any
 
-from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Primitives, Program, expression
+from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Primitives, Program, template
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,13 +35,47 @@ _EXPRESSIONS = {
     ),
 }
 
-_VJP = """\
+_GRADIENT = """\
+def gradient(x, axis):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = -tf.reduce_sum(tf.gather(tf.nn.log_softmax(x, axis), 0, axis=axis))
+    return tape.gradient(loss, x)
+"""
+
+_DERIVATIVES = {
+    "plain": """\
 def vjp(x, axis, g):
     with tf.GradientTape() as tape:
         tape.watch(x)
         y = tf.nn.{op}(x, axis)
     return tape.gradient(y, x, output_gradients=g)
-"""
+""",
+    "forward": """\
+def vjp(x, axis, g):
+    with tf.autodiff.ForwardAccumulator(x, g) as tangents:
+        y = tf.nn.softmax(x, axis)
+    return tangents.jvp(y)
+""",
+    "hessian": f"""\
+{_GRADIENT}
+
+def vjp(x, axis, g):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = gradient(x, axis)
+    return tape.gradient(y, x, output_gradients=g)
+""",
+    "hessian-forward": f"""\
+{_GRADIENT}
+
+def vjp(x, axis, g):
+    with tf.autodiff.ForwardAccumulator(x, g) as tangents:
+        y = gradient(x, axis)
+    return tangents.jvp(y)
+""",
+}
+"""Way → the definition of the vjp."""
 
 # Autograph rewrites Python control flow, of which there is none.
 _MODES = {
@@ -63,7 +97,7 @@ class TensorFlow(Adapter):
     name = "tensorflow"
     modes = tuple(_MODES)
     compiled = ("xla",)  # a traced function calls the kernels of the eager mode
-    ways = tuple(_EXPRESSIONS)
+    ways = tuple({**_EXPRESSIONS, **_DERIVATIVES})
     distributions = ("tensorflow", "tensorflow-cpu", "keras", "ml_dtypes")
     variables = (
         "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTEROP_THREADS",
@@ -92,9 +126,10 @@ class TensorFlow(Adapter):
         return dtype, stored.view(RAW[dtype]) if dtype in RAW else stored
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:
-        f, vjp = expression(self.name, _EXPRESSIONS, op, way), op.endswith("_vjp")
-        called = _MODES[mode].format(f="vjp" if vjp else f)
-        before = f"{_VJP.format(op=op.removesuffix('_vjp'))}\n\n" if vjp else ""
+        vjp, name = op.endswith("_vjp"), op.removesuffix("_vjp")
+        f = "vjp" if vjp else template(self.name, _EXPRESSIONS, op, way).format(op=name)
+        called = _MODES[mode].format(f=f)
+        before = template(self.name, _DERIVATIVES, op, way).format(op=name) + "\n\n" if vjp else ""
         return Program(
             setup="import numpy\nimport tensorflow as tf\n",
             array="tf.constant(numpy.array({values}, dtype=tf.as_dtype('{dtype}').as_numpy_dtype))",

@@ -21,7 +21,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Primitives, Program, expression
+from conformance.frameworks.base import RAW, SYMBOLS, Adapter, NotOffered, Primitives, Program, template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,11 +46,40 @@ _EXPRESSIONS = {
     ),
 }
 
-_VJP = """\
+_LOSS = """\
+def loss(x, axis):
+    return -torch.log_softmax(x, axis).select(axis, 0).sum()
+"""
+
+_DERIVATIVES = {
+    "plain": """\
+forward = {f}
+
+
 def f(x, axis, g):
     x = x.clone().requires_grad_()
     return torch.autograd.grad(forward(x, axis), x, g)[0]
-"""
+""",
+    "forward": """\
+def f(x, axis, g):
+    return torch.func.jvp(lambda x: torch.softmax(x, axis), (x,), (g,))[1]
+""",
+    "hessian": f"""\
+{_LOSS}
+
+def f(x, axis, g):
+    x = x.clone().requires_grad_()
+    gradient = torch.autograd.grad(loss(x, axis), x, create_graph=True)[0]
+    return torch.autograd.grad(gradient, x, g)[0]
+""",
+    "hessian-forward": f"""\
+{_LOSS}
+
+def f(x, axis, g):
+    return torch.func.jvp(torch.func.grad(lambda x: loss(x, axis)), (x,), (g,))[1]
+""",
+}
+"""Way → the definition of the vjp.  torch.compile runs all but the first in eager mode, without a word."""
 
 _LIMITS = {
     "recompile_limit": ("cache_size_limit", 100_000),
@@ -66,7 +95,7 @@ class Torch(Adapter):
     name = "torch"
     modes = ("eager", "compile")
     compiled = ("compile",)
-    ways = tuple(_EXPRESSIONS)
+    ways = tuple({**_EXPRESSIONS, **_DERIVATIVES})
     layouts = (
         "transposed", "heads", "step", "offset", "broadcast", "broadcast-row", "broadcast-axis",
     )  # no strides below zero  # fmt: skip
@@ -107,13 +136,16 @@ class Torch(Adapter):
         return dtype, tensor.numpy().copy()
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - tensors know theirs
-        f = expression(self.name, _EXPRESSIONS, op, way)
+        vjp, name = op.endswith("_vjp"), op.removesuffix("_vjp")
+        if vjp and mode == "compile" and way != "plain":
+            raise NotOffered(f"torch.compile has no way {way!r} to call {op}: it runs eagerly there")
+        f = template(self.name, _EXPRESSIONS, op, "plain" if vjp else way).format(op=name)
         f = f"torch.compile({f})" if mode == "compile" else f
-        vjp = op.endswith("_vjp")
+        define = template(self.name, _DERIVATIVES, op, way) if vjp else "f = {f}\n"
         return Program(
             setup="import torch\n",
             array="torch.tensor({values}, dtype=torch.float64).to(torch.{dtype}).to('{device}')",
-            define=f"forward = {f}\n\n{_VJP}" if vjp else f"f = {f}\n",
+            define=define.format(f=f),
             numbers="numbers = lambda y: (str(y.dtype).removeprefix('torch.'), y.tolist())\n",
         )
 

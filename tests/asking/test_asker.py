@@ -301,6 +301,15 @@ def test_what_a_subject_does_not_have_is_unsupported_with_a_reason() -> None:
     ] == whys
 
 
+def test_a_question_that_cannot_be_asked_so_is_unsupported_alone() -> None:
+    def answer(rows: np.ndarray) -> dict[str, Any] | None:
+        return {"type": "raised", "error": "no axis but the last", "unsupported": True} if rows.any() else None
+
+    found, _ = ask(answer, batch(3))
+
+    assert {Unsupported("no axis but the last")} == set(found.values())
+
+
 def refusing(error: str, *, refusal: bool) -> Callable[[np.ndarray], dict[str, Any]]:
     """What raises over two rows of zeros, and whether the worker takes that for a refusal."""
     return lambda rows: {} if rows.any() else {"type": "raised", "error": error, "refusal": refusal}

@@ -12,6 +12,7 @@ import pytest
 from conformance.asking.connections import PROGRAM
 from conformance.asking.worker import FRAMES, Worker, _fetch, _versions, last_place, trace_of
 from conformance.frameworks.arrays import PRIMITIVES, NumPy
+from conformance.frameworks.base import NotOffered
 from conformance.frameworks.controls import CONTROLS
 
 if TYPE_CHECKING:
@@ -180,3 +181,23 @@ def test_a_framework_cannot_import_the_files_beside_the_worker_by_their_names() 
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)  # noqa: S603
 
     assert "[False, True]" == done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "unsupported"),
+    [(NotOffered("no axis but the last"), "no axis but the last", True), (LookupError("x"), "LookupError: x", False)],
+)
+def test_what_an_adapter_does_not_offer_is_no_failure_and_a_lookup_error_is_one(
+    error: Exception, told: str, unsupported: bool
+) -> None:
+    class Refusing(Calls):
+        def function(self, op: str, way: str, mode: str, device: str) -> Any:
+            del op, way, mode, device
+            raise error
+
+    reply, arrays = call(Worker(Refusing()), [1.0])
+
+    assert ("raised", told, unsupported, unsupported) == tuple(
+        reply[name] for name in ("type", "error", "unsupported", "refusal")
+    )
+    assert [] == arrays

@@ -131,11 +131,16 @@ def test_a_family_is_about_functions_or_about_vjps(plant: Plant) -> None:
     ("row", "why"),
     [
         (Row("r", np.zeros(2), cotangent=np.zeros(3)), "cotangent of shape"),
-        (Row("r", np.zeros(2), cotangent=np.zeros(2), way="multiply", operand=np.zeros(2)), "way 'plain' alone"),
+        (
+            Row("r", np.zeros(2), cotangent=np.zeros(2), way="multiply", operand=np.zeros(2)),
+            "ways plain, forward, hessian, hessian-forward, and",
+        ),
+        (Row("r", np.zeros(2), way="forward"), "'forward' takes a cotangent"),
+        (Row("r", np.zeros(2), cotangent=np.zeros(2), way="hessian", operand=np.zeros(2)), "takes no operand"),
         (Row("r", np.zeros(2), cotangent_layout="step"), "layout of a cotangent, and no cotangent"),
         (Row("r", np.zeros(2), cotangent=np.full(2, 1 / 3)), "not all representable"),
     ],
-    ids=["shape", "way", "layout", "format"],
+    ids=["shape", "way", "without", "operand", "layout", "format"],
 )
 def test_a_cotangent_that_does_not_fit_its_row_is_refused(plant: Plant, row: Row, why: str) -> None:
     plant(row)

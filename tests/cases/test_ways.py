@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 
-from conformance.calls import ARGUMENTS, ARITHMETIC, BEHIND, MASKS, ORDERS, WAYS, logits
-from conformance.cases import cases
+from conformance.calls import ARGUMENTS, ARITHMETIC, BEHIND, DERIVATIVES, MASKS, ORDERS, WAYS, logits
+from conformance.cases import cases, families
 from conformance.values import Case, Tier
 from reference.formats import FORMATS
-from reference.ops import SOFTMAX
+from reference.ops import LOG_SOFTMAX_VJP, OPS, SOFTMAX, SOFTMAX_VJP
+from reference.truth import truth
 
 
 def ask(family: str, format: str = "float32") -> list[Case]:
@@ -20,7 +22,8 @@ def ask(family: str, format: str = "float32") -> list[Case]:
 
 def test_plain_is_the_first_way_and_no_way_has_two_kinds() -> None:
     assert "plain" == WAYS[0]
-    assert len(set(WAYS)) == len(WAYS) == 1 + len(ARITHMETIC) + len(MASKS) + len(ARGUMENTS) + len(BEHIND)
+    kinds = (("plain",), tuple(ARITHMETIC), MASKS, ARGUMENTS, BEHIND, DERIVATIVES)
+    assert len(set(WAYS)) == len(WAYS) == sum(map(len, kinds))
 
 
 def test_an_unknown_way_is_refused_with_the_known_ones() -> None:
@@ -34,7 +37,7 @@ def test_an_operation_without_its_operand_is_refused(way: str) -> None:
         logits(way, np.ones(2))
 
 
-@pytest.mark.parametrize("way", ["plain", *ARGUMENTS, "then-scale", "then-sum"])
+@pytest.mark.parametrize("way", ["plain", *ARGUMENTS, *DERIVATIVES, "then-scale", "then-sum"])
 def test_other_ways_leave_the_numbers_as_they_are(way: str) -> None:
     x = np.array([1.0, np.nan, -np.inf])
     assert logits(way, x, np.zeros(1)) is x
@@ -121,3 +124,34 @@ def test_each_integer_type_is_asked_a_difference_that_leaves_it() -> None:
         assert exact == [int(value) for value in case.logits.astype(case.inputs.dtype)]
         np.testing.assert_array_equal(case.logits, case.logits.astype("float32"))
         assert case.recorded_dtype == case.inputs.dtype
+
+
+def test_other_derivatives_are_asked_of_the_vjp_of_softmax_alone() -> None:
+    family = families()["vjp_derivatives"]
+    asked = cases(FORMATS["float32"], list(OPS.values()), families=["vjp_derivatives"], tier=Tier.STANDARD, seed=0)
+
+    assert [SOFTMAX_VJP] == [op for op in OPS.values() if family.asks(op)]
+    assert {SOFTMAX_VJP} == {case.op for case in asked}
+    assert set(DERIVATIVES) == {case.call.way for case in asked}
+    assert [] == cases(FORMATS["float32"], [LOG_SOFTMAX_VJP], families=["vjp_derivatives"], tier=Tier.STANDARD, seed=0)
+
+
+def test_a_hessian_of_a_cross_entropy_times_a_vector_is_the_vjp_of_softmax() -> None:
+    """In 50 digits, by second differences of the loss itself, whatever the lane: it is what the ways rest on."""
+    x, g = [0.5, -1.25, 3.0], [2.0, -0.5, 0.25]
+    with mpmath.workdps(50):
+        h = mpmath.mpf(10) ** -12
+
+        def loss(row: list[mpmath.mpf], lane: int) -> mpmath.mpf:
+            return mpmath.log(sum(map(mpmath.exp, row))) - row[lane]
+
+        def moved(i: int, a: int, b: int) -> list[mpmath.mpf]:
+            return [mpmath.mpf(x[j]) + h * (a * (i == j) + b * g[j]) for j in range(3)]
+
+        for lane in range(3):
+            second = [
+                sum(a * b * loss(moved(i, a, b), lane) for a in (-1, 1) for b in (-1, 1)) / (4 * h * h)
+                for i in range(3)
+            ]
+            due = truth("softmax_vjp", np.array(x), cotangent=np.array(g)).nearest
+            assert max(abs(one - two) for one, two in zip(second, due, strict=True)) < 1e-16

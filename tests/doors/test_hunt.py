@@ -240,7 +240,7 @@ def test_a_framework_is_searched_in_its_worker(bench: Bench) -> None:
     assert 0 == done.returncode, done.stderr
     assert done.stdout.startswith("drill/eager/cpu softmax float32: ")
     assert 2 == log.returncode
-    assert "drill/eager/cpu log_softmax float32: LookupError: no log_softmax" in one_line(log.stderr)
+    assert "drill/eager/cpu log_softmax float32: no log_softmax" in one_line(log.stderr)
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_an_honest_framework_is_green_and_what_it_lacks_is_skipped(bench: Bench)
 
     assert 0 == done.returncode, done.stdout
     assert "2 passed, 1 skipped" in done.stdout
-    assert "LookupError: no log_softmax" in done.stdout
+    assert "no log_softmax" in done.stdout
 
 
 def test_a_framework_that_was_named_and_is_absent_is_red(bench: Bench) -> None:

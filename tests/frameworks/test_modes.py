@@ -80,7 +80,7 @@ def test_what_stands_beside_the_op_is_computed_in_every_mode(name: str, dtype: s
     order = np.array([[4.0, 0.0, 3.0, 1.0, 2.0], [1.0, 2.0, 0.0, 4.0, 3.0]])
     others = {"then-scale": np.ones((2, 1)), "then-sum": np.zeros((2, 1)), **dict.fromkeys(calls.ORDERS, order)}
     others |= dict.fromkeys(calls.MASKS, operand[1:])
-    for way in set(framework.ways) - {"plain", "out", "in-place", "overlap", "flat", "default"}:
+    for way in set(framework.ways) - {"plain", "out", "in-place", "overlap", "flat", "default", *calls.DERIVATIVES}:
         other = others.get(way, operand[:1])
         logits = format.quantise(calls.logits(way, x, other))
         due = truth("softmax", logits, format=format).nearest
@@ -90,6 +90,27 @@ def test_what_stands_beside_the_op_is_computed_in_every_mode(name: str, dtype: s
             arrays = (framework.send(format.encode(a), dtype, "cpu") for a in (x, other))
             got = format.decode(framework.fetch(f(*arrays, -1))[1])
             assert (np.abs(got - due) <= bound.relative * due + bound.absolute).all(), (way, mode)
+
+
+@pytest.mark.parametrize("name", frameworks.names())
+@pytest.mark.parametrize("way", calls.DERIVATIVES)
+@pytest.mark.parametrize("axis", [-1, 0])
+def test_other_derivatives_are_the_vjp_of_softmax_in_every_mode_that_has_them(name: str, way: str, axis: int) -> None:
+    framework, format = load(name), FORMATS["float64"]
+    x = np.array([[0.0, 2.0, -4.0], [8.0, -np.inf, 4.0]])
+    g = np.array([[1.0, -0.5, 3.0], [2.0, 0.25, -1.0]])
+    x, g = (x, g) if axis else (np.ascontiguousarray(x.T), np.ascontiguousarray(g.T))
+    due = truth("softmax_vjp", x, axis, format=format, cotangent=g).nearest
+    bound = bounds("softmax_vjp", x, axis, format=format, grade="stable", cotangent=g).absolute
+    for mode in framework.modes:
+        if (name, mode) == ("torch", "compile"):
+            with pytest.raises(LookupError, match=f"torch.compile has no way '{way}' to call softmax_vjp"):
+                framework.function("softmax_vjp", way, mode, "cpu")
+            continue
+        got = framework.function("softmax_vjp", way, mode, "cpu")(
+            framework.send(x, "float64", "cpu"), axis, framework.send(g, "float64", "cpu")
+        )
+        assert (np.abs(framework.fetch(got)[1] - due) <= bound).all(), mode
 
 
 @pytest.mark.parametrize("axis", [-1, 0])
@@ -117,7 +138,10 @@ def test_every_way_is_one_that_is_known(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", frameworks.names())
-@pytest.mark.parametrize(("op", "way"), [("softmax", "sideways"), ("softmax_vjp", "multiply")])
+@pytest.mark.parametrize(
+    ("op", "way"),
+    [("softmax", "sideways"), ("softmax", "forward"), ("softmax_vjp", "multiply"), ("log_softmax_vjp", "hessian")],
+)
 def test_a_call_that_there_is_not_is_one_line(name: str, op: str, way: str) -> None:
     framework = load(name)
 

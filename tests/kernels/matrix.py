@@ -104,8 +104,7 @@ def alone() -> str:
     """Which kernels each family rejects that no other does, as Markdown; each asked in one dtype, float32 if it may."""
     found: dict[str, list[str]] = {name: [] for name in sorted(cases.families()) if name not in FRAMEWORKS_ALONE}
     for kernel in kernels().wrong:
-        dtype = "float32" if "float32" in kernel.dtypes else kernel.dtypes[0]
-        families = judge(kernel, dtype).families
+        families = judge(kernel, kernel.first).families
         if len(families) == 1:
             found[families[0]].append(kernel.name)
     lines = [f"| {name} | {len(names)} | {', '.join(names)} |" for name, names in found.items()]

@@ -71,6 +71,11 @@ class Kernel:
         """Whether it computes a vjp."""
         return self.op in VJPS
 
+    @property
+    def first(self) -> str:
+        """The dtype that it is asked in at each change: float32, where that is one of its own."""
+        return "float32" if "float32" in self.dtypes else self.dtypes[0]
+
 
 class Kernels(NamedTuple):
     """All that are planted."""

@@ -126,7 +126,7 @@ def _compare_arbiters(found: Certificate, op: str, row: list[float], g: list[flo
         if not mpmath.isfinite(other) or abs(other) < mpmath.mpf(2) ** -(2**14):
             continue
         significand, exponent = other.man_exp
-        value = flint.arb(significand) * flint.arb(2) ** exponent * int(mpmath.sign(other))
+        value = flint.arb(int(significand)) * flint.arb(2) ** exponent * int(mpmath.sign(other))
         scale = flint.arb(max(map(abs, g))) if g else due
         if not abs(due - value) <= abs(scale) * flint.arb(2) ** -200:
             found.failures.append(f"{op} {[v.hex() for v in row]} lane {j}: the arbiters disagree")

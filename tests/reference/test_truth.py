@@ -13,7 +13,7 @@ from certification import SPEEDS, Certificate, certify, certify_random
 from hypothesis import given, target
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from rows import FAMILIES, rows_of
+from rows import A_FORMAT_A_SPEED, FAMILIES, rows_of
 
 from reference.comparison import Bound
 from reference.formats import FORMATS
@@ -24,7 +24,7 @@ FORWARD = pytest.mark.parametrize("op", ["softmax", "log_softmax"])
 SPREAD = 2**14  # beyond, the arbiter would need millions of digits; every format is far below its zero there
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", A_FORMAT_A_SPEED)
 @FORWARD
 @pytest.mark.parametrize("family", FAMILIES)
 def test_ball_arithmetic_agrees_on_every_family(family: str, op: str, dtype: str) -> None:
@@ -41,7 +41,7 @@ def test_ball_arithmetic_agrees_on_every_family(family: str, op: str, dtype: str
 @pytest.mark.parametrize("family", FAMILIES)
 def test_mpmath_agrees_on_every_family(family: str, op: str) -> None:
     """Another arbiter with another way to compute, on a few rows of each."""
-    rows = [x[0] for x in rows_of(family, "float64", longest=300) if x.size and np.isfinite(x[0]).all()][::7]
+    rows = [row for x in rows_of(family, "float64", longest=300) for row in x if np.isfinite(row).all()][::7]
 
     assert rows
     for row in rows[:40]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from arbiter import exact, number
 from certification import SPEEDS, Certificate, certify, random_cotangent
-from rows import FAMILIES, rows_of
+from rows import A_FORMAT_A_SPEED, FAMILIES, rows_of
 
 from reference.bounds import bounds
 from reference.formats import FORMATS
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VJPS = pytest.mark.parametrize("op", ["softmax_vjp", "log_softmax_vjp"])
 
 
-@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("dtype", A_FORMAT_A_SPEED)
 @VJPS
 @pytest.mark.parametrize("family", FAMILIES)
 def test_ball_arithmetic_agrees_on_every_family(family: str, op: str, dtype: str) -> None:
@@ -43,7 +43,7 @@ def test_ball_arithmetic_agrees_on_every_family(family: str, op: str, dtype: str
 @pytest.mark.parametrize("family", FAMILIES)
 def test_mpmath_agrees_on_every_family(family: str, op: str) -> None:
     """Another arbiter with another way to compute, on a few rows of each; its own error is far below the terms' size."""
-    rows = [x[0] for x in rows_of(family, "float64", longest=300) if x.size and np.isfinite(x[0]).all()][::7]
+    rows = [row for x in rows_of(family, "float64", longest=300) for row in x if np.isfinite(row).all()][::7]
     rng = np.random.default_rng(0)
 
     assert rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import lattice
-from conformance.frameworks.base import Adapter, Program
+from conformance.frameworks.base import Adapter, NotOffered, Program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class Lattice(Adapter):
     def program(self, op: str, way: str, mode: str, device: str) -> Program:
         """One of the two functions."""
         if way not in self.ways or not hasattr(lattice, op):
-            raise LookupError(f"lattice has no {op} called in the way {way} ({mode}, {device})")
+            raise NotOffered(f"lattice has no {op} called in the way {way} ({mode}, {device})")
         return Program(
             setup="import lattice\nimport numpy\n",
             array="numpy.array({values}, dtype='{dtype}')",

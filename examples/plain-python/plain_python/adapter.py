@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conformance.frameworks.arrays import PRIMITIVES
-from conformance.frameworks.base import Adapter, Primitives, Program
+from conformance.frameworks.base import Adapter, NotOffered, Primitives, Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ class PlainPython(Adapter):
     def program(self, op: str, way: str, mode: str, device: str) -> Program:
         """A row function applied along an axis."""
         if way not in self.ways:
-            raise LookupError(f"plain Python calls {op} as f(x, axis) alone, not in the way {way} ({mode}, {device})")
+            raise NotOffered(f"plain Python calls {op} as f(x, axis) alone, not in the way {way} ({mode}, {device})")
         return Program(
             setup="import numpy\n\nfrom plain_python import adapter\n",
             array="numpy.array({values}, dtype='{dtype}')",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.frameworks.base import Adapter, Program
+from conformance.frameworks.base import Adapter, NotOffered, Program
 
 WAY = os.environ.get("DRILL", "")
 """How to misbehave: a name of :data:`CALLS` or :data:`LIES`, or of what ``Misbehaving`` does at other times."""
@@ -185,7 +185,7 @@ class Honest(Adapter):
         """The formula."""
         del way, mode, device
         if op != "softmax":
-            raise LookupError(f"no {op}")
+            raise NotOffered(f"no {op}")
         return Program(
             "from misbehaving import softmax\n", "{values}", "f = softmax\n", "def numbers(y):\n    return '', y\n"
         )
