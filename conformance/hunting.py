@@ -18,6 +18,7 @@ from scipy.optimize import differential_evolution
 from conformance.asking import plan
 from conformance.asking.connections import Limits, default_memory
 from conformance.asking.hello import AbsentSubject
+from conformance.asking.interpreters import invitations
 from conformance.asking.narrowing import fitted
 from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
@@ -334,7 +335,9 @@ def hunter(name: str, op: str, dtype: str, length: int, *, framework: str = "num
         invitation = Invitation(framework, kernel=name, arguments=arguments(OPS[op]))
     else:
         plan.check_targets([name], plan.known_frameworks())
-        invitation = Invitation(next(one for one in plan.known_frameworks() if plan.wanted(name, one)))
+        invitation = next((one for one in invitations() if plan.wanted(name, one.framework, one.variant)), None)
+        if invitation is None:
+            raise MissingTarget(f"target {name!r} is not here: it has no such variant")
     asker = invitation.asker(limits)
     try:
         hello = asker.start()

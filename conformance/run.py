@@ -16,7 +16,7 @@ from conformance import cases, claims
 from conformance.asking import plan
 from conformance.asking.connections import Limits, default_memory
 from conformance.asking.plan import MissingTarget, Selection, Task
-from conformance.asking.pool import Invitation, Pool
+from conformance.asking.pool import NOT_INSTALLED, Invitation, Pool
 from conformance.frameworks.contract import EVERYTHING, Contract
 from conformance.record import Header, Plan, Subject, this_machine
 from conformance.tasks import Desk, Judged, perform
@@ -120,9 +120,9 @@ class Introductions:
         That another interpreter does not have what was asked in one is nothing to be said.
         """
         return {
-            one.framework if one.framework not in asked else f"{one.framework} in {one.label}": why
+            one.subject if one.framework not in asked else f"{one.subject} in {one.label}": why
             for one, why in self.absent.items()
-            if one.framework not in asked or why != "not installed"
+            if one.framework not in asked or why != NOT_INSTALLED
         }
 
     def told(self, pattern: str) -> str:
@@ -132,33 +132,27 @@ class Introductions:
             for hello in self.hellos.values()
             if plan.wanted(pattern, hello.framework)
         ]
-        absent = [f"{i.framework}: {why}" for i, why in self.absent.items() if plan.wanted(pattern, i.framework)]
+        absent = [f"{i.subject}: {why}" for i, why in self.absent.items() if plan.wanted(pattern, i.framework)]
         return "; ".join(dict.fromkeys(here + absent)) or "nothing of that name is installed"
 
 
 def introduce(pool: Pool, options: Options) -> Introductions:
-    """Start every subject that the options may mean, and those variants of it that it tells of."""
+    """Start every subject that the options may mean."""
     found = Introductions()
-    waiting = [
+    meant = [
         invitation
         for invitation in options.invitations
         if invitation.kernel
         or not options.targets
-        or any(plan.wanted(pattern, invitation.framework) for pattern in options.targets)
+        or any(plan.wanted(pattern, invitation.framework, invitation.variant) for pattern in options.targets)
     ]
-    while waiting:
-        variants: list[Invitation] = []
-        for invitation, hello in pool.introduce(waiting):
-            if isinstance(hello, str):
-                found.absent[invitation] = hello
-                continue
-            if (twin := found.twin(hello)) is not None:
-                found.absent[invitation] = f"{hello.framework} {hello.version} is asked in {twin.label} already"
-                continue
+    for invitation, hello in pool.introduce(meant):
+        if isinstance(hello, str):
+            found.absent[invitation] = hello
+        elif (twin := found.twin(hello)) is not None:
+            found.absent[invitation] = f"{hello.framework} {hello.version} is asked in {twin.label} already"
+        else:
             found.hellos[invitation] = hello
-            if not invitation.variant and not invitation.kernel:
-                variants += [replace(invitation, variant=name) for name in hello.variants if name]
-        waiting = variants
     return found
 
 

@@ -1,15 +1,16 @@
-"""Interpreters: which frameworks each Python has an adapter for, found by starting a worker in it."""
+"""Interpreters: which subjects each Python has an adapter for, found by starting a worker in it."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from conformance import frameworks
 from conformance.asking.connections import Limits, Lost, Process, worker_command
 from conformance.asking.pool import Invitation
 from conformance.asking.protocol import VERSION
+from conformance.frameworks import Subject
 from conformance.values import Crashed
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class BadInterpreter(Exception):
 
 
 def invitations(pythons: Sequence[str] = ()) -> list[Invitation]:
-    """One invitation for each framework of each interpreter; of this one where none is named.
+    """One invitation for each subject of each interpreter; of this one where none is named.
 
     Parameters
     ----------
@@ -41,8 +42,10 @@ def invitations(pythons: Sequence[str] = ()) -> list[Invitation]:
     invited = []
     for python in dict.fromkeys(pythons or [HERE]):
         path = sys.executable if python == HERE else _found(python)
-        names = frameworks.names() if path == sys.executable else catalogue(path)
-        invited += [Invitation(name, python=path, label=python) for name in names]
+        invited += [
+            Invitation(one.framework, one.variant, python=path, label=python, missing=one.missing)
+            for one in catalogue(path)
+        ]
     return list(dict.fromkeys(invited))
 
 
@@ -53,8 +56,8 @@ def _found(python: str) -> str:
     return path
 
 
-def catalogue(python: str) -> tuple[str, ...]:
-    """The frameworks that a worker in an interpreter has an adapter for, installed or not.
+def catalogue(python: str) -> list[Subject]:
+    """The subjects that a worker in an interpreter has an adapter for, installed or not.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def catalogue(python: str) -> tuple[str, ...]:
         ) from None
     finally:
         worker.close()
-    names = reply.get("frameworks")
-    if reply["type"] != "catalogue" or reply.get("protocol") != VERSION or not isinstance(names, list):
-        raise BadInterpreter(f"--python {python}: it does not speak protocol {VERSION} of the suite")
-    return tuple(str(name) for name in names)
+    if reply["type"] == "catalogue" and reply.get("protocol") == VERSION:
+        with contextlib.suppress(TypeError):
+            return [Subject(**{str(k): str(v) for k, v in dict(one).items()}) for one in reply.get("subjects", ())]
+    raise BadInterpreter(f"--python {python}: it does not speak protocol {VERSION} of the suite")

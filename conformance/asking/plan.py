@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -122,16 +122,20 @@ def asked(ops: Sequence[str], families: Sequence[str]) -> tuple[str, ...]:
 
 
 def matches(name: Target | str, patterns: Sequence[str]) -> bool:
-    """Whether any pattern is a glob of a target, or of its first parts; no pattern means all."""
+    """Whether any pattern is a glob of a target, or of its first parts; no pattern means all.
+
+    A pattern that names no variant means each.
+    """
     if isinstance(name, Target):
-        return any(matches(text, patterns) for text in (str(name), name.versioned))
+        plain = replace(name, variant="")
+        return any(matches(text, patterns) for one in (name, plain) for text in (str(one), one.versioned))
     return not patterns or any(fnmatchcase(name, p) or fnmatchcase(name, f"{p}/*") for p in patterns)
 
 
-def wanted(pattern: str, framework: str) -> bool:
-    """Whether a pattern of targets may mean one of a framework, before anybody knows its modes and devices."""
-    head = pattern.partition("/")[0].partition("@")[0].partition(":")[0]
-    return fnmatchcase(framework, head)
+def wanted(pattern: str, framework: str, variant: str | None = None) -> bool:
+    """Whether a pattern of targets may mean one of a framework, and of a variant, before anybody knows its modes."""
+    head, _, named = pattern.partition("/")[0].partition("@")[0].partition(":")
+    return fnmatchcase(framework, head) and (variant is None or not named or fnmatchcase(variant, named))
 
 
 def check_chosen(sheets: Sequence[Sheet], selection: Selection) -> None:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 AHEAD = 24
 """Tasks that a slot looks over for one whose framework is idle: about two sheets of three frameworks."""
 
+NOT_INSTALLED = "not installed"
+"""Why a subject is absent whose modules are not there."""
+
 _WAITING = 64
 """Events that may wait for the consumer before the slots do."""
 
@@ -51,6 +54,8 @@ class Invitation:
         What the user says that function promises.
     arguments
         The names of what it is called with.
+    missing
+        A module that is known not to be installed there, so that no worker need be started to find out; or empty.
     label
         How the user calls the interpreter.
     command
@@ -64,7 +69,13 @@ class Invitation:
     contract: Contract = EVERYTHING
     arguments: tuple[str, ...] = ("x", "axis")
     command: tuple[str, ...] = ()
+    missing: str = field(default="", compare=False)
     label: str = field(default="here", compare=False)
+
+    @property
+    def subject(self) -> str:
+        """framework, or framework:variant."""
+        return f"{self.framework}:{self.variant}" if self.variant else self.framework
 
     @property
     def direct(self) -> bool:
@@ -170,6 +181,8 @@ class Pool:
         """Start a worker of each; its hello, or why it is absent, as they come in."""
 
         def one(invitation: Invitation) -> tuple[Invitation, Hello | str]:
+            if invitation.missing:
+                return invitation, NOT_INSTALLED
             asker = self._asker(invitation)
             try:
                 hello = asker.start()

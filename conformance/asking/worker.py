@@ -129,7 +129,6 @@ class Worker:
             "protocol": VERSION,
             "framework": adapter.name,
             "variant": message.get("variant", ""),
-            "variants": [variant.name for variant in adapter.variants],
             "version": str(adapter.version),
             "modes": list(adapter.modes),
             "compiled": list(adapter.compiled),
@@ -324,7 +323,10 @@ def _load(message: Message) -> Any:
     wanted = message.get("variant", "")
     variant = next(variant for variant in found.variants if variant.name == wanted)
     os.environ.update(variant.environment)
-    return found()
+    adapter = found()
+    if variant.modes:
+        adapter.modes = variant.modes
+    return adapter
 
 
 def _absence(message: Message, error: BaseException) -> Message:
@@ -387,7 +389,7 @@ def main() -> None:
                     "protocol": protocol.VERSION,
                     "python": platform.python_version(),
                     "numpy": sys.modules["numpy"].__version__,
-                    "frameworks": list(frameworks.names()),
+                    "subjects": [vars(subject) for subject in frameworks.subjects()],
                 },
                 [],
             )

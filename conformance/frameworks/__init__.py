@@ -7,7 +7,10 @@ framework's, its value the class.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
+import sys
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -17,7 +20,7 @@ from conformance.frameworks.base import Adapter
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["Adapter", "BrokenPlugin", "adapter", "load", "names", "own"]
+__all__ = ["Adapter", "BrokenPlugin", "Subject", "adapter", "load", "names", "own", "subjects"]
 
 _NOT_ADAPTERS = {"arrays", "base", "contract", "controls", "kernel"}
 _GROUP = "conformance.frameworks"
@@ -45,6 +48,40 @@ def _others() -> dict[str, EntryPoint]:
 def names() -> tuple[str, ...]:
     """Every framework there is an adapter for, installed or not."""
     return tuple(sorted({*own(), *_others()}))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A framework in one of its variants; ``missing`` is a module that it needs and that is not installed, or empty."""
+
+    framework: str
+    variant: str = ""
+    missing: str = ""
+
+
+def subjects() -> list[Subject]:
+    """Every framework there is an adapter for, in each of its variants; none is imported.
+
+    An adapter that breaks at import has one variant, whose start says why.
+    """
+    found = []
+    for name in names():
+        try:
+            known = adapter(name)
+        except BrokenPlugin:
+            found.append(Subject(name))
+            continue
+        for variant in known.variants:
+            modules = (*(known.imports or (name,)), *variant.needs)
+            found.append(Subject(name, variant.name, next((one for one in modules if not _is_installed(one)), "")))
+    return found
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return module in sys.modules
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import LAYOUTS, RAW, Border, Primitives
+from conformance.frameworks.base import LAYOUTS, RAW, Border, Primitives, Program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +22,14 @@ PRIMITIVES = Primitives(
     max=lambda x, axis: np.max(x, axis=axis, keepdims=True),
 )
 """NumPy's own elementary functions."""
+
+PROGRAM = Program(
+    setup="import numpy\n",
+    array="numpy.array({values}, dtype='{dtype}')",
+    define="",
+    numbers="numbers = lambda y: (numpy.asarray(y).dtype.name, numpy.asarray(y).tolist())\n",
+)
+"""A program that makes and prints NumPy's arrays, and defines no function."""
 
 
 class NumPy(Border):

@@ -154,11 +154,15 @@ def joined(*parts: str) -> str:
 class Variant:
     """An environment that makes a framework another subject: a backend, an option that is read at import.
 
-    ``environment`` is set before the framework is imported; an empty name is the framework as it comes.
+    ``environment`` is set before the framework is imported, ``needs`` are the modules that it imports besides the
+    framework's own; ``modes`` are those that are others in it, all where empty.  An empty name is the framework as it
+    comes.
     """
 
     name: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
 
 
 class Border(ABC):
@@ -229,6 +233,9 @@ class Adapter(Border):
 
     variants: ClassVar[tuple[Variant, ...]] = (Variant(),)
     """The environments it is asked in."""
+
+    imports: ClassVar[tuple[str, ...]] = ()
+    """The modules that have to be there; the one of its name where none is said."""
 
     distributions: ClassVar[tuple[str, ...]] = ()
     """The installed packages whose versions belong beside an answer."""

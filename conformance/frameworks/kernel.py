@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance import frameworks
-from conformance.frameworks.arrays import NumPy, lacking
+from conformance.frameworks.arrays import PROGRAM, NumPy, lacking
 from conformance.frameworks.base import Adapter, Border, NotOffered, Program
 from conformance.frameworks.contract import ATTRIBUTE, EVERYTHING, BadContract, Contract
 
@@ -290,13 +290,8 @@ class KernelAdapter(Adapter):
         if isinstance(self.border, Adapter):
             around = self.border.program(op, "plain", self.border.modes[0], device)
         else:
-            around = Program(
-                # ml_dtypes gives NumPy bfloat16.
-                setup="import numpy\nimport ml_dtypes\n" if not lacking("bfloat16") else "import numpy\n",
-                array="numpy.array({values}, dtype='{dtype}')",
-                define="",
-                numbers="numbers = lambda y: (numpy.asarray(y).dtype.name, numpy.asarray(y).tolist())\n",
-            )
+            # ml_dtypes gives NumPy bfloat16.
+            around = PROGRAM if lacking("bfloat16") else replace(PROGRAM, setup="import numpy\nimport ml_dtypes\n")
         # As when it is loaded: the file before the framework.
         return replace(around, setup=f"{self.kernel.source()}{around.setup}", define="")
 
