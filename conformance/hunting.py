@@ -335,9 +335,10 @@ def hunter(name: str, op: str, dtype: str, length: int, *, framework: str = "num
         invitation = Invitation(framework, kernel=name, arguments=arguments(OPS[op]))
     else:
         plan.check_targets([name], plan.known_frameworks())
-        invitation = next((one for one in invitations() if plan.wanted(name, one.framework, one.variant)), None)
-        if invitation is None:
-            raise MissingTarget(f"target {name!r} is not here: it has no such variant")
+        meant = [one for one in invitations() if plan.wanted(name, one.framework, one.variant)]
+        if not meant:
+            raise MissingTarget(f"target {name!r} is not here: {name.partition('/')[0]} is no variant of it")
+        invitation = meant[0]
     asker = invitation.asker(limits)
     try:
         hello = asker.start()

@@ -78,6 +78,6 @@ def catalogue(python: str) -> list[Subject]:
     finally:
         worker.close()
     if reply["type"] == "catalogue" and reply.get("protocol") == VERSION:
-        with contextlib.suppress(TypeError):
-            return [Subject(**{str(k): str(v) for k, v in dict(one).items()}) for one in reply.get("subjects", ())]
+        with contextlib.suppress(TypeError, KeyError, ValueError):
+            return [Subject(**{str(k): str(v) for k, v in dict(one).items()}) for one in reply["subjects"]]
     raise BadInterpreter(f"--python {python}: it does not speak protocol {VERSION} of the suite")

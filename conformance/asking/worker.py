@@ -325,7 +325,7 @@ def _load(message: Message) -> Any:
     os.environ.update(variant.environment)
     adapter = found()
     if variant.modes:
-        adapter.modes = variant.modes
+        adapter.modes = variant.modes  # type: ignore[misc]
     return adapter
 
 

@@ -18,6 +18,8 @@ from conformance.asking.connections import Direct, Limits, Lost, Process, last_p
 from conformance.asking.connections import _ending as ending
 from conformance.asking.hello import AbsentSubject
 from conformance.asking.interpreters import HERE, BadInterpreter, catalogue, invitations
+from conformance.asking.pool import Invitation, Pool
+from conformance.asking.protocol import VERSION
 from conformance.frameworks.contract import EVERYTHING
 from conformance.values import Crashed, OutOfMemory, TimedOut
 
@@ -29,7 +31,7 @@ def reply(**more):
     os.write(1, (json.dumps(more) + "\\n").encode())
 def hello(protocol=1, **more):
     reply(type="hello", protocol=protocol, framework="fake", version="1", modes=["eager"], devices=["cpu"],
-          ways=["plain"], layouts=[], controls={}, variants=[""], watched=False, **more)
+          ways=["plain"], layouts=[], controls={}, watched=False, **more)
 def lines():
     for line in sys.stdin:
         yield json.loads(line)
@@ -258,7 +260,38 @@ def test_an_interpreter_that_is_not_there_is_refused(name: str) -> None:
 
 
 def test_this_interpreter_has_a_catalogue() -> None:
-    assert {"torch", "tensorflow", "jax"} <= set(catalogue(sys.executable))
+    found = catalogue(sys.executable)
+
+    assert {"torch", "tensorflow", "jax"} <= {one.framework for one in found}
+    assert {"", "torch", "jax"} == {one.variant for one in found if one.framework == "scipy"}
+    assert "" == next(one.missing for one in found if (one.framework, one.variant) == ("scipy", ""))
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"type": "done"},
+        {"type": "catalogue", "protocol": 0, "subjects": []},
+        {"type": "catalogue", "protocol": VERSION, "subjects": [{"name": "torch"}]},
+        {"type": "catalogue", "protocol": VERSION, "subjects": 3},
+        {"type": "catalogue", "protocol": VERSION},
+    ],
+    ids=["other", "version", "fields", "number", "none"],
+)
+def test_a_catalogue_that_is_none_is_one_line(reply: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Process, "exchange", lambda *_: (reply, [], ""))
+
+    with pytest.raises(BadInterpreter, match=f"it does not speak protocol {VERSION} of the suite"):
+        catalogue(sys.executable)
+
+
+def test_a_subject_whose_modules_are_not_there_is_absent_and_no_worker_is_started() -> None:
+    there, not_there = Invitation("honest"), Invitation("torch", missing="torch")
+    with Pool(2, Limits()) as pool:
+        pool._asker = lambda _: pytest.fail("a worker was started")  # type: ignore[assignment, method-assign]
+        assert [(not_there, "not installed")] == list(pool.introduce([not_there]))
+    assert there != not_there
 
 
 def test_what_a_framework_prints_cannot_get_into_the_protocol() -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance import frameworks
-from conformance.frameworks import Adapter, BrokenPlugin
+from conformance.frameworks import Adapter, BrokenPlugin, Subject
+from conformance.frameworks.base import Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,5 +85,32 @@ def test_one_that_is_none_is_one_line(offer: Any, value: str, why: str) -> None:
 def test_an_unknown_name_is_one_line_with_the_known_ones(offer: Any) -> None:
     offer(mine=f"{__name__}:Mine")
 
-    with pytest.raises(LookupError, match="unknown framework 'caffe'; known: jax, mine, tensorflow, torch"):
+    with pytest.raises(LookupError, match=r"unknown framework 'caffe'; known: .*jax, .*mine, .*tensorflow, .*torch"):
         frameworks.adapter("caffe")
+
+
+class Several(Mine):
+    """An adapter of a framework that is not there, in three variants, of which one needs more."""
+
+    name = "several"
+    imports = ("json",)
+    variants = (Variant(), Variant("more", needs=("no_such_module_of_anybody",)), Variant("deep", needs=("os.path",)))
+
+
+def test_every_variant_is_a_subject_and_says_what_is_not_installed(offer: Any) -> None:
+    offer(several=f"{__name__}:Several", broken="no_such_module_of_another_package")
+
+    found = [one for one in frameworks.subjects() if one.framework in ("several", "broken")]
+
+    assert [
+        Subject("broken"),
+        Subject("several"),
+        Subject("several", "more", "no_such_module_of_anybody"),
+        Subject("several", "deep"),
+    ] == found
+
+
+def test_the_module_of_its_name_is_what_an_adapter_needs_if_it_says_nothing(offer: Any) -> None:
+    offer(mine=f"{__name__}:Mine")
+
+    assert Subject("mine", missing="mine") in frameworks.subjects()
