@@ -63,8 +63,9 @@ def summary(reading: Reading, console: Console) -> None:
         say(console, line)
     for stale in reading.stale:
         say(console, ("stale ", "bold red"), f"ledger entry {stale}")
-    for name, why in record.absent.items():
-        say(console, f"not asked: {name} ({why})")
+    for why in dict.fromkeys(record.absent.values()):
+        names = [name for name, other in record.absent.items() if other == why]
+        say(console, f"not asked: {', '.join(names)} ({why})")
     say(console, f"not proved by the tier {reading.tiers}: {reading.proves_not}")
     if not record.complete:
         say(console, ("incomplete: the run was interrupted; this is what was done", "bold red"))
