@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from conformance.values import Case
 
 
-FRAMEWORKS_ALONE = ("arguments", "consumers", "dtypes", "producers")
+FRAMEWORKS_ALONE = ("arguments", "consumers", "dtypes", "producers", "vjp_derivatives")
 """Families of which a function of one's own can answer nothing."""
 
 

@@ -1,0 +1,178 @@
+"""What changed when: which releases show a finding, where a record has several of a framework."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from packaging.version import InvalidVersion, Version
+
+from conformance.record.findings import findings
+from conformance.reporting.frames import dicts
+from conformance.values import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conformance.record.schema import Record
+
+_PLACE = ("framework", "variant", "mode", "device", "op", "way", "dtype", "family")
+"""What was asked of whom, but for the release."""
+
+BAD, GOOD, NOT_ASKED = "●", "○", "·"
+"""Signs of a release: shows the finding, was asked and does not, was not asked or has it not."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A kind of finding that the same releases show, over everything that shows it so.
+
+    Attributes
+    ----------
+    subject
+        The framework, and its variant where it has one.
+    kind, op
+        The check that is broken, and what was asked.
+    severity
+        The worst of a release.
+    modes, dtypes, families
+        Where it is shown by those releases.
+    releases
+        Release → whether it shows it; None where it was not asked.  Oldest first.
+    """
+
+    subject: str
+    kind: str
+    op: str
+    severity: str
+    modes: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    families: tuple[str, ...]
+    releases: Mapping[str, bool | None]
+
+    @property
+    def strip(self) -> str:
+        """A sign a release, oldest first."""
+        return "".join(NOT_ASKED if bad is None else BAD if bad else GOOD for bad in self.releases.values())
+
+    @property
+    def first_bad(self) -> str:
+        """The oldest release that shows it."""
+        return next(release for release, bad in self.releases.items() if bad)
+
+    @property
+    def since_the_first(self) -> bool:
+        """Whether no release before the first bad one was asked."""
+        asked = [release for release, bad in self.releases.items() if bad is not None]
+        return asked[0] == self.first_bad
+
+    @property
+    def fixed(self) -> str:
+        """The oldest release from which on none shows it; empty where the newest does."""
+        good = ""
+        for release, bad in reversed(self.releases.items()):
+            if bad:
+                break
+            good = release if bad is False else good
+        return good
+
+
+def changes(record: Record, severities: Sequence[str] = (Severity.VIOLATION,)) -> list[Change]:
+    """What the releases of each subject show, the changes first.
+
+    Parameters
+    ----------
+    record
+        One with several releases of a framework; of others nothing is said.
+    severities
+        Of the findings that count.
+    """
+    observations = record.observations
+    own = observations[~observations["control"]]
+    asked = own[own["outcome"] != "unsupported"].groupby([*_PLACE, "version"], observed=True).size().reset_index()
+    releases: dict[tuple[str, str], list[str]] = {}
+    for row in dicts(own[["framework", "variant", "version"]].drop_duplicates()):
+        releases.setdefault((row["framework"], row["variant"]), []).append(row["version"])
+    ordered = {subject: sorted(found, key=_age) for subject, found in releases.items() if len(found) > 1}
+    answered: dict[tuple[str, ...], set[str]] = {}
+    for row in dicts(asked):
+        answered.setdefault(tuple(row[name] for name in _PLACE), set()).add(row["version"])
+    found = findings(record)
+    found = found[~found["control"] & found["severity"].isin([str(one) for one in severities])]
+    shown: dict[tuple[str, ...], list[Any]] = {}
+    for row in dicts(found[[*_PLACE, "kind", "version", "severity"]]):
+        if (row["framework"], row["variant"]) in ordered:
+            shown.setdefault((*(row[name] for name in _PLACE), row["kind"]), []).append(row)
+    gathered: dict[tuple[Any, ...], list[tuple[str, ...]]] = {}
+    for place, rows in shown.items():
+        bad = {row["version"] for row in rows}
+        strip = tuple(
+            release in bad if release in answered.get(place[:-1], bad) | bad else None
+            for release in ordered[place[0], place[1]]
+        )
+        severity = max((row["severity"] for row in rows), key=lambda one: list(Severity).index(Severity(one)))
+        gathered.setdefault((place[0], place[1], place[-1], place[4], severity, strip), []).append(place)
+    result = []
+    for (framework, variant, kind, op, severity, strip), places in gathered.items():
+        columns = list(zip(*places, strict=True))
+        modes, dtypes, families = (tuple(sorted(set(columns[i]))) for i in (2, 6, 7))
+        result.append(
+            Change(
+                f"{framework}:{variant}" if variant else framework, kind, op, severity, modes, dtypes, families,
+                dict(zip(ordered[framework, variant], strip, strict=True)),
+            )
+        )  # fmt: skip
+    return sorted(result, key=lambda one: (one.subject, not one.fixed, one.since_the_first, one.kind, one.op, one.dtypes))
+
+
+def _age(release: str) -> tuple[bool, Any]:
+    try:
+        return True, Version(release)
+    except InvalidVersion:
+        return False, release
+
+
+def frame(record: Record) -> pd.DataFrame:
+    """The same as a table: the columns of :class:`Change` that are texts, ``strip``, ``first_bad`` and ``fixed``."""
+    return pd.DataFrame(
+        [
+            {
+                "subject": one.subject, "kind": one.kind, "op": one.op, "severity": one.severity,
+                "modes": ", ".join(one.modes), "dtypes": ", ".join(one.dtypes), "families": ", ".join(one.families),
+                "strip": one.strip, "first_bad": one.first_bad, "fixed": one.fixed,
+            }
+            for one in changes(record)
+        ]
+    )  # fmt: skip
+
+
+def markdown(record: Record) -> str:
+    """A page: for each subject with several releases a table of what they violate."""
+    lines = [
+        "# What changed when",
+        "",
+        f"One sign a release, the oldest first: {BAD} shows the violation, {GOOD} was asked and does not, "
+        f"{NOT_ASKED} was not asked, or has no such call or dtype.",
+        "Generated by `conformance report PARTS --history docs/history.md`.",
+    ]
+    by_subject: dict[str, list[Change]] = {}
+    for one in changes(record):
+        by_subject.setdefault(one.subject, []).append(one)
+    for subject, listed in by_subject.items():
+        lines += [
+            "",
+            f"## {subject}",
+            "",
+            f"Releases: {', '.join(listed[0].releases)}.",
+            "",
+            "| violation | op | modes | dtypes | families | releases | first bad | fixed in |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        for one in listed:
+            first = f"{one.first_bad} or before" if one.since_the_first else one.first_bad
+            families = ", ".join(one.families[:4]) + (f", {len(one.families) - 4} more" if len(one.families) > 4 else "")
+            cells = (one.kind, one.op, ", ".join(one.modes), ", ".join(one.dtypes), families, one.strip, first,
+                     one.fixed or "not fixed")  # fmt: skip
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
