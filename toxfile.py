@@ -18,14 +18,18 @@ ROOT = Path(__file__).parent
 SHOW = "import importlib.metadata as m, sys; print(*(f'{{n}} {{m.version(n)}}' for n in sys.argv[1:]))"
 
 
+def subjects() -> dict[str, dict[str, Any]]:
+    """What ``releases.toml`` says of each."""
+    return tomllib.loads((ROOT / "releases.toml").read_text())
+
+
 def environments() -> dict[str, list[str]]:
     """Name of an environment → what it holds."""
-    subjects: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "releases.toml").read_text())
     return {
         f"{name}-{one['release']}": [
             *subject["package"].format(release=one["release"]).split(), *one.get("with", "").split()
         ]
-        for name, subject in subjects.items()
+        for name, subject in subjects().items()
         for one in subject["releases"]
     }  # fmt: skip
 

@@ -19,6 +19,7 @@ EXAMPLES = """
 \b
 Examples:
   conformance report reports/partial/torch reports/partial/jax --out reports/merged
+  conformance report reports/matrix/parts/* --out reports/matrix --history docs/history.md
   conformance report reports/latest --ledger known.toml --no-builtin-ledger --out reports/mine
 Exit status: 0 nothing unexpected, 1 findings that no ledger knows or stale entries, 2 bad usage, 3 a part is incomplete.
 """
@@ -29,11 +30,13 @@ Exit status: 0 nothing unexpected, 1 findings that no ledger knows or stale entr
 @click.option("--out", type=Folder(), default=Path("reports/latest"), show_default=True,
               help="Folder of the report; it is replaced whole.")  # fmt: skip
 @click.option("--claims", type=File(), help="Also write the claims table here, as Markdown.")
+@click.option("--history", type=File(), help="Also write here what changed between releases, as Markdown.")
 @gate
 def report(
     parts: Sequence[Path],
     out: Path,
     claims: Path | None,
+    history: Path | None,
     ledgers: Sequence[Path],
     no_builtin_ledger: bool,
     fail_on: str,
@@ -42,7 +45,8 @@ def report(
     from conformance import ledger
     from conformance.record.disk import write_whole
     from conformance.reporting import Reading, check_out, publish, terminal
-    from conformance.reporting.claims import markdown
+    from conformance.reporting import claims as claims_page
+    from conformance.reporting import history as history_page
 
     entries = ledger.load(ledgers, builtin=not no_builtin_ledger)
     check_writable(out)
@@ -51,7 +55,9 @@ def report(
     reading = Reading(record, entries, Severity(fail_on))
     publish(reading, out)
     if claims:
-        write_whole(claims, markdown(record).encode())
+        write_whole(claims, claims_page.markdown(record).encode())
+    if history:
+        write_whole(history, history_page.markdown(record).encode())
     console = Console()
     terminal.summary(reading, console)
     console.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)
