@@ -47,9 +47,9 @@ def main() -> int:
         elif not table.get("alone"):
             parts += _ask(given, subject, names, given.out / PARTS / subject, tier, missing)
     for name in missing:
-        print(f"matrix: {name} is not there: tox run -e {name}", file=sys.stderr)
+        sys.stderr.write(f"matrix: {name} is not there: tox run -e {name}\n")
     if not parts:
-        print("matrix: there is no environment to ask", file=sys.stderr)
+        sys.stderr.write("matrix: there is no environment to ask\n")
         return 2
     history = ["--history", str(given.history)] if given.history else []
     return _run("-m", "conformance", "report", *map(str, parts), "--out", str(given.out / "report"), *history)

@@ -350,9 +350,7 @@ def check(
     )
     options = Options(
         tier=Tier[tier.upper()],
-        invitations=[
-            Invitation(framework, kernel=function, contract=contract, arguments=arguments(OPS[op], saved=saved))
-        ],
+        invitations=[Invitation(framework, kernel=function, contract=contract, arguments=arguments(op, saved=saved))],
         ops=(op,),
         dtypes=plan.dtypes() if ALL in dtypes else tuple(dtypes) or DEFAULT,
         families=tuple(families) or tuple(name for name in cases.families() if name not in FRAMEWORKS_ALONE),

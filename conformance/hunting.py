@@ -332,7 +332,7 @@ def hunter(name: str, op: str, dtype: str, length: int, *, framework: str = "num
     limits = Limits(seconds=timeout, memory=default_memory())
     if is_kernel(name):
         plan.check_names("framework", [framework], ("numpy", *plan.known_frameworks()))
-        invitation = Invitation(framework, kernel=name, arguments=arguments(OPS[op]))
+        invitation = Invitation(framework, kernel=name, arguments=arguments(op))
     else:
         plan.check_targets([name], plan.known_frameworks())
         meant = [one for one in invitations() if plan.wanted(name, one.framework, one.variant)]

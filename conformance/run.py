@@ -137,22 +137,30 @@ class Introductions:
 
 
 def introduce(pool: Pool, options: Options) -> Introductions:
-    """Start every subject that the options may mean."""
+    """Start every subject that the options may mean, and the variants that another package's adapter tells of."""
     found = Introductions()
-    meant = [
-        invitation
-        for invitation in options.invitations
-        if invitation.kernel
-        or not options.targets
-        or any(plan.wanted(pattern, invitation.framework, invitation.variant) for pattern in options.targets)
-    ]
-    for invitation, hello in pool.introduce(meant):
-        if isinstance(hello, str):
-            found.absent[invitation] = hello
-        elif (twin := found.twin(hello)) is not None:
-            found.absent[invitation] = f"{hello.framework} {hello.version} is asked in {twin.label} already"
-        else:
+    known = set(options.invitations)
+    waiting = list(options.invitations)
+    while waiting:
+        meant = [
+            invitation
+            for invitation in waiting
+            if invitation.kernel
+            or not options.targets
+            or any(plan.wanted(pattern, invitation.framework, invitation.variant) for pattern in options.targets)
+        ]
+        told: list[Invitation] = []
+        for invitation, hello in pool.introduce(meant):
+            if isinstance(hello, str):
+                found.absent[invitation] = hello
+                continue
+            if (twin := found.twin(hello)) is not None:
+                found.absent[invitation] = f"{hello.framework} {hello.version} is asked in {twin.label} already"
+                continue
             found.hellos[invitation] = hello
+            told += [replace(invitation, variant=name) for name in hello.variants if not invitation.kernel]
+        waiting = [one for one in dict.fromkeys(told) if one not in known]
+        known.update(waiting)
     return found
 
 

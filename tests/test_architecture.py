@@ -75,8 +75,8 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 
-FRAMEWORKS = ("jax", "tensorflow", "torch")
-"""Written down here, so that a test fails for one that is forgotten or that comes in unseen."""
+FRAMEWORKS = frameworks.own()
+"""Those that have an adapter here."""
 
 
 def _modules() -> dict[str, Path]:

@@ -30,6 +30,8 @@ class Hello:
         Those of the modes that compile a function anew for each shape.
     controls
         Control → the ops it has a formula of.
+    variants
+        The other subjects that the same framework could be, the plain one, ``""``, among them.
     watched
         Whether it is a function of somebody's own, which is asked again and may not print.
     contract
@@ -46,6 +48,7 @@ class Hello:
     ways: tuple[str, ...]
     layouts: tuple[str, ...]
     controls: Mapping[str, tuple[str, ...]]
+    variants: tuple[str, ...]
     watched: bool
     contract: Contract
     compiled: tuple[str, ...]
@@ -88,6 +91,7 @@ def hello_of(message: Message, seconds: float) -> Hello:
             ways=texts("ways"),
             layouts=texts("layouts"),
             controls={str(name): tuple(ops) for name, ops in message.get("controls", {}).items()},
+            variants=texts("variants"),
             watched=bool(message.get("watched")),
             contract=Contract.of(message.get("contract", {})),
             compiled=texts("compiled"),

@@ -129,6 +129,7 @@ class Worker:
             "protocol": VERSION,
             "framework": adapter.name,
             "variant": message.get("variant", ""),
+            "variants": [variant.name for variant in adapter.variants],
             "version": str(adapter.version),
             "modes": list(adapter.modes),
             "compiled": list(adapter.compiled),

@@ -60,21 +60,17 @@ class Subject:
 
 
 def subjects() -> list[Subject]:
-    """Every framework there is an adapter for, in each of its variants; none is imported.
+    """Every framework there is an adapter for, each of this package in all of its variants; none is imported.
 
-    An adapter that breaks at import has one variant, whose start says why.
+    The adapters of other packages are not imported either, which might end the process: their hello names the variants.
     """
-    found = []
-    for name in names():
-        try:
-            known = adapter(name)
-        except BrokenPlugin:
-            found.append(Subject(name))
-            continue
+    found = [Subject(name) for name in names() if name not in own()]
+    for name in own():
+        known = adapter(name)
         for variant in known.variants:
             modules = (*(known.imports or (name,)), *variant.needs)
             found.append(Subject(name, variant.name, next((one for one in modules if not _is_installed(one)), "")))
-    return found
+    return sorted(found, key=lambda one: (one.framework, one.variant))
 
 
 def _is_installed(module: str) -> bool:

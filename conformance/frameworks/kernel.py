@@ -25,16 +25,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from reference.ops import Op
-
 
 ARGUMENTS = ("x", "axis")
 """What a kernel of a forward op is called with."""
 
 
-def arguments(op: Op, *, saved: bool = False) -> tuple[str, ...]:
+def arguments(op: str, *, saved: bool = False) -> tuple[str, ...]:
     """The names of what a kernel of an op is called with; ``saved``: a vjp gets what the forward pass returned."""
-    return ("y" if saved else "x", "axis", "g") if op.takes_cotangent else ARGUMENTS
+    return ("y" if saved else "x", "axis", "g") if op.endswith("_vjp") else ARGUMENTS
 
 
 class BadKernel(Exception):

@@ -87,7 +87,7 @@ class Log:
 
 HELLO: dict[str, Any] = {
     "type": "hello", "protocol": 1, "framework": "fake", "version": "1", "modes": ["eager"], "devices": ["cpu"],
-    "ways": ["plain"], "layouts": [], "controls": {},
+    "ways": ["plain"], "layouts": [], "controls": {}, "variants": [""],
 }  # fmt: skip
 
 

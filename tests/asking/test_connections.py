@@ -31,7 +31,7 @@ def reply(**more):
     os.write(1, (json.dumps(more) + "\\n").encode())
 def hello(protocol=1, **more):
     reply(type="hello", protocol=protocol, framework="fake", version="1", modes=["eager"], devices=["cpu"],
-          ways=["plain"], layouts=[], controls={}, watched=False, **more)
+          ways=["plain"], layouts=[], controls={}, variants=[""], watched=False, **more)
 def lines():
     for line in sys.stdin:
         yield json.loads(line)

@@ -188,7 +188,7 @@ for line in iter(sys.stdin.buffer.readline, b""):
         sys.stdin.buffer.read(array["bytes"])
     if request["type"] == "hello":
         reply(request, type="hello", protocol=1, framework="once", version="1", modes=["eager"], devices=["cpu"],
-              ways=["plain"], layouts=[], controls={}, watched=False)
+              ways=["plain"], layouts=[], controls={}, variants=[""], watched=False)
     else:
         os._exit(5)
 """

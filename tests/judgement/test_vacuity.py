@@ -107,6 +107,8 @@ def vacuous_vjp(name: str, judge: Judge) -> np.ndarray:
 def test_every_family_of_cotangents_rejects_what_leaves_something_out(
     family: str, name: str, op: Op, dtype: str
 ) -> None:
+    if not families()[family].asks(op):
+        pytest.skip(f"its rows are no questions of {op}")
     found = [
         judged.severity
         for judge in asked(family, op, dtype)
