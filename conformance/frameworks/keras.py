@@ -89,13 +89,25 @@ class _Tensors(Border):
         return ("cpu",)
 
     def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
-        if dtype in RAW or device not in self.devices():
-            raise NotImplementedError(f"Keras makes no arrays of {dtype} of its openvino backend from bits")
-        return self.keras.ops.convert_to_tensor(stored.copy(), dtype=dtype)
+        if device not in self.devices():
+            raise ValueError(f"Keras on openvino is asked on the cpu, not on {device}")
+        if dtype.startswith("float8"):
+            raise NotImplementedError(f"Keras on openvino has no arrays of {dtype} to be had from bits")
+        if dtype != "bfloat16":
+            return self.keras.ops.convert_to_tensor(stored.copy(), dtype=dtype)
+        import openvino
+        from keras.src.backend.openvino.core import OpenVINOKerasTensor
+
+        # What Keras makes of an array of bfloat16 has been through float32, which changes NaN.  A constant keeps the memory
+        # of a tensor, but not an array that the tensor was made of.
+        held = openvino.Tensor(openvino.Type.bf16, stored.shape)
+        held.data.view("uint16")[...] = stored
+        return OpenVINOKerasTensor(openvino.opset13.constant(held).output(0))
 
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
+        dtype = self.keras.backend.standardize_dtype(array.dtype)
         stored = np.array(self.keras.ops.convert_to_numpy(array))
-        return self.keras.backend.standardize_dtype(array.dtype), stored
+        return dtype, stored.view(RAW[dtype]) if dtype in RAW else stored
 
 
 _TENSORS = Program(
@@ -157,7 +169,7 @@ class Keras(Adapter):
         }
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:
-        vjp, name = op.endswith("_vjp"), op[:-4] if op.endswith("_vjp") else op
+        vjp, name = op.endswith("_vjp"), op.removesuffix("_vjp")
         where = f"Keras on {self.backend}"
         if vjp and (way != "plain" or self.backend not in _VJPS):
             raise NotOffered(f"{where} has no way {way!r} to call its {op}")

@@ -28,9 +28,7 @@ _EXPRESSIONS = {
     **{way: f"{{op}}(x {symbol} o, axis)" for way, symbol in SYMBOLS.items()},
     "fill": "{op}(mx.where(o != 0, x, mx.array(-mx.inf, x.dtype)), axis)",
     "cast": "{op}(x.astype(o.dtype), axis)",
-    "axes": (
-        "mx.moveaxis({op}(mx.moveaxis(x.reshape(-1, 5, x.shape[-1] // 5), 1, 0), (0, 2)), 0, 1).reshape(x.shape)"
-    ),
+    "axes": ("mx.moveaxis({op}(mx.moveaxis(x.reshape(-1, 5, x.shape[-1] // 5), 1, 0), (0, 2)), 0, 1).reshape(x.shape)"),
     "flat": "{op}(x.reshape(5, -1), None).reshape(x.shape)",
     "default": "{op}(x)",
     "then-scale": "{op}(x, axis) * o",
@@ -120,7 +118,7 @@ class Mlx(Adapter):
         return dtype, np.array(array)
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - on the CPU alone
-        vjp, name = op.endswith("_vjp"), op[:-4] if op.endswith("_vjp") else op
+        vjp, name = op.endswith("_vjp"), op.removesuffix("_vjp")
         derivative = template(self.name, _DERIVATIVES, op, way) if vjp else ""
         name = "log_softmax" if vjp and way.startswith("hessian") else name
         if mode == "precise" and name != "softmax":

@@ -76,7 +76,7 @@ class Paddle(Adapter):
         return dtype, tensor.numpy().copy()
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:
-        vjp, name = op.endswith("_vjp"), op[:-4] if op.endswith("_vjp") else op
+        vjp, name = op.endswith("_vjp"), op.removesuffix("_vjp")
         if vjp and way != "plain":
             raise NotOffered(f"{self.name} has no way {way!r} to call its {op}")
         f = template(self.name, _EXPRESSIONS, op, way)
@@ -84,9 +84,7 @@ class Paddle(Adapter):
             setup="import numpy\nimport paddle\n",
             array=f"paddle.to_tensor(numpy.array({{values}}), place={_place(device)!r}).astype('{{dtype}}')",
             define=f"forward = {_MODES[mode].format(op=name)}\n\n{_VJP if vjp else f'f = {f}'}\n",
-            numbers=(
-                "numbers = lambda y: (str(y.dtype).rpartition('.')[2], y.astype('float64').tolist())\n"
-            ),
+            numbers=("numbers = lambda y: (str(y.dtype).rpartition('.')[2], y.astype('float64').tolist())\n"),
         )
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - tensors know theirs
