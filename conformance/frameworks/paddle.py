@@ -2,7 +2,8 @@
 
 Peculiarities
 -------------
-- The CPU has eager kernels of float32 and float64 alone.
+- The CPU has eager kernels of float32 and float64 alone.  A static graph takes bfloat16 as well, by oneDNN, and in release
+  3.3.1 ends its process now and then where graphs of other dtypes, shapes or a gradient have run before.
 - ``to_static`` is given ``full_graph=True``: by default what cannot be captured runs eagerly, without a word.  It then
   reads the source of what it is given, so it is given Paddle's own function, whose source lies in a file.
 - A static graph belongs to one shape and dtype, and stays in memory until :meth:`Paddle.forget`.

@@ -7,7 +7,8 @@ Peculiarities
   which has to be there, whatever generates the code.
 - The device ``PYTHON`` interprets the kernels element by element: slow, and there everywhere.
 - Bits cross as bytes; a *bitcast* is computed, and on the device ``PYTHON`` it changes NaN and subnormals.
-- A tensor without axes or one that is constant is folded into the kernel: arrays are realised before they are handed over.
+- What is not realised becomes part of the kernel that follows: arrays are realised before they are handed over.
+- In release 0.14.0 the device ``PYTHON`` refuses its own kernel for float16 rows of a hundred numbers.
 - ``softmax`` multiplies by the reciprocal of the sum.
 """
 
