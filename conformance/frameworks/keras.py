@@ -9,8 +9,8 @@ Peculiarities
 - The numpy backend needs SciPy, which Keras does not bring.
 - A layer casts what it gets to the dtype it was made with, float32 where none is said: it is made with that of x.
 - The layer's mask does not fill with -inf, but with a large negative number.
-- Keras's own promotion never answers float64 on the numpy, jax and openvino backends: ``where``, a masked layer, and on
-  openvino ``x * o``, make float32 of two arrays of float64.
+- Keras's own promotion makes float32 of two arrays of float64 on the numpy and openvino backends: in ``keras.ops.where``,
+  in a masked layer, and on openvino in ``x * o``.
 - On the openvino backend an op builds a graph, which is computed when its numbers are looked at.
 - JAX, and hence its backend, has float64 only after ``jax_enable_x64``.
 - ``keras.ops.softmax`` of an axis of length one warns.
