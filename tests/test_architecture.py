@@ -75,8 +75,8 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 
-FRAMEWORKS = frameworks.own()
-"""Those that have an adapter here."""
+FRAMEWORKS = tuple(name for name in frameworks.own() if name != "scipy")
+"""Those that have an adapter here, but for the one that the suite itself computes with."""
 
 
 def _modules() -> dict[str, Path]:

@@ -24,6 +24,8 @@ PAIRS = [(name, op) for name, control in CONTROLS.items() for op in control.form
 @pytest.mark.parametrize(("control", "op"), PAIRS)
 def test_controls_are_exact_on_two_zeros(name: str, control: str, op: str) -> None:
     framework = load(name)
+    if framework.primitives("cpu") is None:
+        pytest.skip(f"{name} has no elementary functions of its own")
     f = controls.function(framework, control, op, "cpu")
     assert f is not None
     x = framework.send(FORMATS["float64"].encode([[0.0, 0.0]]), "float64", "cpu")

@@ -85,8 +85,11 @@ def test_one_that_is_none_is_one_line(offer: Any, value: str, why: str) -> None:
 def test_an_unknown_name_is_one_line_with_the_known_ones(offer: Any) -> None:
     offer(mine=f"{__name__}:Mine")
 
-    with pytest.raises(LookupError, match=r"unknown framework 'caffe'; known: .*jax, .*mine, .*tensorflow, .*torch"):
+    with pytest.raises(LookupError) as caught:
         frameworks.adapter("caffe")
+
+    known = ", ".join(sorted({"mine", *frameworks.own()}))
+    assert f"unknown framework 'caffe'; known: {known}" == str(caught.value)
 
 
 class Several(Mine):

@@ -12,6 +12,7 @@ import pytest
 from installed import load
 
 from conformance import calls, frameworks
+from conformance.frameworks.base import NotOffered
 from conformance.frameworks.kernel import Kernel
 from reference.formats import FORMATS
 
@@ -88,7 +89,11 @@ def test_the_program_of_every_way_and_op_runs(name: str, capfd: pytest.CaptureFi
             dtype = "float64" if way == "cast" else "float32"
             operand = "[0.0] * 5" if way == "then-sum" else "[1.0] * 5"
             arrays = [("x", "[0.0] * 5", dtype), ("o", operand, "float32")][: 1 if way == "plain" else 2]
-            exec(framework.program("softmax", way, mode, "cpu").text(arrays, -1, "cpu"), {})  # noqa: S102 - our own text
+            try:
+                program = framework.program("softmax", way, mode, "cpu")
+            except NotOffered:
+                continue
+            exec(program.text(arrays, -1, "cpu"), {})  # noqa: S102 - our own text
             shown = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
             assert [0.2] * 5 == [round(p, 6) for p in shown], (way, mode)
 
