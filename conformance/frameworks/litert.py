@@ -7,6 +7,8 @@ Peculiarities
 - The reference kernels, the optimised ones and XNNPACK are three implementations; XNNPACK takes part by default and
   hands back what it has no kernel of.
 - There is no float64; float16 has a softmax alone.
+- Integers are quantised numbers, of a scale that the model says; no such model is made here.
+- The optimised kernel ends the process where rows have no elements.
 - There are no gradients.
 """
 
@@ -15,10 +17,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from conformance.frameworks.arrays import PROGRAM, NumPy
-from conformance.frameworks.base import Adapter, NotOffered, Program, template
+from conformance.frameworks.base import RAW, Adapter, NotOffered, Program, template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 _KERNELS = {
     "xnnpack": "BUILTIN",
@@ -85,6 +89,11 @@ class LiteRT(NumPy, Adapter):
 
         del ai_edge_litert  # the programs import it
         self.version = metadata.version("ai-edge-litert")
+
+    def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
+        if stored.dtype.kind in "iu" and dtype not in RAW:
+            raise NotImplementedError(f"{dtype} stands for quantised numbers, in a model that says how")
+        return super().send(stored, dtype, device)
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - on the CPU alone
         define = template(self.name, {"plain": _DEFINE} if op in _OPERATORS else {}, op, way)
