@@ -10,6 +10,7 @@ Peculiarities
 - The kernel takes rows along the last axis; another one is moved there and back.
 - The row is widened to float32, since ``exp`` takes nothing narrower when it is compiled; the interpreter would.
 - A kernel's source is read from its file, so that a program in a string is one that Python's ``linecache`` knows.
+- The interpreter rounds a subnormal number of bfloat16 to another one.
 - There are no gradients.
 """
 
@@ -19,7 +20,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from conformance.frameworks.base import Adapter, Program, template
+from conformance.frameworks.base import RAW, Adapter, Program, template
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,6 +88,8 @@ class Triton(Adapter):
         return ("cpu",)
 
     def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
+        if stored.dtype.kind in "biu" and dtype not in RAW:
+            raise NotImplementedError(f"the kernel is one of floating-point numbers, not of {dtype}")
         return self.border.send(stored, dtype, device)
 
     def widen(self, array: Any, shape: tuple[int, ...]) -> Any:

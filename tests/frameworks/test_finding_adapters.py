@@ -84,5 +84,6 @@ def test_one_that_is_none_is_one_line(offer: Any, value: str, why: str) -> None:
 def test_an_unknown_name_is_one_line_with_the_known_ones(offer: Any) -> None:
     offer(mine=f"{__name__}:Mine")
 
-    with pytest.raises(LookupError, match="unknown framework 'caffe'; known: jax, mine, tensorflow, torch"):
+    known = ", ".join(sorted([*frameworks.own(), "mine"]))
+    with pytest.raises(LookupError, match=f"unknown framework 'caffe'; known: {known}"):
         frameworks.adapter("caffe")
