@@ -211,7 +211,8 @@ def _needed(name: str) -> set[str]:
     if name not in frameworks.own():
         return set()
     adapter = frameworks.adapter(name)
-    return {*(adapter.imports or (name,)), *(one for variant in adapter.variants for one in variant.needs)}
+    modules = (*(adapter.imports or (name,)), *(one for variant in adapter.variants for one in variant.needs))
+    return {module.partition(".")[0] for module in modules}
 
 
 def test_only_its_adapter_imports_a_framework() -> None:
