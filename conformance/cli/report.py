@@ -31,12 +31,16 @@ Exit status: 0 nothing unexpected, 1 findings that no ledger knows or stale entr
               help="Folder of the report; it is replaced whole.")  # fmt: skip
 @click.option("--claims", type=File(), help="Also write the claims table here, as Markdown.")
 @click.option("--history", type=File(), help="Also write here what changed between releases, as Markdown.")
+@click.option(
+    "--subjects", type=File(), help="Also write here who was asked, and who gives the same bits, as Markdown."
+)
 @gate
 def report(
     parts: Sequence[Path],
     out: Path,
     claims: Path | None,
     history: Path | None,
+    subjects: Path | None,
     ledgers: Sequence[Path],
     no_builtin_ledger: bool,
     fail_on: str,
@@ -47,6 +51,7 @@ def report(
     from conformance.reporting import Reading, check_out, publish, terminal
     from conformance.reporting import claims as claims_page
     from conformance.reporting import history as history_page
+    from conformance.reporting import subjects as subjects_page
 
     entries = ledger.load(ledgers, builtin=not no_builtin_ledger)
     check_writable(out)
@@ -58,6 +63,8 @@ def report(
         write_whole(claims, claims_page.markdown(record).encode())
     if history:
         write_whole(history, history_page.markdown(record).encode())
+    if subjects:
+        write_whole(subjects, subjects_page.markdown(reading).encode())
     console = Console()
     terminal.summary(reading, console)
     console.print(f"report: {out / 'index.html'}", highlight=False, markup=False, soft_wrap=True)

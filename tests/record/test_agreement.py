@@ -1,0 +1,64 @@
+"""Who gives the same bits as whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parts import JAX, TORCH, header, row
+
+from conformance.record import Footer, Part, Record, claims_frame, frame
+from conformance.reporting.agreement import MANY, clusters, markdown, shares
+from conformance.values import Target
+
+OTHER = Target("numpy", "eager", "cpu", version="2")
+
+
+def recorded(*rows: dict[str, Any]) -> Record:
+    told = header(TORCH, JAX, OTHER)
+    part = Part(told, Footer(len(rows), 0, complete=True, seconds=1.0, timing={}, escalated=0), {})
+    return Record((part,), frame(list(rows), told.run_id), claims_frame([], told.run_id))
+
+
+def answers(target: Target, digest: str, count: int = MANY, **columns: Any) -> list[dict[str, Any]]:
+    return [row(target, case=str(i), case_id=str(i), digest=f"{digest}{i}", **columns) for i in range(count)]
+
+
+def test_equal_bits_are_a_cluster_and_one_other_bit_is_none() -> None:
+    changed = answers(OTHER, "a")
+    changed[7] = changed[7] | {"digest": "b"}
+
+    found = recorded(*answers(TORCH, "a"), *answers(JAX, "a"), *changed)
+
+    table = shares(found).set_index(["first", "second"])["equal"]
+    assert 1.0 == table["jax/jit/cpu", "torch/eager/cpu"]
+    assert {1 - 1 / MANY} == {table["jax/jit/cpu", "numpy/eager/cpu"], table["numpy/eager/cpu", "torch/eager/cpu"]}
+    [one] = clusters(found)
+    assert (("jax/jit/cpu", "torch/eager/cpu"), MANY) == (one.targets, one.questions)
+    assert f"| jax/jit/cpu, torch/eager/cpu | softmax in float32 | {MANY} |" in markdown(found)
+
+
+def test_few_common_questions_say_nothing() -> None:
+    found = recorded(*answers(TORCH, "a", MANY - 1), *answers(JAX, "a"))
+
+    assert shares(found).empty
+    assert [] == clusters(found)
+
+
+def test_controls_and_what_was_not_answered_are_left_out() -> None:
+    found = recorded(*answers(TORCH, "a"), *answers(JAX, "a", control=True))
+
+    assert shares(found).empty
+
+
+def test_a_family_can_be_looked_at_alone() -> None:
+    found = recorded(
+        *answers(TORCH, "a"),
+        *answers(JAX, "b"),
+        *answers(TORCH, "c", family="single"),
+        *answers(JAX, "c", family="single"),
+    )
+    rows = found.observations
+    rows["case_id"] = rows["case_id"] + rows["family"]
+
+    assert [1.0] == shares(found, families=["single"])["equal"].tolist()
+    assert [0.5] == shares(found)["equal"].tolist()

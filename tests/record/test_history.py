@@ -1,0 +1,60 @@
+"""What changed between releases: one record with several of a framework."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from parts import TORCH, record, row, violated
+
+from conformance.record import Record, merge
+from conformance.reporting.history import changes, frame, markdown
+
+OLD, MIDDLE, NEW = (replace(TORCH, version=version) for version in ("2.9.1", "2.10.0", "2.13.0"))
+
+
+def merged(*rows: dict[str, Any]) -> Record:
+    """One record a release, merged."""
+    by_version: dict[str, list[dict[str, Any]]] = {}
+    for one in rows:
+        by_version.setdefault(one["version"], []).append(one)
+    targets = {target.version: target for target in (OLD, MIDDLE, NEW)}
+    return merge(
+        [(version, record(*found, target=targets[version], run_id=version)) for version, found in by_version.items()]
+    )
+
+
+def test_one_release_has_no_history() -> None:
+    assert [] == changes(record(violated()))
+    assert frame(record(violated())).empty
+
+
+def test_releases_stand_in_their_order_and_a_fix_is_the_first_good_one_after_the_last_bad_one() -> None:
+    [one] = changes(merged(violated(OLD), row(NEW), violated(MIDDLE)))
+
+    assert ["2.9.1", "2.10.0", "2.13.0"] == list(one.releases)
+    assert ("●●○", "2.9.1", True, "2.13.0") == (one.strip, one.first_bad, one.since_the_first, one.fixed)
+
+
+def test_what_came_later_is_not_fixed() -> None:
+    [one] = changes(merged(row(OLD), violated(MIDDLE), violated(NEW)))
+
+    assert ("○●●", "2.10.0", False, "") == (one.strip, one.first_bad, one.since_the_first, one.fixed)
+
+
+def test_a_release_that_has_no_such_dtype_is_neither_good_nor_bad() -> None:
+    [one] = changes(merged(row(OLD, outcome="unsupported", grade=""), violated(MIDDLE), row(NEW)))
+
+    assert ("·●○", True, "2.13.0") == (one.strip, one.since_the_first, one.fixed)
+
+
+def test_what_the_same_releases_show_is_one_change() -> None:
+    rows = [violated(target, family=family) for target in (OLD, MIDDLE) for family in ("underflow", "special")]
+    rows += [row(NEW, family=family) for family in ("underflow", "special")]
+
+    [one] = changes(merged(*rows))
+
+    assert ("special", "underflow") == one.families
+    page = markdown(merged(*rows))
+    assert "Releases: 2.9.1, 2.10.0, 2.13.0." in page
+    assert "| accuracy | softmax | eager | float32 | special, underflow | ●●○ | 2.9.1 or before | 2.13.0 |" in page
