@@ -499,7 +499,8 @@ class Judgement:
     choices
         The policy questions that the answer settles, and how.
     max_ulp
-        Largest error in units of the truth's last place (of the output format); NaN without an answer.
+        Largest error in units of the truth's last place (of the output format), of a vjp without the lanes that cancel; NaN
+        where there is none.
     max_ulp_at
         Flat index of that element, -1 without an answer.
     error_over_bound

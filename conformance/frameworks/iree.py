@@ -9,6 +9,7 @@ Peculiarities
 - By default no instruction is taken that some x86-64 lacks; here those of the machine are, as its manual advises.
 - The compiler does not return where the axis of a Torch-MLIR operator is out of range.
 - ``linalg.softmax`` of float16 is not linked: it calls ``fmaxf``, which is not there.
+- What ``to_host`` returns is no longer valid as a view once the array itself is gone, so it is copied.
 - There are no gradients.
 """
 
@@ -69,7 +70,7 @@ def f(x, axis):
     key = x.dtype.name, x.ndim, axis
     if key not in functions:
         functions[key] = compiled(*key)
-    return functions[key](iree.runtime.asdevicearray(config.device, x)).to_host()
+    return functions[key](iree.runtime.asdevicearray(config.device, x)).to_host().copy()
 """
 
 _SETUP = """\

@@ -35,15 +35,16 @@ def judge_lanes(answer: Answer, batch: Batch) -> tuple[Judgement, ...]:
     """
     count = len(batch.cases)
     measured = answer.measured.reshape(count, -1)
-    ulps = np.where(measured, answer.error_ulps.reshape(count, -1), -1.0)
+    told = measured & ~answer.question.cancelled.reshape(count, -1)
+    ulps = np.where(told, answer.error_ulps.reshape(count, -1), -1.0)
     ratios = np.where(measured, answer.error_over_stable.reshape(count, -1), -1.0)
     graded = measured.any(axis=1)
     findings, choices = _findings(answer, count, ratios), _choices(answer, batch)
     columns = zip(
         _grades(answer, count),
         choices,
-        np.where(graded, ulps.max(axis=1), math.nan).tolist(),
-        np.where(graded, ulps.argmax(axis=1), -1).tolist(),
+        np.where(told.any(axis=1), ulps.max(axis=1), math.nan).tolist(),
+        np.where(told.any(axis=1), ulps.argmax(axis=1), -1).tolist(),
         np.where(graded, ratios.max(axis=1), math.nan).tolist(),
         _row_sum_errors(answer, count),
         _counts(~answer.question.finite, count),

@@ -131,6 +131,14 @@ class Question:
         return np.asarray(tiny & (self.expected != 0) & self.defined)
 
     @cached_property
+    def cancelled(self) -> Lanes:
+        """Lanes of a vjp whose truth is within its own stable bound of zero: what is left there has no last place."""
+        if not self.op.takes_cotangent:
+            return np.zeros(self.expected.shape, np.bool_)
+        size = np.abs(self.expected)
+        return np.asarray(size <= self.stable.relative * size + self.stable.absolute)
+
+    @cached_property
     def defined(self) -> Lanes:
         """Lanes where one answer is right; elsewhere it is a policy."""
         return np.asarray(~self.truth.undefined)

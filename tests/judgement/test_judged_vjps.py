@@ -233,3 +233,19 @@ def test_an_axis_that_is_not_the_last(op: Op) -> None:
 
     assert () == judged.findings
     assert "accuracy" in kinds_of(wrong)
+
+
+@DTYPES
+def test_what_cancels_has_no_last_place_and_what_stands_beside_it_has(dtype: str) -> None:
+    """A cotangent of ones has the gradient zero, of which 2**-140 is no number of ulps; the next row is wrong by one."""
+    format = FORMATS[dtype]
+    question = batch_of([[0.0, 1.0], [0.0, 0.0]], SOFTMAX_VJP, dtype, cotangents=[[1.0, 1.0], [0.75, 0.0]])
+    answer = due(question)
+    answer[0, 0] = format.quantise(np.array(format.unit_roundoff / 8))
+    answer[1, 0] += format.ulp(answer[1, 0])
+
+    cancelled, plain = judge(question, answer)
+
+    assert (True, -1) == (math.isnan(cancelled.max_ulp), cancelled.max_ulp_at)
+    assert 0 < cancelled.error_over_bound < 1
+    assert (pytest.approx(1.0), 0) == (plain.max_ulp, plain.max_ulp_at)

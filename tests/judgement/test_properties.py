@@ -51,8 +51,9 @@ def test_any_error_within_the_stable_bound_is_stable(op: Op, dtype: str, row: np
     said = op.truth(asked.logits, -1, format=asked.format)
     bound = op.bounds(asked.logits, -1, format=asked.format, grade="stable")
     spend = data.draw(hnp.arrays(np.float64, asked.logits.shape, elements=st.floats(-1, 1)))
-    # This test computes in float64 itself: the truth is rounded to it, and so are a product and a sum.
-    own = 3 * FORMATS["float64"].unit_roundoff * np.abs(said.nearest)
+    # This test computes in float64 itself: the truth is rounded to it, and so are a product and a sum, which is as large
+    # as the error where the truth is next to nothing.
+    own = 3 * FORMATS["float64"].unit_roundoff * (np.abs(said.nearest) + bound.absolute)
     working = (bound.relative - asked.format.unit_roundoff) * np.abs(said.nearest) - own
     if op.log:
         working = bound.absolute - asked.format.smallest_subnormal - own
