@@ -403,3 +403,26 @@ def test_values_that_compute_something_once_are_the_same_as_themselves_alone() -
     alone = {one.__name__ for one in values() if not one.__dataclass_params__.eq}  # type: ignore[attr-defined]
 
     assert {"Batch", "Known", "Reading", "Sheet"} <= alone
+
+
+BARE = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"tomlkit", "watchfiles", "hypothesis", "pydantic", "pebble"}:
+            raise ImportError(f"{name} is not there")
+
+sys.meta_path.insert(0, Blocked())
+import conformance.hunting, conformance.ledger, conformance.reporting, conformance.run
+from conformance.cli import main
+assert 0 == main(["list", "families"])
+assert 0 == main(["list", "ledger"])
+"""
+
+
+def test_what_a_run_needs_is_there_on_a_machine_with_few_packages() -> None:
+    """One with a GPU has what its framework needs, and pandas, pyarrow, click, rich and jinja2 besides (docs/gpu.md)."""
+    done = _python(BARE)
+
+    assert 0 == done.returncode, done.stderr

@@ -71,6 +71,7 @@ def update(file: Path, records: Sequence[Path], ledgers: Sequence[Path], no_buil
     Each new entry says that it is unexplained: look at it, and say why it is so.
     """
     from conformance import ledger as known
+    from conformance.ledger.update import update
     from conformance.record.disk import write_whole
     from conformance.reporting import Reading
 
@@ -78,7 +79,7 @@ def update(file: Path, records: Sequence[Path], ledgers: Sequence[Path], no_buil
     entries = known.load(sources, builtin=not no_builtin_ledger)
     reading = Reading(merged(records or [Path("reports/latest")]), entries, Severity(fail_on))
     inconsistent = reading.inconsistent if Severity.DEGRADED in reading.failing else ()
-    done = known.update(
+    done = update(
         known.files([file])[str(file)] if file.exists() else "",
         str(file),
         reading.known,

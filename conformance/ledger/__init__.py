@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING
 from conformance.ledger.entry import BadLedger, Entry, files, own, read
 from conformance.ledger.known import Known, Stale
 from conformance.ledger.names import Names, check, known_names
-from conformance.ledger.update import Update, update
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = [
-    "BadLedger", "Entry", "Known", "Names", "Stale", "Update", "check", "files", "known_names", "load", "own", "read",
-    "update",
-]  # fmt: skip
+__all__ = ["BadLedger", "Entry", "Known", "Names", "Stale", "check", "files", "known_names", "load", "own", "read"]
 
 
 def load(paths: Iterable[str | Path] = (), *, builtin: bool = True) -> tuple[Entry, ...]:

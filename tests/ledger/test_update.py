@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from asked import EAGER, HERE, record, row
 
-from conformance.ledger import BadLedger, Known, Update, check, known_names, read, update
+from conformance.ledger import BadLedger, Known, check, known_names, read
+from conformance.ledger.update import Update, update
 from conformance.record import merge
 from conformance.values import GATES, Severity, Target, Tier
 
