@@ -48,7 +48,9 @@ def cpu() -> float:
 def one_run(tier: str) -> str:
     """Run a tier in this process; a line of the table."""
     start, before = time.perf_counter(), cpu()
-    run = Run(Options(tier=Tier[tier.upper()], invitations=invitations()), Memory())
+    run = Run(
+        Options(tier=Tier[tier.upper()], invitations=invitations(), targets=("torch", "tensorflow", "jax")), Memory()
+    )
     record = run.execute()
     if run.failure:
         raise run.failure
