@@ -189,9 +189,9 @@ class Result:
         case = self._cases(finding["op"], finding["dtype"]).get(finding["case_id"])
         (part,), (target,) = self.record.parts, self.record.targets
         program = part.programs.get(f"{target.versioned} {finding['op']} {finding['way']}", ())
-        if case is not None and not case.call.layout and not case.op.takes_cotangent:
-            dtype, axis = case.inputs.dtype, case.call.axis
-            if text := verdict.command(program, case.inputs.x, dtype=dtype, axis=axis, device=target.device):
+        if case is not None and not case.call.layout and not case.call.cotangent_layout:
+            dtype, axis, given = case.inputs.dtype, case.call.axis, (case.inputs.x, case.inputs.cotangent)
+            if text := verdict.command(program, *given, dtype=dtype, axis=axis, device=target.device):
                 return text
         return self.asked_by.of(dtypes=finding["dtype"], case=f"{finding['family']}/{finding['case']}")
 

@@ -47,7 +47,8 @@ def left_out_by(case: Case, fit: Case, contract: Contract, only: Sequence[str], 
         return f"skipped by {pattern}"
     shape = (1, *fit.logits.shape) if fit.stacks else fit.logits.shape
     masked = bool(contract.masks) and bool((fit.logits == -np.inf).any())
-    why = contract.excludes(shape, fit.call.axis, fit.call.layout, masked=masked)
+    layout = fit.call.layout or fit.call.cotangent_layout
+    why = contract.excludes(shape, fit.call.axis, layout, masked=masked)
     return why and f"{why} (its contract)"
 
 

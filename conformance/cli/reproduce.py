@@ -94,6 +94,7 @@ def exhibit_for(record: Record, row: Mapping[Any, Any]) -> Exhibit | None:
     from dataclasses import replace
 
     from conformance import cases
+    from conformance.asking.saved import saved
     from conformance.record import exhibit_of
     from conformance.reporting.scripts import part_of
     from conformance.values import Tier
@@ -108,6 +109,7 @@ def exhibit_for(record: Record, row: Mapping[Any, Any]) -> Exhibit | None:
     format, tier = FORMATS.get(row["dtype"], FORMATS["float32"]), Tier[row["tier"].upper()]
     families = {row["family"]} & set(cases.families())
     asked = cases.cases(format, (OPS[row["op"]],), families=families, tier=tier, seed=plan.seed)
+    asked = [saved(case) if row["way"] == "saved" else case for case in asked]
     case = next((case for case in asked if case.id == row["case_id"]), None)
     if case is None:
         raise click.UsageError(

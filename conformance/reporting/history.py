@@ -96,7 +96,12 @@ def changes(record: Record, severities: Sequence[str] = (Severity.VIOLATION,)) -
     """
     observations = record.observations
     own = observations[~observations["control"]]
-    asked = own[own["outcome"] != "unsupported"].groupby([*_PLACE, "version"], observed=True).size().reset_index()
+    asked = (
+        own[~own["outcome"].isin(["unsupported", "not_asked"])]
+        .groupby([*_PLACE, "version"], observed=True)
+        .size()
+        .reset_index()
+    )
     releases: dict[tuple[str, str], list[str]] = {}
     for row in dicts(own[["framework", "variant", "version"]].drop_duplicates()):
         releases.setdefault((row["framework"], row["variant"]), []).append(row["version"])

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from conformance.reporting import agreement
 from conformance.reporting.escape import markdown as text
-from conformance.values import Severity
-from reference.bounds import GRADES
+from conformance.values import Grade, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,10 +53,12 @@ def markdown(reading: Reading) -> str:
 def _row(name: str, version: str, rows: pd.DataFrame, reading: Reading) -> list[str]:
     answered = rows[rows["outcome"] == "answered"]
     bad = rows[rows["severity"] == str(Severity.VIOLATION)]
-    kinds = sorted({kind for found in bad["findings"] for kind in found.split(";") if kind})
-    graded = [grade for grade in (*GRADES, "divergent") if (answered["grade"] == grade).any()]
-    framework = name.partition(":")[0]
-    policies = [one for one in reading.policies if one.framework.partition("@")[0] in (name, framework)]
+    found = reading.findings[reading.findings["severity"] == str(Severity.VIOLATION)]
+    place = (rows["framework"].iloc[0], rows["variant"].iloc[0], version)
+    mine = (found["framework"] == place[0]) & (found["variant"] == place[1]) & (found["version"] == place[2])
+    kinds = sorted(set(found[mine & ~found["control"]]["kind"]))
+    graded = [str(grade) for grade in Grade if (answered["grade"] == str(grade)).any()]
+    policies = [one for one in reading.policies if one.framework in (name, f"{name}@{version}")]
     said = [f"{one.question}: {'/'.join(one.answers)}" for one in policies]
     return [
         name,
@@ -66,7 +67,7 @@ def _row(name: str, version: str, rows: pd.DataFrame, reading: Reading) -> list[
         _listed(rows["device"]),
         _listed(answered["op"]),
         _listed(answered["dtype"]),
-        f"{len(rows[rows['outcome'] != 'unsupported']):,}",
+        f"{len(rows[~rows['outcome'].isin(['unsupported', 'not_asked'])]):,}",
         f"{len(bad):,}",
         ", ".join(kinds) or "none",
         graded[-1] if graded else "none",

@@ -12,6 +12,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from conformance.frameworks.base import call
 from conformance.record import rows as read
 from conformance.record.findings import size_of
 from conformance.record.typed import printable
@@ -245,7 +246,15 @@ def show(said: Verdict, console: Console) -> None:
         say(console, f"not proved by the tier {said.tier}: {said.proves_not}")
 
 
-def command(program: tuple[str, str, str, str] | tuple[()], x: Numbers, *, dtype: str, axis: int, device: str) -> str:
+def command(
+    program: tuple[str, str, str, str] | tuple[()],
+    x: Numbers,
+    g: Numbers | None = None,
+    *,
+    dtype: str,
+    axis: int,
+    device: str,
+) -> str:
     """A command that asks one array of one kernel, with its framework and nothing of this suite, from any folder.
 
     Parameters
@@ -253,20 +262,26 @@ def command(program: tuple[str, str, str, str] | tuple[()], x: Numbers, *, dtype
     program
         The four texts of :class:`conformance.frameworks.base.Program`; empty where there is none.
     x
-        The logits, representable in ``dtype``.
+        The logits, or what a vjp is handed in their place, representable in ``dtype``.
+    g
+        The cotangent of a vjp.
 
     Returns
     -------
     str
-        Empty where the kernel cannot be imported, or the array takes more room than one would copy.
+        Empty where the kernel cannot be imported, or the arrays take more room than one would copy.
     """
     if not program or program[0].startswith("#") or x.size > _LARGEST:
         return ""
     setup, array, define, numbers = program
-    made = array.format(values=_short(_nested(x), dtype), dtype=dtype, device=device)
-    if len(made) > _LONGEST:
+    given = {"x": x} if g is None else {"x": x, "g": g}
+    made = [
+        f"{name} = {array.format(values=_short(_nested(one), dtype), dtype=dtype, device=device)}"
+        for name, one in given.items()
+    ]
+    if sum(map(len, made)) > _LONGEST:
         return ""
-    texts = [setup, define, numbers, f"x = {made}", f"print(numbers(f(x, {axis}))[1])"]
+    texts = [setup, define, numbers, *made, f"print(numbers({call(list(given), axis)})[1])"]
     lines = [line for text in texts for line in text.splitlines() if line.strip()]
     simple = not any(line.startswith((" ", "@", "def ", "with ", "for ", "if ", "class ")) for line in lines)
     text = ("; " if simple else "\n").join(lines)

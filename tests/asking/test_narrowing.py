@@ -12,7 +12,7 @@ from conformance.asking.plan import MissingTarget, Selection, Sheet, UnknownName
 from conformance.frameworks.contract import Contract
 from conformance.values import Call, Case, Inputs, Tier
 from reference.formats import FORMATS
-from reference.ops import SOFTMAX
+from reference.ops import SOFTMAX, SOFTMAX_VJP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +52,13 @@ def test_nothing_is_asked_that_is_not_promised_and_most_questions_are(terms: dic
         assert "" == contract.excludes(shape, batch.call.axis, batch.call.layout, masked=masked)
     # A stack of rows is an array of two axes, and where nothing else is taken the rows have to come alone.
     assert len(narrowed.cases) > 0.5 * len(whole.cases)
+
+
+def test_a_contiguous_kernel_is_handed_contiguous_cotangents_alone() -> None:
+    asked = Sheet(SOFTMAX_VJP, FLOAT32, Selection(Tier.SMOKE, contract=Contract.of({"contiguous": True})))
+
+    assert {("", "")} == {(case.call.layout, case.call.cotangent_layout) for case in asked.cases}
+    assert any(case.call.cotangent_layout for case in asked.all)
 
 
 @pytest.mark.parametrize("terms", CONTRACTS, ids=str)

@@ -177,6 +177,21 @@ def test_a_command_shows_an_answer_with_the_kernel_and_numpy_alone(file: Path, x
     assert answer == run(line)
 
 
+def test_a_command_hands_a_vjp_its_cotangent(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def f(x, axis, g):\n    return x * g + axis\n")
+    program = texts(
+        Kernel(f"{tmp_path / 'mine.py'}:f", arguments=("x", "axis", "g"))
+        .load()
+        .program("softmax_vjp", "plain", "numpy", "cpu")
+    )
+    x, g = np.array([1.0, 2.0]), np.array([0.5, -3.0])
+
+    line = command(program, x, g, dtype="float32", axis=-1, device="cpu")
+
+    assert "[-0.5, -7.0]" == run(line)
+    assert "" == command(program, np.arange(100.0), np.arange(100.0) / 7, dtype="float64", axis=-1, device="cpu")
+
+
 @pytest.mark.parametrize("name", ["it's.py", "my-kernels.py", "my kernels.py"])
 def test_a_file_of_any_name_is_imported(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("def f(x, axis):\n    return x\n")
