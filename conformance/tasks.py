@@ -105,7 +105,7 @@ def _judges(task: Task, selection: Selection) -> dict[str, Judge]:
     return _kept_judges(task.sheet, selection) if selection.tier is Tier.SMOKE else {}
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _kept_judges(sheet: tuple[str, str], selection: Selection) -> dict[str, Judge]:  # noqa: ARG001 - the key
     return {}
 

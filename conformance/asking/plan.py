@@ -328,7 +328,7 @@ def sheet(op: Op, dtype: str, selection: Selection) -> Sheet:
     return _kept_sheet(op, dtype, selection) if selection.tier is Tier.SMOKE else Sheet(op, FORMATS[dtype], selection)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _kept_sheet(op: Op, dtype: str, selection: Selection) -> Sheet:
     """A sheet of the smoke tier is small, and whoever checks one function after the other asks it again and again."""
     return Sheet(op, FORMATS[dtype], selection)
