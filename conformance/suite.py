@@ -88,7 +88,7 @@ class Suite:
     def items(self) -> Iterator[Item]:
         """Every item; an absent framework is one item that says why."""
         for invitation, why in self.here.absent.items():
-            yield Item(None, framework=invitation.framework, absent=printable(f"{invitation.framework}: {why}"))
+            yield Item(None, framework=invitation.subject, absent=printable(f"{invitation.subject}: {why}"))
         for task in self._tasks:
             asked = {case.family for batch in self._sheet_of(task).of(task) for case in batch.cases}
             for family in self.options.families or cases.families():

@@ -544,8 +544,8 @@ def test_a_check_that_is_interrupted_says_so(number: signal.Signals, file: Path,
             "unknown dtype 'float8'; did you mean 'float64'? known: float64, float32, float16, bfloat16, all",
         ),
         (
-            ("{}:good", "--framework", "cupy"),
-            "unknown framework 'cupy'; did you mean 'numpy'? known: numpy, jax, tensorflow, torch",
+            ("{}:good", "--framework", "numby"),
+            "unknown framework 'numby'; did you mean 'numpy'? known: numpy, executorch, iree, jax",
         ),
         (
             ("{}:good", "--device", "cuda:0"),

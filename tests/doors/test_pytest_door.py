@@ -52,7 +52,7 @@ def entry(kind: str, target: str = "drill", **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "troch/eager"], "unknown target 'troch/eager'; known: coarse, drill, honest, jax"),
+        (["--target", "troch/eager"], "unknown target 'troch/eager'; known: coarse, drill, executorch, honest"),
         (["--dtype", "float8"], "unknown dtype 'float8'; did you mean 'float64'? known: float64"),
         (["--family", "nasty"], "unknown family 'nasty'; known: accumulators"),
         (["--tier", "deep"], "unknown tier 'deep'; known: smoke, standard, exhaustive"),
