@@ -101,12 +101,13 @@ class Several(Mine):
 
 
 def test_every_variant_is_a_subject_and_says_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frameworks, "own", lambda: ("mine", "several"))
-    monkeypatch.setattr(frameworks, "names", lambda: ("mine", "several"))
-    monkeypatch.setattr(frameworks, "adapter", {"mine": Mine, "several": Several}.__getitem__)
+    adapters = {"framework_of_nobody": Mine, "several": Several}
+    monkeypatch.setattr(frameworks, "own", lambda: tuple(adapters))
+    monkeypatch.setattr(frameworks, "names", lambda: tuple(adapters))
+    monkeypatch.setattr(frameworks, "adapter", adapters.__getitem__)
 
     assert [
-        Subject("mine", missing="mine"),
+        Subject("framework_of_nobody", missing="framework_of_nobody"),
         Subject("several"),
         Subject("several", "deep"),
         Subject("several", "more", "no_such_module_of_anybody"),
