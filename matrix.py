@@ -11,11 +11,28 @@ import argparse
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
-from toxfile import ROOT, environments, subjects
-
+ROOT = Path(__file__).parent
 PARTS = "parts"
+
+
+def subjects() -> dict[str, dict[str, Any]]:
+    """What ``releases.toml`` says of each."""
+    return tomllib.loads((ROOT / "releases.toml").read_text())
+
+
+def environments() -> dict[str, list[str]]:
+    """Name of an environment → what it holds."""
+    return {
+        f"{name}-{one['release']}": [
+            *subject["package"].format(release=one["release"]).split(), *one.get("with", "").split()
+        ]
+        for name, subject in subjects().items()
+        for one in subject["releases"]
+    }  # fmt: skip
 
 
 def main() -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tox.config.loader.memory import MemoryLoader
 from tox.plugin import impl
@@ -15,23 +15,8 @@ if TYPE_CHECKING:
     from tox.session.state import State
 
 ROOT = Path(__file__).parent
-SHOW = "import importlib.metadata as m, sys; print(*(f'{{n}} {{m.version(n)}}' for n in sys.argv[1:]))"
-
-
-def subjects() -> dict[str, dict[str, Any]]:
-    """What ``releases.toml`` says of each."""
-    return tomllib.loads((ROOT / "releases.toml").read_text())
-
-
-def environments() -> dict[str, list[str]]:
-    """Name of an environment → what it holds."""
-    return {
-        f"{name}-{one['release']}": [
-            *subject["package"].format(release=one["release"]).split(), *one.get("with", "").split()
-        ]
-        for name, subject in subjects().items()
-        for one in subject["releases"]
-    }  # fmt: skip
+sys.path.insert(0, str(ROOT))  # tox loads this file by its path
+from matrix import environments  # noqa: E402 - after its place is known
 
 
 @impl
