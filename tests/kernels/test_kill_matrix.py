@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from matrix import judge
+from kill_matrix import judge
 from planted import Kernel, kernels
 
 PLANTED = kernels()

@@ -1,7 +1,7 @@
 """Who rejects which kernel?  The suite's smoke tier, and the published tests, on every planted kernel.
 
-python tests/kernels/matrix.py --write docs/kill-matrix.md
-python tests/kernels/matrix.py --alone docs/families.md
+python tests/kernels/kill_matrix.py --write docs/kill-matrix.md
+python tests/kernels/kill_matrix.py --alone docs/families.md
 """
 
 from __future__ import annotations
