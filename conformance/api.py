@@ -24,7 +24,7 @@ from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
 from conformance.frameworks import arrays
 from conformance.frameworks.contract import Contract
-from conformance.frameworks.kernel import BadKernel, arguments
+from conformance.frameworks.kernel import BadKernel
 from conformance.judgement.checks import kinds
 from conformance.ledger import load
 from conformance.record import Memory, printable
@@ -233,7 +233,7 @@ class Result:
 def check(
     function: str | Callable[[Any, int], Any],
     *,
-    op: str = "softmax",
+    op: str = "",
     saved: bool = False,
     framework: str = "numpy",
     dtypes: Sequence[str] = (),
@@ -264,7 +264,8 @@ def check(
         ``fn(x, axis)``, or ``fn(x, axis, g)`` for a vjp, gets and returns the framework's arrays.  A function is called in this process; a name,
         ``path/to/file.py:function`` or ``package.module:function``, in a worker that may crash or hang.
     op
-        softmax, log_softmax, softmax_vjp or log_softmax_vjp: what the function claims to compute.
+        softmax, log_softmax, softmax_vjp or log_softmax_vjp: what the function claims to compute; softmax where neither
+        this nor its attribute says.
     saved
         Whether a vjp is called as ``fn(y, axis, g)``, y being the softmax or log_softmax that the forward pass returned.
     framework
@@ -323,7 +324,7 @@ def check(
         raise BadKernel(f"a kernel is a function or the name of one, not {function!r}")
     if not 0 < timeout < math.inf:
         raise ValueError(f"timeout: a finite number of seconds above zero is wanted, not {timeout}")
-    plan.check_names("op", [op], plan.ops())
+    plan.check_names("op", [op] if op else [], plan.ops())
     plan.check_names("framework", [framework], ("numpy", *plan.known_frameworks()))
     plan.check_names("dtype", dtypes, (*plan.dtypes(), ALL))
     plan.check_names("tier", [tier], plan.TIERS)
@@ -333,14 +334,13 @@ def check(
     for dtype in dtypes:
         if framework == "numpy" and (why := arrays.lacking(dtype)):
             raise BadKernel(why)
-    if saved and not OPS[op].takes_cotangent:
-        raise BadKernel(f"saved is for a backward pass: {', '.join(name for name in OPS if name.endswith('_vjp'))}")
-    contract = Contract.of({"axis": axis, "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks})
+    promised = {"axis": axis, "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks}
+    contract = Contract.of({**promised, "op": op, "saved": saved})
     checks = [(glob, [kind for kind in kinds() if fnmatchcase(kind, glob)]) for glob in skip]
     skipped = tuple(dict.fromkeys(kind for _, found in checks for kind in found))
     given = {
-        "op": op, "framework": framework, "device": device, "tier": tier, "seed": seed, "axis": axis,
-        "contiguous": contiguous, "rank": rank, "lengths": lengths, "masks": masks, "saved": saved, "fail_on": fail_on,
+        "op": op, "saved": saved, "framework": framework, "device": device, "tier": tier, "seed": seed, **promised,
+        "fail_on": fail_on,
     }  # fmt: skip
     usual = {name: parameter.default for name, parameter in inspect.signature(check).parameters.items()}
     asked_by = Asked(
@@ -350,8 +350,7 @@ def check(
     )
     options = Options(
         tier=Tier[tier.upper()],
-        invitations=[Invitation(framework, kernel=function, contract=contract, arguments=arguments(op, saved=saved))],
-        ops=(op,),
+        invitations=[Invitation(framework, kernel=function, contract=contract)],
         dtypes=plan.dtypes() if ALL in dtypes else tuple(dtypes) or DEFAULT,
         families=tuple(families) or tuple(name for name in cases.families() if name not in FRAMEWORKS_ALONE),
         devices=(device,),
@@ -360,7 +359,6 @@ def check(
         limits=Limits(seconds=timeout, memory=memory or default_memory()),
         must=bool(dtypes) and ALL not in dtypes,
         only=case,
-        saved=saved,
         skip=tuple(glob for glob, found in checks if not found),
         controls=False,
         claims=False,

@@ -22,10 +22,10 @@ from conformance.asking.interpreters import invitations
 from conformance.asking.narrowing import fitted
 from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
+from conformance.asking.saved import saved as from_saved
 from conformance.cases import batches
 from conformance.frameworks.base import Program
-from conformance.frameworks.contract import EVERYTHING
-from conformance.frameworks.kernel import arguments
+from conformance.frameworks.contract import EVERYTHING, BadContract, Contract
 from conformance.judgement import Judge
 from conformance.record import RecordError
 from conformance.reporting.faults import FAULTS
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from conformance.asking.asker import Asker
-    from conformance.frameworks.contract import Contract
-    from conformance.values import Judgement, Target
+    from conformance.values import Judgement, Numbers, Target
     from reference.formats import Format
     from reference.ops import Op
 
@@ -68,6 +67,8 @@ class WorstRow:
         The logits, float64.
     cotangent
         Of the same shape where the op is a vjp; else None.
+    saved
+        Whether a vjp was handed what the forward pass returned of the row, and not the row.
     judgement
         Of the answer.
     error_over_bound
@@ -84,6 +85,7 @@ class WorstRow:
     dtype: str
     row: NDArray[np.float64]
     cotangent: NDArray[np.float64] | None
+    saved: bool
     judgement: Judgement
     error_over_bound: float
     asked: int
@@ -104,6 +106,7 @@ class WorstRow:
             "asked": self.asked,
             "row": [value.hex() for value in self.row.tolist()],
             **({} if self.cotangent is None else {"cotangent": [value.hex() for value in self.cotangent.tolist()]}),
+            **({"saved": True} if self.saved else {}),
             "error_over_bound": self.judgement.error_over_bound,
             "max_ulp": self.judgement.max_ulp,
             "grade": str(self.judgement.grade or ""),
@@ -147,7 +150,7 @@ def population(genes: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 class Hunt:
-    """One search; ``best`` is the worst row so far: its error over bound, how it was asked, its judgement."""
+    """One search; ``best`` is the worst row so far: its error over bound, its logits, how it was asked, its judgement."""
 
     def __init__(
         self,
@@ -164,7 +167,7 @@ class Hunt:
         self.length = contract.nearest(length) if contract.lengths else length
         self.name = name or str(target)
         self.asked = 0
-        self.best: tuple[float, Exhibit, Judgement] | None = None
+        self.best: tuple[float, Numbers, Exhibit, Judgement] | None = None
 
     @property
     def genes(self) -> int:
@@ -187,6 +190,8 @@ class Hunt:
             for i, (row, g) in enumerate(zip(rows, cotangents, strict=True))
         )
         asked = [fitted(case, self.contract) for case in plain]
+        if self.contract.saved:
+            asked = [from_saved(case) for case in asked]
         found: dict[str, float] = {}
         for batch in batches(asked):
             for part, observation in self.asker.ask(self.target, batch):
@@ -198,7 +203,7 @@ class Hunt:
                         error = max(error, WRONG)
                     found[case.id] = error
                     if self.best is None or error > self.best[0]:
-                        self.best = (error, Exhibit(case.inputs, len(part.cases), place), judged)
+                        self.best = (error, case.logits, Exhibit(case.inputs, len(part.cases), place), judged)
         self.asked += len(rows)
         return np.array([found[case.id] for case in asked])
 
@@ -249,15 +254,16 @@ class Hunt:
 
     def _worst(self) -> WorstRow:
         assert self.best is not None
-        error, exhibit, judged = self.best
+        error, row, exhibit, judged = self.best
         assert exhibit.inputs is not None
         return WorstRow(
             self.name,
             str(self.asker.request["framework"]),
             self.op.name,
             self.format.name,
-            exhibit.inputs.x.reshape(-1),
+            row.reshape(-1),
             None if (g := exhibit.inputs.cotangent) is None else g.reshape(-1),
+            self.contract.saved,
             judged,
             error,
             self.asked,
@@ -266,10 +272,11 @@ class Hunt:
 
     def _script(self, exhibit: Exhibit, judged: Judgement) -> str:
         """A program that looks at the first finding, or prints the answer where there is none."""
-        program = self.asker.program(self.op.name, "plain", self.target)
+        way = "saved" if self.contract.saved else "plain"
+        program = self.asker.program(self.op.name, way, self.target)
         if program is None:
             return ""
-        asked = {"op": self.op.name, "dtype": self.format.name, "way": "plain", "axis": -1}
+        asked = {"op": self.op.name, "dtype": self.format.name, "way": way, "axis": -1}
         asked |= {"layout": "", "cotangent_layout": ""}
         finding = next((one for one in judged.findings if one.kind in FAULTS), None)
         limits = self.asker.limits
@@ -299,7 +306,8 @@ def read_case(path: Path) -> dict[str, Any]:
             raise ValueError(f"{kept['op']} of {len(row)} logits has a cotangent of {len(cotangent)}")  # noqa: TRY301
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadCase(f"{path} holds no row that `conformance hunt --out` kept: {error!r}") from None
-    return kept | {"row": np.array(row), "cotangent": np.array(cotangent) if cotangent else None}
+    said = {"cotangent": np.array(cotangent) if cotangent else None, "saved": bool(kept.get("saved"))}
+    return kept | {"row": np.array(row)} | said
 
 
 def is_kernel(name: str) -> bool:
@@ -308,13 +316,26 @@ def is_kernel(name: str) -> bool:
     return bool(colon) and (head.endswith(".py") or "/" not in head)
 
 
-def hunter(name: str, op: str, dtype: str, length: int, *, framework: str = "numpy", timeout: float = 120.0) -> Hunt:
+def hunter(
+    name: str,
+    op: str,
+    dtype: str,
+    length: int,
+    *,
+    saved: bool = False,
+    framework: str = "numpy",
+    timeout: float = 120.0,
+) -> Hunt:
     """A search in a worker.
 
     Parameters
     ----------
     name
         framework/mode/device, or a kernel's file.py:function or module:function.
+    op
+        Empty: what a kernel's file says of it, or softmax.
+    saved
+        Whether a kernel of a vjp is called as fn(y, axis, g), y being what the forward pass returned.
     framework
         For a kernel: whose arrays it takes.
     timeout
@@ -326,14 +347,18 @@ def hunter(name: str, op: str, dtype: str, length: int, *, framework: str = "num
         For a framework there is no adapter for.
     MissingTarget
         If there is nothing of that name here.
+    BadContract
+        If something is saved for a forward op.
 
     A kernel that promises some lengths alone (:class:`Contract`) is asked the nearest of them.
     """
     limits = Limits(seconds=timeout, memory=default_memory())
     if is_kernel(name):
         plan.check_names("framework", [framework], ("numpy", *plan.known_frameworks()))
-        invitation = Invitation(framework, kernel=name, arguments=arguments(op))
+        invitation = Invitation(framework, kernel=name, contract=Contract.of({"op": op, "saved": saved}))
     else:
+        if saved:
+            raise BadContract(f"saved is for a function of one's own: {name} is handed the logits")
         plan.check_targets([name], plan.known_frameworks())
         meant = [one for one in invitations() if plan.wanted(name, one.framework, one.variant)]
         if not meant:
@@ -350,4 +375,5 @@ def hunter(name: str, op: str, dtype: str, length: int, *, framework: str = "num
         asker.close()
         raise MissingTarget(f"target {name!r} is not here ({', '.join(map(str, everyone))})")
     called = name if is_kernel(name) else str(chosen[0])
+    op = hello.contract.op or op or "softmax"
     return Hunt(asker, chosen[0], OPS[op], dtype, length, name=called, contract=hello.contract)

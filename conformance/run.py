@@ -5,6 +5,7 @@ A run that is interrupted, or whose workers die, still ends in a record of what 
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from dataclasses import dataclass, field, replace
@@ -54,7 +55,7 @@ class Options:
         Whether the textbook controls, and the claims, are asked too.
     contract
         What the kernel that is asked promises, as its worker tells.
-    only, skip, saved
+    only, skip
         See :class:`conformance.asking.plan.Selection`.
     """
 
@@ -74,7 +75,6 @@ class Options:
     contract: Contract = EVERYTHING
     only: Sequence[str] = ()
     skip: Sequence[str] = ()
-    saved: bool = False
     command: str = ""
 
     @property
@@ -92,7 +92,6 @@ class Options:
             self.contract,
             tuple(self.only),
             tuple(self.skip),
-            self.saved,
         )
 
 
@@ -268,6 +267,7 @@ def header(options: Options, here: Introductions, targets: Sequence[Target]) -> 
                 versions=hello.versions,
                 variables=hello.variables,
                 kernel=invitation.kernel if isinstance(invitation.kernel, str) else hello.framework,
+                contract=json.dumps(hello.contract.terms()) if hello.contract.terms() else "",
             )
             for invitation, hello in here.hellos.items()
         ),
@@ -326,10 +326,11 @@ class Run:
             with Pool(self.options.jobs, self.options.limits, must=self.options.must) as pool:
                 self.watch(0, 0, "starting the workers")
                 self.here = introduce(pool, self.options)
-                chosen = choose(self.options, self.here)
                 for hello in self.here.hellos.values():
-                    if hello.watched:
-                        self.options = replace(self.options, contract=hello.contract)
+                    if hello.watched:  # what its file says of it is known only now
+                        promised = hello.contract.settled()
+                        self.options = replace(self.options, contract=promised, ops=(promised.op,))
+                chosen = choose(self.options, self.here)
                 tasks = planned(self.options, self.here, chosen)
                 desk = Desk(self.options.selection)
                 self.keeper.begin(self._header([target for _, target in chosen], tasks, desk))

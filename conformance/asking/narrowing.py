@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 NOT_CHOSEN = "not among those chosen"
 """Why most cases are left out where some are named; everybody knows, and it need not be said."""
 
-FITTED = "asked with the row cut or filled to a length of its contract"
-"""What is said of cases that are asked at another length."""
+FITTED = "as they are, but with the row cut or filled to a length of its contract"
+"""Said after "not asked: 24 questions": of cases that are asked at another length."""
 
 
 def names_case(pattern: str, case: Case) -> bool:

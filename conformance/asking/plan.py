@@ -188,8 +188,6 @@ class Selection:
         What a kernel promises; the rest is left out.
     only, skip
         Globs of families, cases, or family/case: of all where ``only`` is empty, without those of ``skip``.
-    saved
-        Whether vjps are handed the answer of the forward pass in the place of the logits.
     """
 
     tier: Tier
@@ -198,12 +196,11 @@ class Selection:
     contract: Contract = EVERYTHING
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
-    saved: bool = False
 
     @property
     def narrowed(self) -> bool:
         """Whether something may be left out of the families."""
-        return bool(self.only or self.skip or self.contract != EVERYTHING)
+        return bool(self.only or self.skip or self.contract.narrows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,7 +242,7 @@ class Sheet:
     def cases(self) -> tuple[Case, ...]:
         """Each case that is asked."""
         asked = (case for case, why in self._narrowed if not why)
-        return tuple(map(saved, asked) if self.selection.saved else asked)
+        return tuple(map(saved, asked) if self.selection.contract.saved else asked)
 
     @cached_property
     def left_out(self) -> Mapping[str, int]:

@@ -52,8 +52,6 @@ class Invitation:
         function itself, which is called in this process; empty for the framework's functions.
     contract
         What the user says that function promises.
-    arguments
-        The names of what it is called with.
     missing
         A module that is known not to be installed there, so that no worker need be started to find out; or empty.
     label
@@ -67,7 +65,6 @@ class Invitation:
     python: str = sys.executable
     kernel: Any = field(default="", compare=False)
     contract: Contract = EVERYTHING
-    arguments: tuple[str, ...] = ("x", "axis")
     command: tuple[str, ...] = ()
     missing: str = field(default="", compare=False)
     label: str = field(default="here", compare=False)
@@ -88,7 +85,7 @@ class Invitation:
         if self.direct:
             return Asker(self._in_process, request, limits, must)
         if self.kernel:
-            request |= {"kernel": self.kernel, "contract": self.contract.terms(), "arguments": list(self.arguments)}
+            request |= {"kernel": self.kernel, "contract": self.contract.terms()}
         command = self.command or worker_command(self.python)
         return Asker(lambda: Process(command, limits, stopped=stopped), request, limits, must)
 
@@ -96,7 +93,7 @@ class Invitation:
         from conformance.frameworks.kernel import BadKernel, Kernel  # noqa: PLC0415 - imports its framework
 
         try:
-            return Direct(Kernel(self.kernel, self.framework, self.contract, self.arguments).load())
+            return Direct(Kernel(self.kernel, self.framework, self.contract).load())
         except (BadKernel, ImportError) as error:
             raise AbsentSubject(str(error)) from None
 

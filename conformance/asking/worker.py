@@ -314,12 +314,9 @@ def _load(message: Message) -> Any:
 
     if message.get("kernel"):
         from conformance.frameworks.contract import Contract  # noqa: PLC0415
-        from conformance.frameworks.kernel import ARGUMENTS, Kernel  # noqa: PLC0415
+        from conformance.frameworks.kernel import Kernel  # noqa: PLC0415
 
-        arguments = tuple(message.get("arguments", ARGUMENTS))
-        return Kernel(
-            message["kernel"], message["framework"], Contract.of(message.get("contract", {})), arguments
-        ).load()
+        return Kernel(message["kernel"], message["framework"], Contract.of(message.get("contract", {}))).load()
     found = frameworks.adapter(message["framework"])
     wanted = message.get("variant", "")
     variant = next(variant for variant in found.variants if variant.name == wanted)

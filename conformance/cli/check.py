@@ -39,7 +39,7 @@ Exit status: 0 passed, 1 rejected, 2 bad usage, 3 interrupted.
 @click.argument("kernel")
 @click.option("--framework", default="numpy", show_default=True, metavar="NAME",
               help="Whose arrays it takes: numpy, torch, jax, tensorflow, ….")  # fmt: skip
-@click.option("--op", default="softmax", show_default=True, metavar="OP", help=f"{', '.join(OPS)}.")
+@click.option("--op", default="", metavar="OP", help=f"{', '.join(OPS)}; default what its file says, or softmax.")
 @click.option("--saved", is_flag=True, help="A vjp is called as fn(y, axis, g): y is what the forward pass returned.")
 @many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}, or all: every one that it takes; default float32.")
 @many("--family", "families", "FAMILY", "Which adversarial rows; see `conformance list families`.")

@@ -19,6 +19,7 @@ EXAMPLES = """
 Examples:
   conformance hunt torch/eager/cpu --op log_softmax --dtype bfloat16 --seconds 60
   conformance hunt my_softmax.py:softmax --length 64 --out worst.json
+  conformance hunt my_backward.py:softmax_grad --op softmax_vjp --saved
   conformance hunt --replay worst.json
 Exit status: 0 no violation found, 1 one found, 2 bad usage.
 """
@@ -26,7 +27,12 @@ Exit status: 0 no violation found, 1 one found, 2 bad usage.
 
 @click.command(epilog=EXAMPLES)
 @click.argument("target", required=False, metavar="[TARGET]")
-@click.option("--op", default="softmax", show_default=True, metavar="OP", help=f"{', '.join(OPS)}.")
+@click.option(
+    "--op", default="", metavar="OP", help=f"{', '.join(OPS)}; default what a kernel's file says, or softmax."
+)
+@click.option(
+    "--saved", is_flag=True, help="A vjp of your own is called as fn(y, axis, g): y is what the forward pass returned."
+)
 @click.option("--dtype", default="float32", show_default=True, metavar="DTYPE", help=f"{', '.join(FORMATS)}.")
 @click.option("--length", type=click.IntRange(min=1, max=4096), default=8, show_default=True, help="Logits in a row.")
 @click.option("--seconds", type=Seconds(0.1), default=30.0, show_default=True, help="How long to search.")
@@ -41,6 +47,7 @@ Exit status: 0 no violation found, 1 one found, 2 bad usage.
 def hunt(
     target: str | None,
     op: str,
+    saved: bool,
     dtype: str,
     length: int,
     seconds: float,
@@ -62,16 +69,16 @@ def hunt(
     from conformance.reporting import terminal
 
     kept = hunting.read_case(replay) if replay else {}
-    op, dtype = kept.get("op", op), kept.get("dtype", dtype)
+    op, dtype, saved = kept.get("op", op), kept.get("dtype", dtype), kept.get("saved", saved)
     if not target:
         target, framework = kept.get("target"), kept.get("framework", framework)
     if not target:
         raise click.UsageError("what to search? a target, or --replay FILE")
     if out:
         check_writable(out.parent)
-    plan.check_names("op", [op], plan.ops())
+    plan.check_names("op", [op] if op else [], plan.ops())
     plan.check_names("dtype", [dtype], FORMATS)
-    search = hunting.hunter(target, op, dtype, length, framework=framework, timeout=timeout)
+    search = hunting.hunter(target, op, dtype, length, saved=saved, framework=framework, timeout=timeout)
     with contextlib.closing(search.asker):
         if kept:
             found = search.again(kept["row"], kept["cotangent"])

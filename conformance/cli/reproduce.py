@@ -91,10 +91,13 @@ def exhibit_for(record: Record, row: Mapping[Any, Any]) -> Exhibit | None:
     click.UsageError
         If this suite does not ask that question: its id, a hash of every bit that is handed over, is not among them.
     """
+    import json
     from dataclasses import replace
 
     from conformance import cases
+    from conformance.asking.narrowing import fitted
     from conformance.asking.saved import saved
+    from conformance.frameworks.contract import Contract
     from conformance.record import exhibit_of
     from conformance.reporting.scripts import part_of
     from conformance.values import Tier
@@ -104,12 +107,17 @@ def exhibit_for(record: Record, row: Mapping[Any, Any]) -> Exhibit | None:
     kept = exhibit_of(row)
     if kept is None or kept.inputs is not None:
         return kept
-    plan = part_of(record, row)[0].header.plan
+    part, target = part_of(record, row)
+    plan = part.header.plan
+    of = (target.framework, target.variant, target.version)
+    promised = next(one.contract for one in part.header.subjects if (one.framework, one.variant, one.version) == of)
+    contract = Contract.of(json.loads(promised or "{}"))
     # Arrays of other dtypes ride with float32.
     format, tier = FORMATS.get(row["dtype"], FORMATS["float32"]), Tier[row["tier"].upper()]
     families = {row["family"]} & set(cases.families())
     asked = cases.cases(format, (OPS[row["op"]],), families=families, tier=tier, seed=plan.seed)
-    asked = [saved(case) if row["way"] == "saved" else case for case in asked]
+    asked = [fitted(case, contract) for case in asked]
+    asked = [saved(case) if contract.saved else case for case in asked]
     case = next((case for case in asked if case.id == row["case_id"]), None)
     if case is None:
         raise click.UsageError(

@@ -1,4 +1,4 @@
-"""What a function of a user's own promises: axes, layouts, ranks, lengths, masks.  What it does not promise is not asked.
+"""What a function of a user's own promises: its op, axes, layouts, ranks, lengths, masks.  Nothing else is asked of it.
 
 A kernel's file says it once, with nothing of this suite imported::
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 ATTRIBUTE = "softmax_contract"
 """The attribute of a function that holds its contract, a dictionary."""
 
+OPS = ("softmax", "log_softmax", "softmax_vjp", "log_softmax_vjp")
+"""What a function may compute; the first where nothing is said."""
+
 TERMS = {
     "axis": "'last'",
     "contiguous": "True",
     "rank": "a number from 0 on, or several",
     "lengths": "power-of-two, <=N, multiple-of-N, or several of them joined by commas",
     "masks": "'none'",
+    "op": ", ".join(OPS[:-1]) + f" or {OPS[-1]}",
+    "saved": "True",
 }
 """Term of a contract → what may be said there."""
 
@@ -57,6 +62,10 @@ class Contract:
         What holds of every row length that is taken, all of it: ``power-of-two``, ``<=N``, ``multiple-of-N``.
     masks
         ``none``: no row with a lane of -inf, as masks make them; empty where such rows are taken.
+    op
+        What it computes, one of :data:`OPS`; empty where nobody has said.
+    saved
+        Whether a vjp takes what the forward pass returned in the place of the logits.
     """
 
     axis: str = ""
@@ -64,6 +73,8 @@ class Contract:
     rank: tuple[int, ...] = ()
     lengths: tuple[str, ...] = ()
     masks: str = ""
+    op: str = ""
+    saved: bool = False
 
     @classmethod
     def of(cls, terms: object) -> Contract:
@@ -81,10 +92,12 @@ class Contract:
                 raise BadContract(f"contract: unknown term {_shown(name)}; known: {', '.join(TERMS)}")
         return cls(
             axis=_word(terms, "axis", "last"),
-            contiguous=_flag(terms.get("contiguous")),
+            contiguous=_flag(terms, "contiguous"),
             rank=_ranks(terms.get("rank")),
             lengths=_lengths(terms.get("lengths")),
             masks=_word(terms, "masks", "none"),
+            op=_word(terms, "op", *OPS),
+            saved=_flag(terms, "saved"),
         )._satisfiable()
 
     def terms(self) -> dict[str, Any]:
@@ -98,23 +111,49 @@ class Contract:
         Raises
         ------
         BadContract
-            If they share no rank or no length.
+            If they share no rank or no length, or name two ops.
         """
         ranks = tuple(rank for rank in self.rank or other.rank if rank in (other.rank or self.rank))
         if bool(self.rank or other.rank) != bool(ranks):
             raise BadContract(f"contract: of the ranks {_listed(self.rank)} and {_listed(other.rank)} none is in both")
+        if self.op and other.op and self.op != other.op:
+            raise BadContract(f"contract: op is {self.op} and {other.op}")
         return Contract(
             self.axis or other.axis,
             self.contiguous or other.contiguous,
             ranks,
             tuple(dict.fromkeys((*self.lengths, *other.lengths))),
             self.masks or other.masks,
+            self.op or other.op,
+            self.saved or other.saved,
         )._satisfiable()
 
     def _satisfiable(self) -> Contract:
         if self.lengths and not self.nearest(1):
             raise BadContract(f"contract: no length is promised by {', '.join(self.lengths)}")
+        if self.saved and self.op and not self.op.endswith("_vjp"):
+            raise BadContract(f"contract: saved is for a backward pass, {OPS[2]} or {OPS[3]}, not for {self.op}")
         return self
+
+    def settled(self) -> Contract:
+        """The same with an op, where nobody has said one.
+
+        Raises
+        ------
+        BadContract
+            If it takes what was saved and is no backward pass.
+        """
+        return (self if self.op else replace(self, op=OPS[0]))._satisfiable()
+
+    @property
+    def narrows(self) -> bool:
+        """Whether some questions of its op are not to be asked."""
+        return replace(self, op="", saved=False) != EVERYTHING
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The names of what a function is called with."""
+        return ("y" if self.saved else "x", "axis", *(["g"] if self.op.endswith("_vjp") else []))
 
     def nearest(self, length: int) -> int:
         """The promised length that is nearest to another, the shorter of two; 0 where none from 1 on is promised."""
@@ -185,18 +224,19 @@ def promises(**terms: Any) -> Callable[[Any], Any]:
     return mark
 
 
-def _word(terms: Mapping[str, Any], name: str, only: str) -> str:
+def _word(terms: Mapping[str, Any], name: str, *allowed: str) -> str:
     value = terms.get(name)
-    if value in (None, ""):
+    if value is None or (isinstance(value, str) and not value):
         return ""
-    if value != only:
+    if not isinstance(value, str) or value not in allowed:
         raise _refused(name, value)
-    return only
+    return value
 
 
-def _flag(value: object) -> bool:
+def _flag(terms: Mapping[str, Any], name: str) -> bool:
+    value = terms.get(name)
     if value not in (None, True, False):
-        raise _refused("contiguous", value)
+        raise _refused(name, value)
     return bool(value)
 
 

@@ -20,19 +20,10 @@ from conformance.frameworks.base import Adapter, Border, NotOffered, Program
 from conformance.frameworks.contract import ATTRIBUTE, EVERYTHING, BadContract, Contract
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
-
-
-ARGUMENTS = ("x", "axis")
-"""What a kernel of a forward op is called with."""
-
-
-def arguments(op: str, *, saved: bool = False) -> tuple[str, ...]:
-    """The names of what a kernel of an op is called with; ``saved``: a vjp gets what the forward pass returned."""
-    return ("y" if saved else "x", "axis", "g") if op.endswith("_vjp") else ARGUMENTS
 
 
 class BadKernel(Exception):
@@ -56,14 +47,11 @@ class Kernel:
         One of :func:`known_frameworks`.
     contract
         What its user says it promises; what its attribute says holds as well.
-    arguments
-        The names of what it is called with.
     """
 
     where: str | Callable[[Any, int], Any]
     framework: str = "numpy"
     contract: Contract = EVERYTHING
-    arguments: tuple[str, ...] = ARGUMENTS
 
     @property
     def name(self) -> str:
@@ -123,11 +111,11 @@ class Kernel:
         if self.framework not in known_frameworks():
             raise BadKernel(f"unknown framework {self.framework!r}; known: {', '.join(known_frameworks())}")
         function = self.function()
-        self._check_signature(function)
         try:
-            contract = Contract.of(getattr(function, ATTRIBUTE, {})).both(self.contract)
+            contract = Contract.of(getattr(function, ATTRIBUTE, {})).both(self.contract).settled()
         except BadContract as error:
             raise BadKernel(f"{self.told}: {error}") from None
+        self._check_signature(function, contract.arguments)
         return KernelAdapter(
             self, function, contract, NumPy() if self.framework == "numpy" else frameworks.load(self.framework)
         )
@@ -137,18 +125,18 @@ class Kernel:
         """How a message calls it."""
         return self.where if isinstance(self.where, str) else getattr(self.where, "__qualname__", self.name)
 
-    def _check_signature(self, function: Callable[..., Any]) -> None:
+    def _check_signature(self, function: Callable[..., Any], arguments: Sequence[str]) -> None:
         """Refuse a function that cannot be called; one that was not written in Python may say nothing of its arguments."""
         try:
             signature = inspect.signature(function)
         except (TypeError, ValueError):
             return
         try:
-            signature.bind(*self.arguments)
+            signature.bind(*arguments)
         except TypeError:
             plain = [one.replace(annotation=inspect.Parameter.empty) for one in signature.parameters.values()]
             takes = signature.replace(parameters=plain, return_annotation=inspect.Signature.empty)
-            called = f"{re.split('[:.]', self.told)[-1]}({', '.join(self.arguments)})"
+            called = f"{re.split('[:.]', self.told)[-1]}({', '.join(arguments)})"
             raise BadKernel(f"{self.told} takes {takes}, but a kernel is called as {called}") from None
 
     def source(self) -> str:

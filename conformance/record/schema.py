@@ -83,6 +83,8 @@ class Subject:
         Environment variable → value, of those that its adapter names and that are set.
     kernel
         Where a function of somebody's own is; empty for a framework.
+    contract
+        What such a function promises, to which its questions were cut: JSON of the terms; empty for everything.
     """
 
     framework: str
@@ -93,6 +95,7 @@ class Subject:
     versions: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     kernel: str = ""
+    contract: str = ""
 
     @property
     def name(self) -> str:

@@ -19,7 +19,11 @@ from conformance import record as records
 from conformance.api import Violations
 from conformance.asking.plan import UnknownName
 from conformance.cli import status
+from conformance.cli.reproduce import exhibit_for
 from conformance.frameworks.kernel import BadKernel
+from conformance.record import exhibit_of
+from conformance.record.exhibit import exhibit_as_text
+from conformance.values import Exhibit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,8 +221,50 @@ def test_a_backward_pass_of_what_was_saved_is_judged_by_the_truth_of_its_logits(
     assert not judged(through_softmax, "log_softmax_vjp").passed
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_file_says_once_what_is_computed_of_what() -> None:
+    @package.promises(op="softmax_vjp", saved=True)
+    def backward(y: Any, axis: int, g: Any) -> Any:
+        return y * (g - (y * g).sum(axis=axis, keepdims=True))
+
+    result = package.check(backward, families=["vjp_cotangents"])
+
+    assert result.passed, result.failures
+    assert {"softmax_vjp"} == set(result.record.observations["op"])
+    assert {"saved"} == set(result.record.observations["way"])
+    assert not result.verdict.not_asked
+    with pytest.raises(BadKernel, match="backward: contract: op is softmax_vjp and softmax"):
+        package.check(backward, op="softmax")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_a_contract_has_cut_is_made_again_as_it_was() -> None:
+    """A record without room for an array leads to the very array that was handed over."""
+
+    def backward(y: Any, axis: int, g: Any) -> Any:
+        return y * g + 0 * axis
+
+    result = package.check(
+        backward, op="softmax_vjp", saved=True, lengths="multiple-of-8", rank=3, families=["vjp_dominance"]
+    )
+    rows = result.record.observations
+    rows = rows[rows["inputs"] != ""]
+
+    assert len(rows)
+    for _, row in rows.iterrows():
+        kept = exhibit_of(row)
+        assert kept is not None
+        assert kept.inputs is not None
+        bare = exhibit_as_text(Exhibit(None, kept.rows, kept.place))
+        made = exhibit_for(result.record, {**row, "inputs": bare})
+        assert made is not None
+        assert made.inputs is not None
+        assert 0 == made.inputs.x.shape[-1] % 8
+        assert exhibit_as_text(kept) == exhibit_as_text(made)
+
+
 def test_only_a_backward_pass_has_something_saved(kernels: dict[str, Any]) -> None:
-    with pytest.raises(BadKernel, match="saved is for a backward pass: softmax_vjp, log_softmax_vjp"):
+    with pytest.raises(BadKernel, match="saved is for a backward pass, softmax_vjp or log_softmax_vjp"):
         package.check(kernels["good"], saved=True)
 
 

@@ -46,6 +46,14 @@ def gradient(x, axis, g):
 def without_mean(x, axis, g):
     return stable(x, axis) * g
 
+def of_saved(y, axis, g):
+    return y * (g - (y * g).sum(axis=axis, keepdims=True))
+
+of_saved.softmax_contract = {"op": "softmax_vjp", "saved": True}
+
+def of_saved_without_mean(y, axis, g):
+    return y * g
+
 def narrow(x, axis):
     assert x.ndim == 3 and axis == -1 and x.shape[-1] in (4, 8, 16), (x.shape, axis)
     return naive(x, axis)
@@ -204,6 +212,25 @@ def test_a_gradient_is_searched_with_its_cotangent(bench: Bench, file: Path) -> 
     for broken in ([], ["0x1p0"]):
         worst.write_text(json.dumps(json.loads(worst.read_text()) | {"cotangent": broken}))
         assert "has a cotangent of" in one_line(bench.run("hunt", "--replay", str(worst)).stderr)
+
+
+def test_a_backward_pass_of_what_was_saved_is_searched(bench: Bench, file: Path) -> None:
+    """The row that is kept is the logits, from which what was saved is made again."""
+    worst = bench.folder / "worst.json"
+
+    found = bench.run("hunt", f"{file}:of_saved_without_mean", "--op", "softmax_vjp", "--saved", "--seconds", "20",
+                      "--out", str(worst))  # fmt: skip
+    again = bench.run("hunt", "--replay", str(worst))
+    good = bench.run("hunt", f"{file}:of_saved", "--replay", str(worst))
+    searched = bench.run("hunt", f"{file}:of_saved", "--seconds", "1")
+
+    assert (1, 1, 0, 0) == (found.returncode, again.returncode, good.returncode, searched.returncode), found.stderr
+    assert searched.stdout.startswith(f"{file}:of_saved softmax_vjp float32: ")
+    kept = hunting.read_case(worst)
+    assert kept["saved"]
+    assert kept["row"].min() < 0 or kept["row"].max() > 1, "these are probabilities"
+    printed = subprocess.run([sys.executable, "-c", kept["script"]], capture_output=True, text=True, check=False)  # noqa: S603
+    assert 1 == printed.returncode, printed.stderr
 
 
 def test_a_kernel_is_searched_within_its_contract(bench: Bench, file: Path) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ({"axis": "last", "contiguous": True, "masks": "none"}, Contract("last", contiguous=True, masks="none")),
         ({"axis": "", "contiguous": False, "rank": (), "lengths": "", "masks": ""}, Contract()),
         ({"rank": 2}, Contract(rank=(2,))),
+        ({"op": "softmax_vjp", "saved": True}, Contract(op="softmax_vjp", saved=True)),
         ({"rank": [3, 2, 3]}, Contract(rank=(2, 3))),
         ({"lengths": "power-of-two, <=65536"}, Contract(lengths=("power-of-two", "<=65536"))),
         ({"lengths": ["multiple-of-8"]}, Contract(lengths=("multiple-of-8",))),
@@ -41,7 +42,13 @@ class Unprintable:
 @pytest.mark.parametrize(
     ("terms", "said"),
     [
-        ({"axes": "last"}, "unknown term 'axes'; known: axis, contiguous, rank, lengths, masks"),
+        ({"axes": "last"}, "unknown term 'axes'; known: axis, contiguous, rank, lengths, masks, op, saved"),
+        ({"op": "relu"}, "op is softmax, log_softmax, softmax_vjp or log_softmax_vjp, not 'relu'"),
+        ({"saved": 2}, "saved is True, not 2"),
+        (
+            {"op": "softmax", "saved": True},
+            "saved is for a backward pass, softmax_vjp or log_softmax_vjp, not for softmax",
+        ),
         ({"axis": "first"}, "axis is 'last', not 'first'"),
         ({"axis": -1}, "axis is 'last', not -1"),
         ({"contiguous": "yes"}, "contiguous is True, not 'yes'"),
@@ -60,7 +67,7 @@ class Unprintable:
         ({"lengths": "power-of-two,multiple-of-3"}, "no length is promised by power-of-two, multiple-of-3"),
         ({"masks": "some"}, "masks is 'none', not 'some'"),
         ({"masks": Unprintable()}, "not an object of type Unprintable"),
-        ("last", "a contract is a dictionary of axis, contiguous, rank, lengths, masks, not 'last'"),
+        ("last", "a contract is a dictionary of axis, contiguous, rank, lengths, masks, op, saved, not 'last'"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_what_is_allowed(terms: Any, said: str) -> None:
@@ -68,6 +75,33 @@ def test_a_mistake_is_one_line_that_names_what_is_allowed(terms: Any, said: str)
         Contract.of(terms)
 
     assert 1 == len(str(caught.value).splitlines())
+
+
+def test_two_ops_are_one_too_many() -> None:
+    with pytest.raises(BadContract, match="op is softmax_vjp and log_softmax"):
+        Contract(op="softmax_vjp").both(Contract(op="log_softmax"))
+    assert Contract(op="softmax_vjp", saved=True) == Contract(op="softmax_vjp").both(Contract(saved=True))
+
+
+def test_softmax_is_meant_where_nobody_says() -> None:
+    assert "softmax" == Contract().settled().op
+    with pytest.raises(BadContract, match="saved is for a backward pass"):
+        Contract(saved=True).settled()
+
+
+@pytest.mark.parametrize(
+    ("contract", "narrows", "arguments"),
+    [
+        (Contract(), False, ("x", "axis")),
+        (Contract(op="softmax_vjp", saved=True), False, ("y", "axis", "g")),
+        (Contract(op="log_softmax_vjp", masks="none"), True, ("x", "axis", "g")),
+        (Contract(rank=(2,)), True, ("x", "axis")),
+    ],
+)
+def test_an_op_names_the_arguments_and_narrows_nothing(
+    contract: Contract, narrows: bool, arguments: tuple[str, ...]
+) -> None:
+    assert (narrows, arguments) == (contract.narrows, contract.arguments)
 
 
 def test_every_term_is_a_field() -> None:
@@ -154,9 +188,9 @@ def test_a_decorator_sets_the_attribute() -> None:
         return x + axis
 
     assert {"axis": "last", "lengths": "power-of-two"} == f.softmax_contract
-    assert Contract("last", lengths=("power-of-two",)) == Kernel(f).load().contract
+    assert Contract("last", lengths=("power-of-two",), op="softmax") == Kernel(f).load().contract
     assert (
-        Contract("last", rank=(2,), lengths=("power-of-two",))
+        Contract("last", rank=(2,), lengths=("power-of-two",), op="softmax")
         == Kernel(f, contract=Contract(rank=(2,))).load().contract
     )
     with pytest.raises(BadContract, match="axis is 'last', not 'first'"):

@@ -14,6 +14,7 @@ import pytest
 from report_rows import degraded, record, row, violation
 from test_terminal import printed
 
+from conformance.frameworks.contract import Contract
 from conformance.frameworks.kernel import Kernel
 from conformance.reporting import Reading
 from conformance.reporting.verdict import Verdict, command, show, verdict
@@ -179,11 +180,8 @@ def test_a_command_shows_an_answer_with_the_kernel_and_numpy_alone(file: Path, x
 
 def test_a_command_hands_a_vjp_its_cotangent(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def f(x, axis, g):\n    return x * g + axis\n")
-    program = texts(
-        Kernel(f"{tmp_path / 'mine.py'}:f", arguments=("x", "axis", "g"))
-        .load()
-        .program("softmax_vjp", "plain", "numpy", "cpu")
-    )
+    kernel = Kernel(f"{tmp_path / 'mine.py'}:f", contract=Contract(op="softmax_vjp"))
+    program = texts(kernel.load().program("softmax_vjp", "plain", "numpy", "cpu"))
     x, g = np.array([1.0, 2.0]), np.array([0.5, -3.0])
 
     line = command(program, x, g, dtype="float32", axis=-1, device="cpu")
