@@ -28,8 +28,8 @@ from conformance.frameworks.base import Program
 from conformance.frameworks.contract import EVERYTHING, BadContract, Contract
 from conformance.judgement import Judge
 from conformance.record import RecordError
-from conformance.reporting.faults import FAULTS
 from conformance.reporting.scripts import script
+from conformance.reporting.symptoms import SYMPTOMS
 from conformance.values import Call, Case, Exhibit, Inputs, Severity, Unsupported
 from reference.formats import FORMATS
 from reference.ops import OPS
@@ -278,7 +278,7 @@ class Hunt:
             return ""
         asked = {"op": self.op.name, "dtype": self.format.name, "way": way, "axis": -1}
         asked |= {"layout": "", "cotangent_layout": ""}
-        finding = next((one for one in judged.findings if one.kind in FAULTS), None)
+        finding = next((one for one in judged.findings if one.kind in SYMPTOMS), None)
         limits = self.asker.limits
         return script(
             asked, finding, exhibit, Program(*program), self.target.device,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from conformance.ledger.entry import BadLedger, Entry, files, own, read
+from conformance.ledger.entry import BadLedger, Entry, Fault, files, own, read
 from conformance.ledger.known import Known, Stale
 from conformance.ledger.names import Names, check, known_names
 
@@ -16,7 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["BadLedger", "Entry", "Known", "Names", "Stale", "check", "files", "known_names", "load", "own", "read"]
+__all__ = [
+    "BadLedger",
+    "Entry",
+    "Fault",
+    "Known",
+    "Names",
+    "Stale",
+    "check",
+    "files",
+    "known_names",
+    "load",
+    "own",
+    "read",
+]
 
 
 def load(paths: Iterable[str | Path] = (), *, builtin: bool = True) -> tuple[Entry, ...]:

@@ -1,11 +1,11 @@
-"""The entries of a ledger, and how they are read from TOML: strictly, with one line for each mistake."""
+"""The entries and faults of a ledger, and how they are read from TOML: strictly, with one line for each mistake."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt  # noqa: TC003 - the reader looks at annotations while it runs
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -29,6 +29,40 @@ REGION = ("target", "op", "dtype", "family", "case")
 
 class BadLedger(Exception):
     """A ledger that does not say what it must; the message names file, entry and field in one line."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A cause with a name, to which entries belong: what a reader is told who does not know the suite.
+
+    Attributes
+    ----------
+    id
+        Unique over all ledgers of a run, without spaces, commas and semicolons; an entry says it as its ``fault``.
+    title
+        What is wrong, of whom, in one sentence without a full stop.
+    what
+        What happens, with figures.
+    why
+        Where it comes from.
+    whom
+        Whom it hurts.
+    instead
+        What to do about it.
+    link
+        Where it is reported or mended.
+    source
+        The file it stands in.
+    """
+
+    id: str
+    title: str
+    what: str
+    why: str = ""
+    whom: str = ""
+    instead: str = ""
+    link: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,8 +105,12 @@ class Entry:
         Where it is reported.
     seen
         The day it was seen last.
+    fault
+        The id of the fault it belongs to; empty where its note is all that is said.
     source
         The file it stands in.
+    told
+        The fault of that id.
     """
 
     id: str
@@ -92,7 +130,9 @@ class Entry:
     reproduce: str = ""
     witness: str = ""
     link: str = ""
+    fault: str = ""
     source: str = ""
+    told: Fault | None = None
 
     @property
     def policy(self) -> bool:
@@ -167,15 +207,34 @@ def read(sources: Mapping[str, str]) -> tuple[Entry, ...]:
     Raises
     ------
     BadLedger
-        In one line: a misspelt field, an unknown kind or reason, the same id twice.
+        In one line: a misspelt field, an unknown kind or reason, the same id twice, a fault that no entry names or none is.
     """
     entries: dict[str, Entry] = {}
+    faults: dict[str, Fault] = {}
     for name, text in sources.items():
-        for entry in _entries(name, text):
+        told, known = _read(name, text)
+        for fault in told:
+            if fault.id in faults:
+                raise BadLedger(f"{name}: fault {fault.id}: stands twice, in {faults[fault.id].source} too")
+            faults[fault.id] = fault
+        for entry in known:
             if entry.id in entries:
                 raise BadLedger(f"{name}: entry {entry.id}: stands twice, in {entries[entry.id].source} too")
             entries[entry.id] = entry
-    return tuple(entries.values())
+    for fault in faults.values():
+        if not any(entry.fault == fault.id for entry in entries.values()):
+            raise BadLedger(f"{fault.source}: fault {fault.id}: no entry is of this fault")
+    return tuple(_told(entry, faults) for entry in entries.values())
+
+
+def _told(entry: Entry, faults: Mapping[str, Fault]) -> Entry:
+    """An entry with the fault that it names."""
+    if not entry.fault:
+        return entry
+    if entry.fault not in faults:
+        near = nearest(entry.fault, sorted(faults))
+        raise BadLedger(f"{entry.source}: entry {entry.id}: fault: there is no fault {shown(entry.fault)}{near}")
+    return replace(entry, told=faults[entry.fault])
 
 
 def own() -> dict[str, str]:
@@ -204,23 +263,40 @@ def files(paths: Iterable[str | Path]) -> dict[str, str]:
 
 
 @cache
-def _entries(name: str, text: str) -> tuple[Entry, ...]:
-    """The entries of one file; whoever checks one kernel after the other reads the same ones again and again."""
-    return tuple(_entry(name, table) for table in _tables(name, text))
+def _read(name: str, text: str) -> tuple[tuple[Fault, ...], tuple[Entry, ...]]:
+    """The faults and entries of one file; whoever checks one kernel after the other reads the same ones again and again."""
+    faults, entries = _tables(name, text)
+    return tuple(_fault(name, table) for table in faults), tuple(_entry(name, table) for table in entries)
 
 
-def _tables(name: str, text: str) -> list[Any]:
+def _tables(name: str, text: str) -> tuple[list[Any], list[Any]]:
     try:
         whole = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadLedger(f"{name}: {printable(str(error))}") from None
     for other in whole:
-        if other != "entry":
-            raise BadLedger(f"{name}: {shown(other)}: a ledger has tables [[entry]] and nothing else")
-    tables = whole.get("entry", [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise BadLedger(f"{name}: entry: tables [[entry]] are wanted, not {shown(tables)}")
-    return tables
+        if other not in ("fault", "entry"):
+            raise BadLedger(f"{name}: {shown(other)}: a ledger has tables [[entry]] and [[fault]] and nothing else")
+    for kind in ("fault", "entry"):
+        tables = whole.get(kind, [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise BadLedger(f"{name}: {kind}: tables [[{kind}]] are wanted, not {shown(tables)}")
+    return whole.get("fault", []), whole.get("entry", [])
+
+
+def _fault(name: str, table: dict[str, Any]) -> Fault:
+    place = f"{name}: fault {shown(table.get('id', '?'))}".replace("'", "")
+    if "source" in table:
+        raise BadLedger(f"{place}: source: no such field{nearest('source', sorted(Fault.__dataclass_fields__))}")
+    try:
+        fault: Fault = from_json(Fault, table | {"source": printable(name)}, defaults=True)
+        _refuse_id(fault.id)
+        for field in ("title", "what"):
+            if not getattr(fault, field):
+                raise WrongData(f"{field}: it is empty")  # noqa: TRY301
+    except WrongData as error:
+        raise BadLedger(f"{place}: {error}") from None
+    return fault
 
 
 def _entry(name: str, table: dict[str, Any]) -> Entry:
@@ -228,8 +304,9 @@ def _entry(name: str, table: dict[str, Any]) -> Entry:
     for column in REGION[1:]:
         if table.get(column) == []:
             raise BadLedger(f"{place}: {column}: a list of names is wanted; leave the field out for everything")
-    if "source" in table:
-        raise BadLedger(f"{place}: source: no such field{nearest('source', sorted(_FIELDS))}")
+    for made in ("source", "told"):
+        if made in table:
+            raise BadLedger(f"{place}: {made}: no such field{nearest(made, sorted(_FIELDS))}")
     try:
         entry: Entry = from_json(Entry, table | {"source": printable(name)}, defaults=True)
         _refuse_values(entry)
@@ -238,13 +315,12 @@ def _entry(name: str, table: dict[str, Any]) -> Entry:
     return entry
 
 
-_FIELDS = set(Entry.__dataclass_fields__) - {"source"}
+_FIELDS = set(Entry.__dataclass_fields__) - {"source", "told"}
 
 
 def _refuse_values(entry: Entry) -> None:
     """Refuse what has the right type and says nothing."""
-    if not entry.id or set(entry.id) & set(" ,;"):
-        raise WrongData(f"id: a name without spaces, commas and semicolons is wanted, not {shown(entry.id)}")
+    _refuse_id(entry.id)
     if len({framework_of(name) for name in entry.target}) != 1:
         raise WrongData("target: names of one framework are wanted, since versions are those of one")
     if not entry.platform:
@@ -257,6 +333,11 @@ def _refuse_values(entry: Entry) -> None:
         raise WrongData(f"versions: a PEP 440 specifier such as '>=2.13,<3' is wanted, not {shown(entry.versions)}")
     if entry.reproduce and "  # " not in entry.reproduce:
         raise WrongData("reproduce: one line of Python and a comment with what it prints is wanted")
+
+
+def _refuse_id(name: str) -> None:
+    if not name or set(name) & set(" ,;"):
+        raise WrongData(f"id: a name without spaces, commas and semicolons is wanted, not {shown(name)}")
 
 
 def _is_specifier(versions: str) -> bool:

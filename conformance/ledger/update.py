@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Places = tuple[tuple[str, ...], ...]
 
 _PLACE = ("target", "op", "dtype", "family")
-_HEAD = re.compile(r"[ \t]*\[\[[ \t]*entry[ \t]*\]\]")
+_HEAD = re.compile(r"[ \t]*\[\[[ \t]*(entry|fault)[ \t]*\]\]")
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def update(
     """The text of a ledger, up to date with a record.
 
     An entry that is not touched keeps every byte, and so do its comments: those that stand directly above it and in it.
+    A fault goes with the last of its entries.
 
     Parameters
     ----------
@@ -80,10 +81,16 @@ def update(
     head, *blocks = _blocks(text)
     stale = {gone.entry.id: gone for gone in known.stale if gone.entry.source == source}
     mine = [entry for entry in known.entries if entry.source == source]
-    if len(blocks) != len(mine):
+    if sum(_kind(block) == "entry" for block in blocks) != len(mine):
         raise BadLedger(f"{source}: entry: tables [[entry]], each on a line of its own, can be brought up to date")
     kept, narrowed, dropped = [head], [], []
-    for entry, block in zip(mine, blocks, strict=True):
+    left, entries = _faults_left(known, stale.values()), iter(mine)
+    for block in blocks:
+        if _kind(block) == "fault":
+            document: Any = tomlkit.parse(block)
+            kept.append(block if document["fault"][0]["id"] in left else _behind(block))
+            continue
+        entry = next(entries)
         rest = _without(block, stale[entry.id]) if entry.id in stale else [block]
         kept += rest or [_behind(block)]
         if not rest:
@@ -101,8 +108,19 @@ def update(
     return Update(whole, tuple(written), tuple(narrowed), tuple(dropped))
 
 
+def _faults_left(known: Known, stale: Iterable[Stale]) -> set[str]:
+    """The faults of which something is left when what is stale is gone."""
+    gone = {one.entry.id for one in stale if not any(_remaining(one).values())}
+    return {entry.fault for entry in known.entries if entry.id not in gone}
+
+
+def _kind(block: str) -> str:
+    """Whether a block is an entry or a fault."""
+    return next(match[1] for line in block.split("\n") if (match := _HEAD.match(line)))
+
+
 def _blocks(text: str) -> list[str]:
-    """What stands before the first entry, then each entry with the comments that stand directly above it."""
+    """What stands before the first table, then each entry or fault with the comments that stand directly above it."""
     lines = re.split(r"(?<=\n)", text)
     starts = []
     for number, line in enumerate(lines):
@@ -128,13 +146,20 @@ def _behind(block: str) -> str:
 # What is gone.
 
 
+def _remaining(stale: Stale) -> dict[str, str]:
+    """Platform → the versions of an entry that are left there; empty where none are."""
+    found = {}
+    for platform in stale.entry.platform:
+        gone = [version for where, version in stale.places if platform in ("any", where)]
+        found[platform] = _before(stale.entry, gone) if gone else stale.entry.versions
+    return found
+
+
 def _without(block: str, stale: Stale) -> list[str]:
     """An entry without the platforms and versions on which it is gone: its text, in parts where they differ."""
     entry = stale.entry
     pieces: dict[str, list[str]] = {}
-    for platform in entry.platform:
-        gone = [version for where, version in stale.places if platform in ("any", where)]
-        versions = _before(entry, gone) if gone else entry.versions
+    for platform, versions in _remaining(stale).items():
         if versions:
             pieces.setdefault(versions, []).append(platform)
     parts: list[str] = []

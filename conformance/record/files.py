@@ -92,7 +92,7 @@ def read(path: Path) -> Record:
     table, facts = read_table(path)
     try:
         _refuse_other_fields(facts, ("schema", "parts", "claims"))
-        parts = from_json(tuple[Part, ...], facts["parts"], "parts")
+        parts = from_json(tuple[Part, ...], facts["parts"], "parts", defaults=True)
         claims = _claims(facts["claims"])
         record = Record(parts, observations_of(table), claims)
         _refuse_inconsistent(record)

@@ -1,291 +1,255 @@
-"""How a script sees one finding: source that calls the function, prints what came and what was due, and exits.
+"""The faults of a record: causes with a name, each gathering the findings that come of it, worst first.
 
-One function a kind of finding, in :data:`FAULTS`.  What they return goes on from arrays with the names ``x``, ``o`` and
-``g``, functions ``f`` and ``numbers``, and the modules ``sys``, ``math`` and ``numpy``.
+A *fault* is what the ledger calls by that name, or the note of an entry that names none.  Findings that no entry knows are
+gathered by what they share, and told in a generated sentence.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pandas as pd
+
+from conformance.reporting import tables
+from conformance.reporting.escape import printable
+from conformance.reporting.frames import dicts, names
+from conformance.values import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from conformance.values import Finding, Witness
+    from conformance.ledger import Entry
+    from conformance.reporting.reading import Reading
+    from conformance.values import Witness
 
-FORKED = ("crashed", "timed_out", "out_of_memory")
-"""Kinds whose fault would end the script itself."""
+ASPECTS = {
+    "numbers": "wrong numbers",
+    "nan": "NaN and ±∞",
+    "small": "lost small numbers",
+    "sums": "sums",
+    "shapes": "shapes and axes",
+    "dtypes": "dtypes",
+    "gradients": "gradients",
+    "masks": "masks",
+}
+"""What can go wrong for a user, in the order of the columns of the matrix."""
 
-_ANSWERS = "dtype, answers = numbers({call})\nanswers = numpy.array(answers)\n"
-_EXIT = "sys.exit(0 if {right} else 1)\n"
+_OF_KIND = {
+    "nonfinite": "nan", "unnamed_policy": "nan", "lost_normal": "small", "row_sum": "sums", "zero_sum": "sums",
+    "shape": "shapes", "dtype": "dtypes", "no_error": "shapes", "raised": "shapes", "crashed": "shapes",
+    "timed_out": "shapes", "out_of_memory": "shapes",
+}  # fmt: skip
+
+_OF_FAMILY = {"masks": "masks", "vjp_masks": "masks", "dtypes": "dtypes", "axes": "shapes", "layout": "shapes"}
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What the source of a fault depends on.
+def aspect(row: Mapping[Any, Any]) -> str:
+    """Which of :data:`ASPECTS` a finding, or an observation without one, belongs to; by op, then family, then kind."""
+    if row["op"].endswith("_vjp"):
+        return "gradients"
+    by_family = _OF_FAMILY.get(row["family"], "")
+    return by_family or _OF_KIND.get(row.get("kind", ""), "numbers")
+
+
+@dataclass(frozen=True, eq=False)
+class Fault:
+    """A cause, and what comes of it.
 
     Attributes
     ----------
-    call
-        Source of the call.
-    log
-        Whether the answers are log-probabilities.
-    dtype
-        The dtype that was asked.
-    shape
-        Of the array that is handed over.
-    corner
-        The index of the case in it, as far as it has one: ``(3,)`` for the fourth of several rows, else ``()``.
-    axis
-        The axis of the rows, counted from the first.
+    id
+        Of the fault or of the entry in the ledger; else a hash of what is shared.  The same in every run.
+    title
+        One sentence that needs no document.
+    framework
+        Whose it is.
+    entries
+        The entries of the ledger that know it; none of what is new.
+    findings
+        Its findings, worst first: rows of :func:`conformance.reporting.tables.findings`.
     """
 
-    call: str
-    log: bool
-    dtype: str
-    shape: tuple[int, ...]
-    corner: tuple[int, ...]
-    axis: int
+    id: str
+    title: str
+    framework: str
+    entries: tuple[Entry, ...]
+    findings: pd.DataFrame
 
-    def lane(self, flat: int) -> tuple[int, ...]:
-        """The index of a lane of the case, counted through its array, in the array that is handed over."""
-        inner = self.shape[len(self.corner) :]
-        return (*self.corner, *(int(place) for place in np.unravel_index(flat, inner))) if inner else ()
+    @property
+    def known(self) -> bool:
+        """Whether an entry of the ledger knows it."""
+        return bool(self.entries)
 
-    def row(self, flat: int) -> str:
-        """Source of the index of that lane's row."""
-        places = [":" if at == self.axis else str(place) for at, place in enumerate(self.lane(flat))]
-        return f"[{', '.join(places)}]" if places else ".reshape(1)"
+    @cached_property
+    def severity(self) -> str:
+        """The worst of its findings."""
+        return tables.worst(self.findings["severity"], tables.SEVERITIES)
+
+    @property
+    def violated(self) -> bool:
+        """Whether an answer breaks the contract, and is not merely worse than usual."""
+        return self.severity == Severity.VIOLATION
+
+    @property
+    def cases(self) -> int:
+        """How many answers show it."""
+        return int(self.findings["cases"].sum())
+
+    @cached_property
+    def aspects(self) -> tuple[str, ...]:
+        """What goes wrong, of :data:`ASPECTS`, in their order."""
+        found = {aspect(row) for row in dicts(self.findings)}
+        return tuple(name for name in ASPECTS if name in found)
+
+    def values(self, column: str) -> tuple[str, ...]:
+        """The different values of a column of its findings, in the order in which they come."""
+        return tuple(dict.fromkeys(map(str, self.findings[column])))
+
+    def text(self, field: str) -> str:
+        """What the ledger says as ``what``, ``why``, ``whom``, ``instead`` or ``link``; empty where it says nothing."""
+        for entry in self.entries:
+            if entry.told is not None and getattr(entry.told, field):
+                return str(getattr(entry.told, field))
+        if field == "what":
+            return next((entry.note for entry in self.entries if entry.note), "")
+        return next((entry.link for entry in self.entries if entry.link), "") if field == "link" else ""
+
+    @property
+    def reproduce(self) -> str:
+        """One line of Python that shows it, of the ledger; empty where there is none."""
+        return next((entry.reproduce for entry in self.entries if entry.reproduce), "")
+
+    @property
+    def flaky(self) -> bool:
+        """Whether one process shows it and the next one need not."""
+        return any(entry.flaky for entry in self.entries)
 
 
-def visible(finding: Finding, size: int) -> bool:
-    """Whether a script can see a finding about an array of so many numbers."""
-    told = finding.witness
-    if finding.kind not in _LANES:
-        return finding.kind in FAULTS
-    # A record may be damaged.
-    return told is not None and 0 <= told.index < size and (finding.kind not in _PAIRS or 0 <= told.beside < size)
+def faults(reading: Reading) -> list[Fault]:
+    """The faults of the frameworks' own functions, the worst first: what is new, what is wrong, then what is imprecise."""
+    found = reading.own[reading.own["severity"].isin([Severity.VIOLATION, Severity.DEGRADED])]
+    entries = {entry.id: entry for entry in reading.entries}
+    keys = [_key(row, entries) for row in dicts(found)]
+    gathered = [_fault(key, mine, entries) for key, mine in found.groupby(pd.Series(keys, found.index), sort=False)]
+    return sorted(gathered, key=_order)
 
 
-def source(finding: Finding, asked: Asked) -> str:
-    """The source for a finding that is :func:`visible`."""
-    return FAULTS[finding.kind](finding, asked)
+def _key(row: Mapping[Any, Any], entries: Mapping[str, Entry]) -> str:
+    """What the findings of a fault share, as text."""
+    known = next((entries[name] for name in row["ledger"].split(";") if name in entries), None)
+    if known is None:
+        return "\n".join(("new", row["framework"], aspect(row), row["kind"], row["severity"]))
+    return known.fault or f"{row['framework']}\n{known.note}"
 
 
-def number(value: float) -> str:
-    """A number as Python source."""
-    return repr(value) if math.isfinite(value) else f"float('{value}')"
-
-
-def _index(place: tuple[int, ...]) -> str:
-    return f"[{', '.join(map(str, place))}]" if place else "[()]"
-
-
-def _witness(finding: Finding) -> Witness:
-    assert finding.witness is not None, finding.kind
-    return finding.witness
-
-
-def _lane(finding: Finding, asked: Asked) -> str:
-    """An answer beside its truth."""
-    told = _witness(finding)
-    lines = [
-        f"answer = float(answers{_index(asked.lane(told.index))})",
-        f"truth, bound = {number(told.expected)}, {number(told.bound)}",
-    ]
-    if math.isnan(told.expected):
-        right = "answer != answer"
-    elif math.isinf(told.expected) or not math.isfinite(told.bound):
-        right = "answer == truth"
-    elif told.rest:
-        lines.append(f"rest = {number(told.rest)}  # of the truth, which is between two numbers of {asked.dtype}")
-        right = "abs(answer - truth - rest) <= bound"
+def _fault(key: Any, mine: pd.DataFrame, entries: Mapping[str, Entry]) -> Fault:
+    found = {name for each in mine["ledger"] for name in each.split(";")}
+    known = tuple(entry for name, entry in entries.items() if name in found)
+    rank = mine["severity"].map(tables.SEVERITIES.index)
+    mine = mine.assign(rank=-rank).sort_values(["rank", "cases"], ascending=[True, False], kind="stable")
+    mine = mine.drop(columns="rank")
+    first = dicts(mine)[0]
+    if known and known[0].told is not None:
+        name, title = known[0].told.id, known[0].told.title
+    elif known and known[0].note:
+        name, title = known[0].id, known[0].note
     else:
-        right = "abs(answer - truth) <= bound"
-    return _text(asked, *lines, 'print("answer", answer, "truth", truth, "bound", bound)', right=right)
+        digest = hashlib.blake2b(str(key).encode(errors="backslashreplace"), digest_size=4).hexdigest()
+        name = known[0].id if known else f"new-{digest}"
+        title = f"{first['op']} of {first['dtype']} {sentence(first)}"
+    return Fault(name, printable(title), str(first["framework"]), known, mine)
 
 
-def _range(finding: Finding, asked: Asked) -> str:
-    """An answer beside the ends of its range; that of a log-probability is as far beyond zero as its bound reaches."""
-    told = _witness(finding)
-    most = max(0.0, told.expected + told.bound) if asked.log else 1.0
-    return _text(
-        asked,
-        f"answer = float(answers{_index(asked.lane(told.index))})",
-        f"truth, least, most = {number(told.expected)}, {number(-math.inf if asked.log else 0.0)}, {number(most)}",
-        'print("answer", answer, "truth", truth, "bound", least, most)',
-        right="least <= answer <= most",
-    )
+def _order(fault: Fault) -> tuple[Any, ...]:
+    rank = tables.SEVERITIES.index(fault.severity)
+    return (-rank, fault.known, -len(fault.values("name")), -fault.cases, fault.framework, fault.id)
 
 
-def _row_sum(finding: Finding, asked: Asked) -> str:
-    """The sum of a row beside one."""
-    told = _witness(finding)
-    row = f"answers{asked.row(told.index)}"
-    return _text(
-        asked,
-        f"excess = math.fsum([*{f'numpy.exp({row})' if asked.log else row}, -1.0])",
-        f"truth, bound = 1.0, {number(told.bound)}",
-        'print("answer", 1 + excess, "truth", truth, "bound", bound)',
-        right="abs(excess) <= bound",
-    )
+def shown(value: float, beside: float = math.nan) -> str:
+    """A number in four digits, or in as many as tell it from another one."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    texts = (f"{value:.{digits}g}" for digits in (4, 6, 9, 17) if f"{value:.{digits}g}" != f"{beside:.{digits}g}")
+    return next(texts, f"{value:.17g}").replace("-", "−")
 
 
-def _zero_sum(finding: Finding, asked: Asked) -> str:
-    """The sum of a row's gradient beside zero."""
-    told = _witness(finding)
-    return _text(
-        asked,
-        f"answer = math.fsum(answers{asked.row(told.index)})",
-        f"truth, bound = 0.0, {number(told.bound)}",
-        'print("answer", answer, "truth", truth, "bound", bound)',
-        right="abs(answer) <= bound",
-    )
+def sentence(row: Mapping[Any, Any]) -> str:
+    """What is wrong, of a finding's smallest case, as the end of a sentence whose subject is a function."""
+    kind, told = row["kind"], row["witness"]
+    plain = _WORDS.get(kind)
+    if plain is not None:
+        return plain
+    if told is None:
+        return printable(_VERBS.get(kind, "") + row["detail"].removeprefix("raised "))
+    return _of_lane(kind, told, log=row["op"].startswith("log_"))
 
 
-def _beside(wanted: str, sign: str) -> Callable[[Finding, Asked], str]:
-    """An answer beside that of another lane."""
-
-    def text(finding: Finding, asked: Asked) -> str:
-        told = _witness(finding)
-        return _text(
-            asked,
-            f"answer = float(answers{_index(asked.lane(told.index))})",
-            f"other = float(answers{_index(asked.lane(told.beside))})",
-            f'print("answer", answer, "truth", {wanted!r}, other, "bound", 0.0)',
-            right=f"answer {sign} other",
-        )
-
-    return text
-
-
-def _unnamed(finding: Finding, asked: Asked) -> str:
-    """A row beside those that have a name."""
-    told = _witness(finding)
-    return _text(
-        asked,
-        f"row, infinite = answers{asked.row(told.index)}, infinite{asked.row(told.index)}",
-        f"nothing, share, unit = {number(-math.inf if asked.log else 0.0)}, {number(told.expected)}, {number(told.bound)}",
-        "shared = abs(row - share) <= unit",
-        "if infinite.any():",
-        "    lanes = [(infinite & shared) | (~infinite & (row == nothing))]",
-        "    lanes.append(numpy.where(infinite, numpy.isnan(row), row == nothing))",
-        "else:",
-        "    lanes = [row == nothing, shared]",
-        'print("answer", row, "truth", "NaN,", nothing, "or", share, "in every lane", "bound", unit)',
-        right="any(named.all() for named in [numpy.isnan(row), *lanes])",
-    )
+def _of_lane(kind: str, told: Witness, *, log: bool) -> str:
+    got, due = shown(told.got, told.expected), shown(told.expected, told.got)
+    match kind:
+        case "row_sum":
+            return f"gives probabilities that sum to {got}"
+        case "zero_sum":
+            return f"gives a gradient that sums to {got}, where 0 is right"
+        case "range":
+            return f"gives {got}, which is no {'log-probability' if log else 'probability'}"
+        case "order":
+            return "gives the larger of two logits the smaller probability"
+        case "ties":
+            return "gives equal logits different probabilities"
+        case "unnamed_policy":
+            return f"gives {got} in a row of infinities, where no choice has that"
+        case _:
+            return f"gives {got} where {due} is right"
 
 
-def _raised(finding: Finding, asked: Asked) -> str:
-    del finding
-    return (
-        f"try:\n    numbers({asked.call})\nexcept Exception as error:\n"
-        '    print("answer", repr(error), "truth", "an array", "bound", "none")\n    sys.exit(1)\n'
-        'print("answer", "an array", "truth", "an array", "bound", "none")\n'
-    )
+_WORDS = {
+    "no_error": "takes an axis that there is not",
+    "input_written": "writes to its input",
+    "unrepeatable": "gives another answer when it is called again",
+    "timed_out": "hangs",
+}
+"""Kinds of which there is one thing to say."""
+
+_VERBS = {
+    "raised": "raises ", "crashed": "ends its process: ", "out_of_memory": "takes too much memory: ",
+    "dtype": "answers in another dtype: ", "shape": "answers in another shape: ", "side_effect": "does something else: ",
+}  # fmt: skip
+"""Kinds whose detail goes on."""
 
 
-def _no_error(finding: Finding, asked: Asked) -> str:
-    del finding
-    return (
-        f"try:\n    dtype, answers = numbers({asked.call})\nexcept Exception as error:\n"
-        '    print("answer", repr(error), "truth", "an error", "bound", "none")\n    sys.exit(0)\n'
-        'print("answer", answers, "truth", "an error", "bound", "none")\nsys.exit(1)\n'
-    )
+def matrix(reading: Reading, found: Sequence[Fault]) -> pd.DataFrame:
+    """Targets × aspects: ``violation``, ``degraded``, ``fine``, or ``none`` where nothing of the kind was answered.
 
-
-def _dtype(finding: Finding, asked: Asked) -> str:
-    floats = ("float", "bfloat")
-    if asked.dtype.startswith(floats):
-        due, right = asked.dtype, f"dtype == {asked.dtype!r}"
-    else:
-        due, right = "a dtype of floats", f"dtype.startswith({(*floats, 'complex')!r})"
-    del finding
-    return _text(asked, f'print("answer", dtype, "truth", {due!r}, "bound", "none")', right=right)
-
-
-def _shape(finding: Finding, asked: Asked) -> str:
-    del finding
-    shown = f'print("answer", answers.shape, "truth", {asked.shape!r}, "bound", "none")'
-    return _text(asked, shown, right=f"answers.shape == {asked.shape!r}")
-
-
-def _input_written(finding: Finding, asked: Asked) -> str:
-    del finding
-    return (
-        "before = repr(numbers(x))\n"
-        f"numbers({asked.call})\n"
-        'print("answer", numbers(x), "truth", before, "bound", "none")\n'
-        + _EXIT.format(right="repr(numbers(x)) == before")
-    )
-
-
-def _unrepeatable(finding: Finding, asked: Asked) -> str:
-    del finding
-    return (
-        f"first, second = (repr(numbers({asked.call})) for _ in range(2))\n"
-        'print("answer", second, "truth", "that of the first call,", first, "bound", "none")\n'
-        + _EXIT.format(right="first == second")
-    )
-
-
-def _ended(finding: Finding, asked: Asked) -> str:
-    """The call alone: it is made by a child, and what became of that is seen by its parent; see :func:`forked`."""
-    del finding
-    return f"numbers({asked.call})\nos._exit(0)\n"
-
-
-def forked(seconds: float, memory: float) -> str:
-    """Source that goes on in a child, and whose parent says how that ended; for the kinds in :data:`FORKED`.
-
-    Parameters
-    ----------
-    seconds, memory
-        What the child may take; memory in GiB.
+    The index is the targets' names, without the controls; columns are those of :data:`ASPECTS`.
     """
-    alarm = f"signal.alarm({math.ceil(seconds)})\n" if math.isfinite(seconds) else ""
-    return (
-        "child = os.fork()\nif child:\n    _, status, used = os.wait4(child, 0)\n"
-        "    gone, memory = os.waitstatus_to_exitcode(status), used.ru_maxrss / 2**20\n"
-        '    print("answer", f"status {gone}, {memory:.3g} GiB", "truth", "status 0", '
-        f'"bound", "{seconds:g} s, {memory:g} GiB")\n'
-        f"    sys.exit(0 if gone == 0 and memory <= {number(memory)} else 1)\n{alarm}"
-    )
+    record = reading.record
+    targets = [name for target, name in record.names.items() if not target.control]
+    table = pd.DataFrame("none", index=pd.Index(targets, dtype=object), columns=list(ASPECTS))
+    for name, aspects in _answered(reading).items():
+        table.loc[name, list(aspects)] = "fine"
+    for fault in reversed(found):  # the worst last
+        for row in dicts(fault.findings):
+            cell = table.loc[row["name"], aspect(row)]
+            if cell != Severity.VIOLATION:
+                table.loc[row["name"], aspect(row)] = row["severity"]
+    return table
 
 
-def _text(asked: Asked, *lines: str, right: str) -> str:
-    return _ANSWERS.format(call=asked.call) + "".join(f"{line}\n" for line in lines) + _EXIT.format(right=right)
-
-
-_PAIRS = {
-    "order": _beside("at least that of a smaller logit,", ">="),
-    "ties": _beside("that of an equal logit,", "=="),
-}
-"""Kinds that a witness of two lanes shows."""
-
-_LANES = {
-    **dict.fromkeys(("accuracy", "loose", "lost_normal", "nonfinite"), _lane),
-    "range": _range,
-    "row_sum": _row_sum,
-    "zero_sum": _zero_sum,
-    "unnamed_policy": _unnamed,
-    **_PAIRS,
-}
-"""Kinds that a witness shows."""
-
-FAULTS: dict[str, Callable[[Finding, Asked], str]] = {
-    **_LANES,
-    "raised": _raised,
-    "no_error": _no_error,
-    "dtype": _dtype,
-    "shape": _shape,
-    "input_written": _input_written,
-    "unrepeatable": _unrepeatable,
-    **dict.fromkeys(FORKED, _ended),
-}
-"""Kind of finding → its source.  A side effect has none: what else a call did is seen by who watches it."""
+def _answered(reading: Reading) -> dict[str, Iterable[str]]:
+    """Target → the aspects of which it has answered a question."""
+    rows = reading.record.observations
+    rows = rows[~rows["control"].astype(bool) & ~rows["outcome"].isin(["unsupported", "not_asked"])]
+    rows = rows.assign(name=names(reading.record, rows))
+    found: dict[str, dict[str, None]] = {}
+    for place in dicts(rows[["name", "op", "family"]].drop_duplicates()):
+        # Any row of numbers could show a wrong number, a NaN, a lost one or a wrong sum.
+        mine = [aspect(place)] if place["op"].endswith("_vjp") else [aspect(place), "numbers", "nan", "small", "sums"]
+        found.setdefault(place["name"], {}).update(dict.fromkeys(mine))
+    return {name: tuple(aspects) for name, aspects in found.items()}

@@ -105,7 +105,7 @@ def changes(record: Record, severities: Sequence[str] = (Severity.VIOLATION,)) -
     releases: dict[tuple[str, str], list[str]] = {}
     for row in dicts(own[["framework", "variant", "version"]].drop_duplicates()):
         releases.setdefault((row["framework"], row["variant"]), []).append(row["version"])
-    ordered = {subject: sorted(found, key=_age) for subject, found in releases.items() if len(found) > 1}
+    ordered = {subject: sorted(found, key=age) for subject, found in releases.items() if len(found) > 1}
     answered: dict[tuple[str, ...], set[str]] = {}
     for row in dicts(asked):
         answered.setdefault(tuple(row[name] for name in _PLACE), set()).add(row["version"])
@@ -139,7 +139,8 @@ def changes(record: Record, severities: Sequence[str] = (Severity.VIOLATION,)) -
     )
 
 
-def _age(release: str) -> tuple[bool, Any]:
+def age(release: str) -> tuple[bool, Any]:
+    """By which releases are sorted, the oldest first; what is no version by Python's rules comes first."""
     try:
         return True, Version(release)
     except InvalidVersion:

@@ -1,4 +1,8 @@
-"""What does a person read first?  One HTML file that needs no network, and reads without JavaScript."""
+"""The page: one HTML file that needs no network, and reads without JavaScript.
+
+First what was asked of whom, the faults, and the matrix of targets and of what can go wrong; then a page in the page for each
+fault, with its evidence; then grades by family, policies, claims, plots, and the environment.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,18 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-import pandas as pd
 
-from conformance.record import exhibit_of
-from conformance.record.exhibit import runs_of
 from conformance.reporting import claims, escape, plots, summary, tables
-from conformance.reporting.frames import dicts, names
-from conformance.reporting.scripts import script_of
-from conformance.values import Finding, Severity
+from conformance.reporting.evidence import evidence
+from conformance.reporting.faults import ASPECTS, faults, matrix
+from conformance.reporting.frames import dicts
+from conformance.values import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conformance.record import Record
     from conformance.reporting.reading import Reading
-    from conformance.values import Numbers
 
 
 def _shown(value: Any) -> Any:
@@ -38,40 +39,44 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 
-_CARD = ["severity", "framework", "version", "family", "kind", "known", "ledger"]
-"""Findings that share a card: a framework's fault in its modes, ops, dtypes and ways."""
+SIGNS = {"violation": "✗", "degraded": "△", "fine": "✓", "none": "–"}
+"""State of a cell → the sign that print and colour-blind readers see."""
 
-_CONTROL_CARD = ["mode", "kind", "known"]
-"""The same for controls, which are there to be caught: a textbook formula's fault wherever it shows."""
+MEANINGS = {
+    "violation": "wrong: no reading of the contract allows it",
+    "degraded": "legal, and worse than a user would expect",
+    "fine": "asked, and nothing is wrong",
+    "none": "does not have it, or was not asked",
+}
+"""State of a cell → what it means."""
 
 _ALSO = 20
-"""Lines of a card's table of other places; the CSV holds them all."""
-
-_LONGEST = 4000
-"""Characters of a row or of a program; a longer one is told by its length, and stands in the record."""
+"""Places of a choice that are listed."""
 
 
 def render(reading: Reading) -> str:
     """The report as one page."""
-    record = reading.record
-    own, unexpected = reading.own, reading.unexpected
-    controls = reading.findings[reading.findings["control"] & (reading.findings["severity"] == Severity.VIOLATION)]
+    record, found = reading.record, faults(reading)
+    violated = [fault for fault in found if fault.violated]
     context = {
         "reading": reading,
         "record": record,
         "parts": record.parts,
         "day": min((part.header.started for part in record.parts), default="")[:10],
         "verdict": summary.verdict(reading),
-        "matrix": _matrix(reading),
-        "cells": _cells(record),
+        "faults": [(fault, evidence(reading, fault)) for fault in found],
+        "violated": violated,
+        "degraded": [fault for fault in found if not fault.violated],
+        "aspects": ASPECTS,
+        "matrix": _matrix(reading, found),
+        "signs": SIGNS,
+        "meanings": MEANINGS,
+        "who": _who(record),
+        "choices": json.dumps(_choices(record)).replace("<", "\\u003c"),
+        "grades": _grades(reading),
         "families": record.families,
-        "findings": _cards(record, own, _CARD),
-        "control_findings": _cards(record, controls[controls["known"]], _CONTROL_CARD),
-        "control_failures": _cards(record, unexpected[unexpected["control"]], [*_CONTROL_CARD, "problem"]),
-        "control_count": int(controls["known"].sum()),
+        "controls": _controls(reading),
         "naive": _naive(record),
-        "counts": {name: int((own["severity"] == name).sum()) for name in tables.SEVERITIES},
-        "new": int((own["severity"].eq(Severity.VIOLATION) & ~own["known"]).sum()),
         "unanswered": dicts(reading.unanswered),
         "loud": tables.LOUD,
         "said": summary.unanswered,
@@ -82,8 +87,50 @@ def render(reading: Reading) -> str:
     return _ENVIRONMENT.get_template("index.html.jinja").render(context)
 
 
-def _matrix(reading: Reading) -> list[dict[str, Any]]:
-    """The rows of the matrix; a framework's controls stand under its own functions."""
+def _who(record: Record) -> str:
+    """Of whom was asked, for a heading: frameworks with their versions, the first four of them."""
+    found: dict[str, list[str]] = {}
+    for target in record.targets:
+        if not target.control and target.version not in found.setdefault(target.framework, []):
+            found[target.framework].append(target.version)
+    told = [f"{name} {' and '.join(versions) if len(versions) < 3 else f'in {len(versions)} releases'}".strip()
+            for name, versions in found.items()]  # fmt: skip
+    more = [f"{len(told) - 4} more frameworks"] if len(told) > 5 else []
+    told = told[: 4 if more else 5] + more
+    return f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else "".join(told)
+
+
+def _choices(record: Record) -> dict[str, list[str]]:
+    """What *I use …* offers: the values of each column."""
+    own = [target for target in record.targets if not target.control]
+    return {
+        "framework": list(dict.fromkeys(target.framework for target in own)),
+        "release": list(dict.fromkeys(target.version for target in own)),
+        "mode": list(dict.fromkeys(target.mode for target in own)),
+        "device": list(dict.fromkeys(target.device for target in own)),
+        "dtype": list(record.dtypes),
+        "op": list(record.ops),
+    }
+
+
+def _matrix(reading: Reading, found: Sequence[Any]) -> list[dict[str, Any]]:
+    """The rows of the matrix: a target, and of each aspect its state and how many faults touch it there."""
+    table = matrix(reading, found)
+    rows = []
+    for target, name in reading.record.names.items():
+        if target.control:
+            continue
+        mine = [fault for fault in found if name in fault.values("name")]
+        cells = {
+            key: {"state": str(table.loc[name, key]), "faults": sum(key in fault.aspects for fault in mine)}
+            for key in ASPECTS
+        }
+        rows.append({"name": name, "target": target, "cells": cells})
+    return rows
+
+
+def _grades(reading: Reading) -> list[dict[str, Any]]:
+    """Targets and families: the worst grade of each; a framework's controls stand under its own functions."""
     table = tables.matrix(reading)
     rows = []
     for target, name in reading.record.names.items():
@@ -92,6 +139,15 @@ def _matrix(reading: Reading) -> list[dict[str, Any]]:
             by_family = {str(family): dict(cells[family]) for family in cells.columns}
             rows.append({"name": name, "framework": target.framework, "control": target.control, "cells": by_family})
     return rows
+
+
+def _controls(reading: Reading) -> dict[str, Any]:
+    """What the textbook controls are caught at, and what they do that their arithmetic does not explain."""
+    found = reading.findings[reading.findings["control"] & (reading.findings["severity"] == Severity.VIOLATION)]
+    caught = found[found["known"]]
+    counts = caught.groupby(["mode", "kind"], sort=False)["cases"].sum().reset_index()
+    strange = reading.unexpected[reading.unexpected["control"]]
+    return {"count": len(caught), "caught": dicts(counts), "strange": dicts(strange)}
 
 
 def _policies(reading: Reading) -> list[dict[str, Any]]:
@@ -112,75 +168,6 @@ def _policies(reading: Reading) -> list[dict[str, Any]]:
 def _listed(places: Sequence[str]) -> str:
     more = f"; and {len(places) - _ALSO} more" if len(places) > _ALSO else ""
     return "; ".join(places[:_ALSO]) + more
-
-
-def _cells(record: Record) -> str:
-    """JSON for the script: the grades, names, and grade and counts of each target × family × op × dtype by their numbers."""
-    rows = record.observations.assign(target=names(record, record.observations))
-    keys = ["target", "family", "op", "dtype"]
-    texts = [list(map(escape.printable, pd.factorize(rows[key])[1].tolist())) for key in keys]
-    facts: dict[str, pd.Series] = {key: pd.Series(pd.factorize(rows[key])[0], rows.index) for key in keys}
-    facts["grade"] = rows["grade"].map({name: i for i, name in enumerate(tables.GRADES)}).fillna(-1).astype(int)
-    facts["violated"] = rows["severity"] == Severity.VIOLATION
-    facts["missing"] = rows["outcome"] == "not_asked"
-    cells = (
-        pd.DataFrame(facts)
-        .groupby(keys, sort=False)
-        .agg(
-            grade=("grade", "max"),
-            cases=("grade", "size"),
-            violations=("violated", "sum"),
-            missing=("missing", "sum"),
-        )
-    )
-    listed = cells.reset_index().astype(int).to_numpy().tolist()
-    # A script ends where its text says so, in a string of JSON too.
-    return json.dumps([tables.GRADES, texts, listed], separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _cards(record: Record, found: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
-    """A card for each fault: its first finding in full, and where else it shows."""
-    cards = []
-    for _, mine in found.groupby(by, sort=False):
-        first, *others = dicts(mine)
-        everywhere = {f"in_{key}": json.dumps(sorted(set(mine[key]))) for key in ("name", "op", "dtype", "family")}
-        cards.append({**_card(record, first), **everywhere, "also": others[:_ALSO], "more": len(others)})
-    return cards
-
-
-def _card(record: Record, row: dict[Any, Any]) -> dict[str, Any]:
-    """A finding as the page shows it: numbers in decimal beside hex."""
-    witness = row["witness"]
-    observation = record.observations.loc[row["rows"][0]].to_dict()
-    exhibit = exhibit_of(observation)
-    x = exhibit.inputs.x if exhibit and exhibit.inputs else None
-    text = script_of(record, observation, Finding(row["kind"], Severity(row["severity"]), row["detail"], witness))
-    if len(text) > _LONGEST or (x is None and not row["control"]):
-        text = f"conformance reproduce {row['id']}@{row['version']}\n"
-    shown: dict[str, Any] = {
-        "row": _handed_over(x, row["case"]),
-        "script": text,
-        "lanes": [],
-        "index": 0,
-    }
-    if witness is not None:
-        figures = {
-            "logit": witness.logit, "got": witness.got, "true, rounded": witness.expected, "allowed error": witness.bound
-        }  # fmt: skip
-        shown["lanes"] = [(name, f"{value:.9g}", value.hex()) for name, value in figures.items()]
-        shown["index"] = witness.index
-    return {**row, **shown}
-
-
-def _handed_over(x: Numbers | None, case: str) -> str:
-    """What was handed over as x, runs of equal numbers folded: ``[0, −10 × 16]``; the case where it has many runs."""
-    if x is None:
-        return f"that of case {case}"
-    shape = "×".join(map(str, x.shape))
-    text = "[" + ", ".join(f"{value:.9g}" + (f" × {n}" if n > 1 else "") for value, n in runs_of(x)) + "]"
-    if x.size and (not runs_of(x) or len(text) > _LONGEST):
-        return f"{shape} numbers, case {case}"
-    return text + (f" of shape {shape}" if x.ndim > 1 else "")
 
 
 def _naive(record: Record) -> dict[str, int]:

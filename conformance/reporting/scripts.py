@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from conformance.frameworks.base import LAYOUTS, SYMBOLS, Program, call, joined
 from conformance.record import exhibit_of
 from conformance.record.exhibit import bits_of, runs_of
-from conformance.reporting import faults
+from conformance.reporting import symptoms
 from conformance.reporting.escape import printable
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ def script(
     called = call([name for name, _, _ in named], row["axis"])
     begin, look = "", f"print(numbers({called})[1])\n"
     if finding is not None:
-        begin = faults.forked(seconds, memory) if finding.kind in faults.FORKED else ""
+        begin = symptoms.forked(seconds, memory) if finding.kind in symptoms.FORKED else ""
         shape = (exhibit.rows, *inputs.x.shape) if exhibit.rows else inputs.x.shape
         corner = (exhibit.place,) if exhibit.rows else ()
         axis = row["axis"] % max(len(shape), 1)
-        asked = faults.Asked(called, row["op"].startswith("log_"), row["dtype"], shape, corner, axis)
-        look = faults.source(finding, asked)
+        asked = symptoms.Asked(called, row["op"].startswith("log_"), row["dtype"], shape, corner, axis)
+        look = symptoms.source(finding, asked)
         if finding.kind == "unnamed_policy":
             numbers += f"infinite = {_LOGITS.get(row['way'], 'x')} == numpy.inf\n"
     text = joined(begin, program.setup, program.define, program.numbers, f"{numbers}\n{arrays}\n{look}")
@@ -110,7 +110,7 @@ def script_of(record: Record, row: Mapping[str, Any], finding: Finding, exhibit:
     program = part.programs.get(f"{target.versioned} {row['op']} {row['way']}")
     if exhibit is None or exhibit.inputs is None or program is None or row["layout"] not in ("", *LAYOUTS):
         return ""
-    if not faults.visible(finding, exhibit.inputs.x.size):
+    if not symptoms.visible(finding, exhibit.inputs.x.size):
         return ""
     found = (re.match(r"\d+(\.\d+)?", part.header.plan.limits.get(name, "")) for name in _LIMITS)
     seconds, memory = (float(number[0]) if number else math.inf for number in found)

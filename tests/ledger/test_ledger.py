@@ -113,7 +113,10 @@ def test_an_empty_ledger_knows_nothing() -> None:
         ("[entry]\nid = 'x'\n", r"file.toml: entry: tables \[\[entry\]\] are wanted, not {'id': 'x'}"),
         ("entry = [1, 2]\n", r"file.toml: entry: tables \[\[entry\]\] are wanted, not \[1, 2\]"),
         ("entry = 'x'\n", r"file.toml: entry: tables \[\[entry\]\] are wanted, not 'x'"),
-        ("entry = []\nentries = []\n", r"file.toml: 'entries': a ledger has tables \[\[entry\]\] and nothing else"),
+        (
+            "entry = []\nentries = []\n",
+            r"file.toml: 'entries': a ledger has tables \[\[entry\]\] and \[\[fault\]\] and nothing else",
+        ),
         (ENTRY.replace("[[entry]]", "[[entries]]"), r"file.toml: 'entries': a ledger has tables \[\[entry\]\]"),
         (ENTRY.replace("[[entry]]", "[[entry"), "file.toml: "),
         (ENTRY.replace('"one"', "one"), "file.toml: "),

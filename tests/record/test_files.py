@@ -172,7 +172,6 @@ IN_JSON: list[tuple[str, Any, type[Exception], str]] = [
     ("parts.0.header.machine.gpus", [[]], records.DamagedRecord, r"machine.gpus\[0\]: text is wanted"),
     ("parts.0.header.subjects.0.versions", [], records.DamagedRecord, "versions: a table of names is wanted"),
     ("parts.0.programs", {"a": ["1", "2", "3"]}, records.DamagedRecord, "programs.a: a list of 4 is wanted"),
-    ("parts.0.programs", GONE, records.DamagedRecord, "programs: the field is missing"),
     ("claims", GONE, records.DamagedRecord, "claims: the field is missing"),
     ("claims", "none", records.DamagedRecord, "claims: a list is wanted, not 'none'"),
     ("claims.0", [], records.DamagedRecord, r"claims\[0\]: a table of names is wanted"),
@@ -181,6 +180,14 @@ IN_JSON: list[tuple[str, Any, type[Exception], str]] = [
     ("claims.0.target", "x/y/z", records.DamagedRecord, "claims: x/y/z of run run stands in no plan"),
     ("header", {}, records.DamagedRecord, "'header': no such field"),
 ]
+
+
+def test_what_an_earlier_version_did_not_write_has_its_default(tmp_path: Path) -> None:
+    written = record()
+    table, facts = facts_of(written, tmp_path / "r.parquet")
+    del facts["parts"][0]["header"]["subjects"][0]["contract"]
+
+    assert written.parts == read(spoiled(table, facts, tmp_path / "r.parquet")).parts
 
 
 @pytest.mark.parametrize(("place", "value", "error", "message"), IN_JSON, ids=range(len(IN_JSON)))

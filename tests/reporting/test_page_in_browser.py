@@ -47,15 +47,40 @@ def browser(small: Reading, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(autouse=True)
 def fresh(browser: Any) -> None:
     """Each test starts with the page as it is loaded."""
+    browser.execute_script("location.hash = '/'")
     browser.refresh()
 
 
 def cell(browser: Any, target: str, family: str) -> Any:
-    return browser.find_element(By.CSS_SELECTOR, f'#matrix td[data-target="{target}"][data-family="{family}"]')
+    return browser.find_element(By.CSS_SELECTOR, f'#grade-table td[data-target="{target}"][data-family="{family}"]')
 
 
-def test_the_matrix_reads_as_the_record(browser: Any, small: Reading) -> None:
+def lines(browser: Any) -> list[Any]:
+    """The faults that are shown."""
+    return [line for line in browser.find_elements(By.CSS_SELECTOR, ".faults > li") if line.is_displayed()]
+
+
+def opened(browser: Any, title: str) -> Any:
+    """The page of the first fault with a title, by a click on its line."""
+    next(line for line in lines(browser) if title in line.text).find_element(By.TAG_NAME, "a").click()
+    (shown,) = [one for one in browser.find_elements(By.CSS_SELECTOR, ".fault-page") if one.is_displayed()]
+    return shown
+
+
+def test_the_matrix_says_of_each_target_what_goes_wrong(browser: Any) -> None:
+    def state(target: str, aspect: str) -> tuple[str, str]:
+        cell = browser.find_element(By.CSS_SELECTOR, f'#matrix tr[data-name="{target}"] td[data-aspect="{aspect}"]')
+        return cell.get_attribute("data-state"), cell.text.split()[0]
+
+    assert ("violation", "✗") == state("numpy/raising/cpu", "shapes")
+    assert ("fine", "✓") == state("numpy/honest/cpu", "nan")
+    assert ("none", "–") == state("numpy/honest/cpu", "gradients")
+    assert [] == browser.find_elements(By.CSS_SELECTOR, '#matrix tr[data-name="numpy/definition/cpu"]')
+
+
+def test_grades_read_as_the_record(browser: Any, small: Reading) -> None:
     due = tables.matrix(small)
+    browser.find_element(By.CSS_SELECTOR, "#grades > summary").click()
 
     for target in due.index:
         for family in ("magnitude", "underflow"):
@@ -65,49 +90,57 @@ def test_the_matrix_reads_as_the_record(browser: Any, small: Reading) -> None:
             assert (grade[:1].upper() or "–") == got.text.split()[0]
 
 
-def test_a_divergence_can_be_read_from_the_page(browser: Any) -> None:
-    card = browser.find_element(By.CSS_SELECTOR, 'details[data-target*="numpy/raising/cpu"][data-kind="raised"]')
-    card.find_element(By.TAG_NAME, "summary").click()
+def test_a_fault_is_a_page_that_can_be_linked_to(browser: Any) -> None:
+    page = opened(browser, "raises ValueError")
 
-    assert "violation" in card.text
-    assert "not in the ledger" in card.text
-    assert "<script>" in card.text  # as text: the hostile message of the framework
+    assert "<script>" in page.text  # as text: the hostile message of the framework
+    assert "✗" in page.text
+    assert not browser.find_element(By.ID, "faults").is_displayed()
+    address = browser.current_url
+    assert "#/fault/new-" in address
+    page.find_element(By.CSS_SELECTOR, ".back a").click()
+    assert browser.find_element(By.ID, "faults").is_displayed()
+    browser.get(address)
+    assert page.is_displayed()
 
 
 def test_a_witness_has_decimal_and_hex(browser: Any) -> None:
-    cell(browser, "numpy/definition/cpu", "magnitude").find_element(By.TAG_NAME, "a").click()
-    cards = browser.find_elements(
-        By.CSS_SELECTOR, 'details[data-target*="numpy/definition/cpu"][data-kind="nonfinite"]'
-    )
-    card = next(card for card in cards if card.is_displayed())
-    card.find_element(By.TAG_NAME, "summary").click()
-    lanes = {row.text.split()[0]: row.text for row in card.find_elements(By.CSS_SELECTOR, ".lanes tr")}
+    page = opened(browser, "where")
+    lanes = {row.text.split()[0]: row.text for row in page.find_elements(By.CSS_SELECTOR, ".lanes tr")}
 
-    assert "nan" in lanes["got"]
-    assert "0x" in lanes["true,"]
+    assert "0x" in lanes["answer"]
+    assert "0x" in lanes["right"]
 
 
-def test_filters_repaint_the_matrix_and_the_findings(browser: Any, small: Reading) -> None:
-    Select(browser.find_element(By.ID, "op")).select_by_visible_text("log_softmax")
+def test_what_somebody_uses_is_kept_in_the_address(browser: Any) -> None:
+    whole, everything = len(browser.find_elements(By.CSS_SELECTOR, ".faults > li")), len(lines(browser))
+    Select(browser.find_element(By.NAME, "mode")).select_by_visible_text("honest")
 
-    due = tables.matrix(small, op="log_softmax")
-    shown = [c for c in browser.find_elements(By.CSS_SELECTOR, "details.finding[data-op]") if c.is_displayed()]
-    assert "" == cell(browser, "numpy/partial/cpu", "random").get_attribute("data-grade")
-    got = cell(browser, "numpy/honest/cpu", "random").get_attribute("data-grade")
-    assert due.loc["numpy/honest/cpu", ("random", "grade")] == got
-    assert shown
-    assert all("log_softmax" in json.loads(card.get_attribute("data-op")) for card in shown)
+    assert [] == lines(browser)
+    assert browser.current_url.endswith("#/?mode=honest")
+    assert f"0 of {whole} faults" == browser.find_element(By.ID, "counted").text
+    shown = [one for one in browser.find_elements(By.CSS_SELECTOR, "#matrix tbody tr") if one.is_displayed()]
+    assert ["numpy/honest/cpu"] == [one.get_attribute("data-name") for one in shown]
+    browser.refresh()
+    assert [] == lines(browser)
+    browser.find_element(By.CSS_SELECTOR, "#picker button").click()
+    assert everything == len(lines(browser))
 
 
-def test_a_cell_leads_to_its_findings_and_back(browser: Any) -> None:
-    everything = len(browser.find_elements(By.CSS_SELECTOR, "details.finding[data-target]"))
-    cell(browser, "numpy/raising/cpu", "all_equal").find_element(By.TAG_NAME, "a").click()
-    hidden = browser.find_elements(By.CSS_SELECTOR, "details.finding[data-target][hidden]")
+def test_a_word_finds_faults(browser: Any) -> None:
+    browser.find_element(By.NAME, "q").send_keys("raises valueerror")
 
-    note = browser.find_element(By.ID, "filtered")
-    assert f"{everything - len(hidden)} of {everything} findings for numpy/raising/cpu" in note.text
-    note.find_element(By.TAG_NAME, "button").click()
-    assert [] == browser.find_elements(By.CSS_SELECTOR, "details.finding[data-target][hidden]")
+    assert lines(browser)
+    assert all("raises ValueError" in line.text for line in lines(browser))
+
+
+def test_a_cell_leads_to_its_faults(browser: Any) -> None:
+    cell = browser.find_element(By.CSS_SELECTOR, '#matrix tr[data-name="numpy/raising/cpu"] td[data-aspect="shapes"] a')
+    due = int(cell.find_element(By.TAG_NAME, "small").text)
+    cell.click()
+
+    assert due == len(lines(browser))
+    assert all("shapes" in json.loads(line.get_attribute("data-aspect")) for line in lines(browser))
 
 
 def test_what_was_not_asked_is_marked_in_its_cells_and_above_them(browser: Any, small: Reading) -> None:
@@ -118,27 +151,18 @@ def test_what_was_not_asked_is_marked_in_its_cells_and_above_them(browser: Any, 
     assert "Not asked. numpy/partial/cpu:" in banner.text
     assert "it ended 3 processes" in banner.text
     assert unasked
-    for dtype, mark in (("all", True), ("float16", True), ("float32", False)):
-        Select(browser.find_element(By.ID, "dtype")).select_by_visible_text(dtype)
-        for family in unasked:
-            assert mark == cell(browser, "numpy/partial/cpu", family).text.endswith("?")
+    browser.find_element(By.CSS_SELECTOR, "#grades > summary").click()
+    for family in unasked:
+        assert cell(browser, "numpy/partial/cpu", family).text.endswith("?")
 
 
-def test_a_program_can_be_copied_from_a_finding(browser: Any) -> None:
-    card = browser.find_element(By.XPATH, "//details[.//pre][contains(@class, 'finding')]")
-    card.find_element(By.TAG_NAME, "summary").click()
+def test_a_program_can_be_copied_from_a_fault(browser: Any) -> None:
+    page = opened(browser, "where")
 
-    text = card.find_element(By.TAG_NAME, "pre").text
-    assert text.startswith("# numpy/partial/cpu 1.0: softmax of float32\n")
-    assert "numbers(f(x, -1))" in text
-    assert card.find_element(By.CSS_SELECTOR, "button.copy").is_displayed()
-
-
-def test_controls_can_be_hidden(browser: Any) -> None:
-    browser.find_element(By.ID, "controls").click()
-
-    assert not cell(browser, "numpy/definition/cpu", "magnitude").is_displayed()
-    assert cell(browser, "numpy/honest/cpu", "magnitude").is_displayed()
+    text = page.find_element(By.TAG_NAME, "pre").text
+    assert text.startswith("# numpy/raising/cpu 1.0: ")
+    assert "numbers(f(x, " in text
+    assert page.find_element(By.CSS_SELECTOR, "button.copy").is_displayed()
 
 
 @pytest.mark.parametrize("width", [320, 390, 1400])
@@ -166,10 +190,13 @@ def test_it_reads_without_javascript(browser: Any) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.refresh()
-        text = cell(browser, "numpy/definition/cpu", "magnitude").text
-        filters = browser.find_element(By.ID, "filters").is_displayed()
+        shown = len(lines(browser)), len(browser.find_elements(By.CSS_SELECTOR, ".fault-page"))
+        text = browser.find_element(By.CSS_SELECTOR, '#matrix tr[data-name="numpy/raising/cpu"]').text
+        filters = browser.find_element(By.ID, "picker").is_displayed()
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
-    assert text.startswith("D")
+    assert shown[0] > 0
+    assert shown[1] >= shown[0]
+    assert "✗" in text
     assert not filters

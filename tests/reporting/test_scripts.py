@@ -18,8 +18,8 @@ from conformance.frameworks.base import LAYOUTS, Program
 from conformance.judgement.checks import kinds
 from conformance.record.exhibit import exhibit_as_text
 from conformance.reporting import Reading, terminal
-from conformance.reporting.faults import FAULTS
 from conformance.reporting.scripts import literal, script, script_of
+from conformance.reporting.symptoms import SYMPTOMS
 from conformance.values import Exhibit, Finding, Inputs, Severity, Witness
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def test_a_process_that_takes_too_much_memory_is_seen(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_finding_has_a_script_but_a_side_effect() -> None:
-    assert set(kinds()) - {"side_effect"} == set(FAULTS)
+    assert set(kinds()) - {"side_effect"} == set(SYMPTOMS)
 
 
 def test_a_script_is_that_of_its_target_op_and_way() -> None:

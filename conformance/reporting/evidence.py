@@ -1,0 +1,202 @@
+"""What a reader of one fault is shown: its smallest and its worst row, who else was asked the same, and in which releases.
+
+Everything is of the record; nothing is computed again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from conformance.record import exhibit_of, findings_of
+from conformance.record.exhibit import runs_of
+from conformance.reporting import escape
+from conformance.reporting.faults import shown
+from conformance.reporting.frames import dicts, names
+from conformance.reporting.history import age
+from conformance.reporting.scripts import script_of
+from conformance.values import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from conformance.reporting.faults import Fault
+    from conformance.reporting.reading import Reading
+    from conformance.values import Numbers, Witness
+
+LONGEST = 4000
+"""Characters of a row or of a program; a longer one is told by its length, and stands in the record."""
+
+MOST = 20
+"""Lines of a table of places; the CSV holds them all."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One answer beside its truth, as text: decimal and hexadecimal.
+
+    Attributes
+    ----------
+    where
+        What was asked: target, op, dtype, family and case.
+    index
+        Of the lane in its array, in C order.
+    figures
+        (name, decimal, hexadecimal) of logit, answer, truth and the error that is allowed.
+    over
+        The error over the bound; empty where there are no numbers.
+    """
+
+    where: str
+    index: int
+    figures: tuple[tuple[str, str, str], ...]
+    over: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """See the module.
+
+    Attributes
+    ----------
+    row
+        What was handed over at the smallest case, as text; empty where the record does not hold it.
+    smallest, worst
+        The lanes; the second is None where it is the same row, or where there are no numbers.
+    script
+        A program that shows the smallest again, or the command that prints it.
+    detail
+        What the check says of the smallest.
+    reason
+        Why the rows of that family are hard.
+    same_bits, fail, fine
+        Of the other targets that were asked the smallest case: who gives the same answer to the last bit, who else breaks
+        the contract, and whose answer stands.
+    releases
+        (version, sign) of the framework, oldest first: whether the fault shows there; None where it was not asked.
+    places
+        The findings, as dictionaries, up to :data:`MOST`.
+    """
+
+    row: str
+    smallest: Lane | None
+    worst: Lane | None
+    script: str
+    detail: str
+    reason: str
+    same_bits: tuple[str, ...]
+    fail: tuple[str, ...]
+    fine: tuple[str, ...]
+    releases: tuple[tuple[str, bool | None], ...]
+    places: tuple[Mapping[Any, Any], ...]
+
+
+def evidence(reading: Reading, fault: Fault) -> Evidence:
+    """The evidence of one fault."""
+    record = reading.record
+    first = _smallest(fault)
+    observation = record.observations.loc[first["rows"][0]].to_dict()
+    exhibit = exhibit_of(observation)
+    x = exhibit.inputs.x if exhibit and exhibit.inputs else None
+    text = script_of(
+        record, observation, Finding(first["kind"], Severity(first["severity"]), first["detail"], first["witness"])
+    )
+    if x is None or not text or len(text) > LONGEST:
+        text = f"conformance reproduce {first['id']}@{first['version']}\n"
+    same, fail, fine = _company(reading, observation)
+    return Evidence(
+        row=_handed_over(x),
+        smallest=_lane(first["name"], observation, first["witness"]),
+        worst=_worst(reading, fault, first["rows"][0]),
+        script=text,
+        detail=first["detail"],
+        reason=record.families.get(first["family"], ""),
+        same_bits=same,
+        fail=fail,
+        fine=fine,
+        releases=_releases(reading, fault),
+        places=tuple(dicts(fault.findings.head(MOST))),
+    )
+
+
+def _smallest(fault: Fault) -> dict[Any, Any]:
+    """The finding to show: of the worst severity, in the last release; one with a lane first, then the shortest name."""
+    worst = fault.findings[fault.findings["severity"] == fault.severity]
+    last = max(worst["version"], key=age)
+    worst = worst[worst["version"] == last]
+    return min(dicts(worst), key=lambda row: (row["witness"] is None, len(row["case"]), row["case"]))
+
+
+def _worst(reading: Reading, fault: Fault, but: Any) -> Lane | None:
+    """The lane whose error is the largest multiple of its bound; None where that is the row which is shown anyway."""
+    labels = [label for rows in fault.findings["rows"] for label in rows]
+    mine = reading.record.observations.loc[labels]
+    sized = mine[mine["error_over_bound"].notna()]
+    if sized.empty or (label := sized["error_over_bound"].idxmax()) == but:
+        return None
+    row = mine.loc[[label]]
+    observation = dicts(row)[0]
+    kinds = set(fault.values("kind"))
+    told = next((one.witness for one in findings_of(observation) if one.kind in kinds), None)
+    return _lane(str(names(reading.record, row).iloc[0]), observation, told)
+
+
+def _lane(name: str, observation: Mapping[Any, Any], told: Witness | None) -> Lane | None:
+    if told is None:
+        return None
+    way = "" if observation["way"] == "plain" else f" ({observation['way']})"
+    figures = (("logit", told.logit), ("answer", told.got), ("right is", told.expected), ("allowed error", told.bound))
+    over = observation["error_over_bound"]
+    return Lane(
+        f"{name}: {observation['op']}{way} of {observation['dtype']}, {observation['family']}/{observation['case']}",
+        told.index,
+        tuple((label, f"{value:.9g}", value.hex()) for label, value in figures),
+        "" if math.isnan(over) else shown(over),
+    )
+
+
+def _company(
+    reading: Reading, observation: Mapping[Any, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Of the others that were asked the same: same bits, other failures, and those that are right."""
+    rows = reading.record.observations
+    asked = rows[(rows["case_id"] == observation["case_id"]) & ~rows["control"].astype(bool)]
+    asked = asked[~asked["outcome"].isin(["unsupported", "not_asked"])]
+    asked = asked.assign(name=names(reading.record, asked))
+    found: dict[str, list[str]] = {"same": [], "fail": [], "fine": []}
+    for other in dicts(asked.drop_duplicates(["target", "version"])):
+        if (other["target"], other["version"]) == (observation["target"], observation["version"]):
+            continue
+        name = other["name"]
+        if other["digest"] and other["digest"] == observation["digest"]:
+            found["same"].append(name)
+        elif other["severity"] == Severity.VIOLATION:
+            found["fail"].append(name)
+        else:
+            found["fine"].append(name)
+    return tuple(found["same"]), tuple(found["fail"]), tuple(found["fine"])
+
+
+def _releases(reading: Reading, fault: Fault) -> tuple[tuple[str, bool | None], ...]:
+    """Each release of the framework in the record; none where there is only one."""
+    versions = {target.version for target in reading.record.targets if target.framework == fault.framework}
+    if len(versions) < 2:
+        return ()
+    rows = reading.record.observations
+    mine = rows[rows["op"].isin(fault.values("op")) & rows["dtype"].isin(fault.values("dtype"))]
+    mine = mine[mine["family"].isin(fault.values("family")) & mine["mode"].isin(fault.values("mode"))]
+    mine = mine[(mine["framework"] == fault.framework) & ~mine["outcome"].isin(["unsupported", "not_asked"])]
+    asked, shows = set(mine["version"]), set(fault.findings["version"])
+    return tuple((one, one in shows if one in asked else None) for one in sorted(versions, key=age))
+
+
+def _handed_over(x: Numbers | None) -> str:
+    """What was handed over as x, runs of equal numbers folded: ``[0, −10 × 16]``; its shape where it has many runs."""
+    if x is None:
+        return ""
+    shape = "×".join(map(str, x.shape))
+    text = "[" + ", ".join(f"{value:.9g}" + (f" × {n}" if n > 1 else "") for value, n in runs_of(x)) + "]"
+    if x.size and (not runs_of(x) or len(text) > LONGEST):
+        return f"{shape} numbers"
+    return escape.printable(text + (f" of shape {shape}" if x.ndim > 1 else ""))

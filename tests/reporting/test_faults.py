@@ -1,0 +1,168 @@
+"""Findings are gathered by cause, told in words, and said of each target by what can go wrong."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from report_rows import CONTROL, EAGER, JIT, degraded, record, row, violation
+
+from conformance.judgement.checks import kinds
+from conformance.ledger import Entry, Fault
+from conformance.reporting import Reading
+from conformance.reporting.evidence import evidence
+from conformance.reporting.faults import ASPECTS, aspect, faults, matrix, sentence, shown
+from conformance.values import Target, Witness
+
+NEXT = Target("f", "eager", "cpu", version="2.0")
+ENTRY = Entry(
+    id="one", target=("f/eager",), kind="nonfinite", reason="unreported", versions=">=1", platform=("any",),
+    seen=dt.date(2026, 1, 1), note="it overflows", reproduce="print(1)  # 1",
+)  # fmt: skip
+
+
+def reading(*rows: Any, entries: tuple[Entry, ...] = ()) -> Reading:
+    return Reading(record(*rows), entries)
+
+
+def test_an_entry_gathers_what_it_knows_and_the_rest_is_gathered_by_what_it_shares() -> None:
+    found = faults(
+        reading(
+            row(EAGER, case="a", findings=[violation()]),
+            row(EAGER, case="b", findings=[violation()], op="log_softmax"),
+            row(JIT, case="a", findings=[violation()]),
+            row(JIT, case="c", findings=[violation("accuracy", "off by 3 ulp")]),
+            row(JIT, case="d", findings=[degraded()]),
+            row(CONTROL, findings=[violation("range")]),
+            entries=(ENTRY,),
+        )
+    )
+
+    assert [("new", 1), ("new", 1), ("one", 2), ("new", 1)] == [(one.id[:3], one.cases) for one in found]
+    assert [False, False, True, False] == [one.known for one in found]
+    assert [True, True, True, False] == [one.violated for one in found]
+    known = found[2]
+    assert ("it overflows", {"softmax", "log_softmax"}) == (known.title, set(known.values("op")))
+    assert "print(1)  # 1" == known.reproduce
+
+
+def test_entries_of_one_fault_are_one_and_it_tells_more_than_a_note() -> None:
+    told = Fault(
+        "big", "f overflows", "exp of 1000 is infinite", why="no maximum is subtracted", link="https://x.invalid"
+    )
+    entries = tuple(
+        replace(ENTRY, id=name, op=(op,), note=f"note of {op}", fault="big", told=told)
+        for name, op in (("one", "softmax"), ("two", "log_softmax"))
+    )
+    (found,) = faults(
+        reading(
+            row(EAGER, findings=[violation()]),
+            row(EAGER, findings=[violation()], op="log_softmax"),
+            entries=entries,
+        )
+    )
+
+    assert ("big", "f overflows", entries) == (found.id, found.title, found.entries)
+    assert "exp of 1000 is infinite" == found.text("what")
+    assert ("no maximum is subtracted", "", "https://x.invalid") == tuple(map(found.text, ("why", "whom", "link")))
+
+
+def test_the_id_of_what_is_new_is_the_same_in_every_run() -> None:
+    one, two = (
+        faults(reading(*rows))
+        for rows in (
+            [row(EAGER, case="a", findings=[violation()])],
+            [row(EAGER, case="b", findings=[violation()]), row(JIT, case="a", findings=[violation()])],
+        )
+    )
+
+    assert [fault.id for fault in one] == [fault.id for fault in two]
+
+
+@pytest.mark.parametrize(
+    ("place", "due"),
+    [
+        ({"op": "softmax_vjp", "family": "masks", "kind": "nonfinite"}, "gradients"),
+        ({"op": "softmax", "family": "masks", "kind": "nonfinite"}, "masks"),
+        ({"op": "softmax", "family": "axes", "kind": "accuracy"}, "shapes"),
+        ({"op": "softmax", "family": "dtypes", "kind": "dtype"}, "dtypes"),
+        ({"op": "softmax", "family": "special", "kind": "nonfinite"}, "nan"),
+        ({"op": "softmax", "family": "underflow", "kind": "lost_normal"}, "small"),
+        ({"op": "softmax", "family": "random", "kind": "row_sum"}, "sums"),
+        ({"op": "softmax", "family": "random", "kind": "accuracy"}, "numbers"),
+        ({"op": "softmax", "family": "random"}, "numbers"),
+    ],
+)
+def test_what_goes_wrong_follows_from_op_family_and_kind(place: dict[str, str], due: str) -> None:
+    assert due == aspect(place)
+    assert due in ASPECTS
+
+
+@pytest.mark.parametrize(
+    ("kind", "got", "due", "said"),
+    [
+        ("nonfinite", -math.inf, -11.7618, "gives −∞ where −11.76 is right"),
+        ("lost_normal", 0.0, 1.6458e-38, "gives 0 where 1.646e−38 is right"),
+        ("accuracy", 0.70029412, 0.70029101, "gives 0.700294 where 0.700291 is right"),
+        ("row_sum", 1.5, 1.0, "gives probabilities that sum to 1.5"),
+        ("zero_sum", 0.25, 0.0, "gives a gradient that sums to 0.25, where 0 is right"),
+        ("range", 1.5, 1.0, "gives 1.5, which is no probability"),
+        ("order", 0.25, 0.5, "gives the larger of two logits the smaller probability"),
+        ("ties", 0.25, 0.5, "gives equal logits different probabilities"),
+    ],
+)
+def test_a_finding_is_told_in_words_and_one_number(kind: str, got: float, due: float, said: str) -> None:
+    lane = Witness(index=0, logit=0.0, got=got, expected=due, rest=0.0, bound=0.0)
+
+    assert said == sentence({"kind": kind, "op": "softmax", "witness": lane, "detail": "figures"})
+
+
+def test_every_kind_of_finding_has_a_sentence() -> None:
+    for kind in (*kinds(), "raised", "crashed", "timed_out", "no_error", "dtype", "shape", "side_effect"):
+        said = sentence({"kind": kind, "op": "softmax", "witness": None, "detail": "raised Error: why"})
+        assert kind not in said.split(), said
+
+
+@pytest.mark.parametrize(
+    ("value", "beside", "text"),
+    [(1.0, 2.0, "1"), (0.12345678, 0.12345679, "0.12345678"), (-1e-40, 0.0, "−1e−40"), (math.nan, 1.0, "NaN")],
+)
+def test_a_number_has_as_many_digits_as_tell_it_from_the_other(value: float, beside: float, text: str) -> None:
+    assert text == shown(value, beside)
+
+
+def test_the_matrix_tells_what_is_wrong_from_what_is_fine_and_what_there_is_not() -> None:
+    made = reading(
+        row(EAGER, findings=[violation()]),
+        row(EAGER, case="b", family="dominance"),
+        row(JIT, findings=[degraded()]),
+        row(NEXT, outcome="unsupported", reason="no", grade=""),
+        row(CONTROL, findings=[violation("range")]),
+    )
+    table = matrix(made, faults(made))
+
+    assert ["f/jit/cpu"] == [name for name in table.index if "jit" in name]
+    assert not any("definition" in name for name in table.index)
+    first, jit, unsupported = (table.loc[name] for name in ("f@1.0/eager/cpu", "f/jit/cpu", "f@2.0/eager/cpu"))
+    assert ("violation", "fine", "none") == (first["nan"], first["sums"], first["gradients"])
+    assert "degraded" in set(jit)
+    assert "violation" not in set(jit)
+    assert {"none"} == set(unsupported)
+
+
+def test_evidence_says_who_else_was_asked_and_in_which_releases() -> None:
+    made = reading(
+        row(EAGER, case="a", findings=[violation()]),
+        row(NEXT, case="a"),
+        row(JIT, case="a", findings=[violation("accuracy", "off")]),
+    )
+    fault = next(one for one in faults(made) if one.values("mode") == ("eager",))
+    found = evidence(made, fault)
+
+    assert (("1.0", True), ("2.0", False)) == found.releases
+    others = {*found.same_bits, *found.fail, *found.fine}
+    assert {"f/jit/cpu", "f@2.0/eager/cpu"} == others
+    assert "f@2.0/eager/cpu" not in found.fail
