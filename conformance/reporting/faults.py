@@ -100,10 +100,9 @@ class Fault:
         return int(self.findings["cases"].sum())
 
     @cached_property
-    def aspects(self) -> tuple[str, ...]:
-        """What goes wrong, of :data:`ASPECTS`, in their order."""
-        found = {aspect(row) for row in dicts(self.findings)}
-        return tuple(name for name in ASPECTS if name in found)
+    def cells(self) -> tuple[str, ...]:
+        """The cells of the matrix that it makes what they are: "target: aspect"."""
+        return tuple(dict.fromkeys(f"{row['name']}: {aspect(row)}" for row in dicts(self.findings)))
 
     def values(self, column: str) -> tuple[str, ...]:
         """The different values of a column of its findings, in the order in which they come."""

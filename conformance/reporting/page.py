@@ -120,9 +120,8 @@ def _matrix(reading: Reading, found: Sequence[Any]) -> list[dict[str, Any]]:
     for target, name in reading.record.names.items():
         if target.control:
             continue
-        mine = [fault for fault in found if name in fault.values("name")]
         cells = {
-            key: {"state": str(table.loc[name, key]), "faults": sum(key in fault.aspects for fault in mine)}
+            key: {"state": str(table.loc[name, key]), "faults": sum(f"{name}: {key}" in fault.cells for fault in found)}
             for key in ASPECTS
         }
         rows.append({"name": name, "target": target, "cells": cells})

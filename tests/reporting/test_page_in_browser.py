@@ -140,7 +140,7 @@ def test_a_cell_leads_to_its_faults(browser: Any) -> None:
     cell.click()
 
     assert due == len(lines(browser))
-    assert all("shapes" in json.loads(line.get_attribute("data-aspect")) for line in lines(browser))
+    assert all("numpy/raising/cpu: shapes" in json.loads(line.get_attribute("data-cell")) for line in lines(browser))
 
 
 def test_what_was_not_asked_is_marked_in_its_cells_and_above_them(browser: Any, small: Reading) -> None:

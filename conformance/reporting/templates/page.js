@@ -49,7 +49,7 @@ function paint() {
   counted.textContent = `${shown} of ${lines.length} faults`;
   const degraded = document.getElementById("degraded");
   if (degraded) degraded.open = narrowed;
-  if (filters.name) document.getElementById("faults").scrollIntoView();
+  if (filters.cell) document.getElementById("faults").scrollIntoView();
 }
 
 build();
