@@ -3,6 +3,7 @@
 python matrix.py                      all of them, standard tier
 python matrix.py --smoke              the newest release of each, smoke tier
 python matrix.py --only jax --tier smoke
+python matrix.py --only jax -- --op softmax --dtype float32    what stands behind -- goes to conformance run
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def main() -> int:
     parser.add_argument("--workdir", type=Path, default=Path(".tox"), help="where tox keeps its environments")
     parser.add_argument("--no-build", action="store_true", help="ask the environments that there are")
     parser.add_argument("--history", type=Path, help="also write what changed between releases here, as Markdown")
+    parser.add_argument("options", nargs="*", help="after --: further options of conformance run")
     given = parser.parse_args()
     tier = "smoke" if given.smoke else given.tier
     unknown = sorted(set(given.only) - set(subjects()))
@@ -86,9 +88,8 @@ def _ask(
     if not there:
         return []
     options = [text for python in there for text in ("--python", str(python))]
-    status = _run(
-        "-m", "conformance", "run", "--tier", tier, "--target", subject, *options, "--out", str(out), "--restart"
-    )
+    asked = ("--tier", tier, "--target", subject, *options, "--out", str(out), "--restart", *given.options)
+    status = _run("-m", "conformance", "run", *asked)
     return [out] if status in (0, 1) else []
 
 
