@@ -35,6 +35,5 @@ def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:  # noqa: AR
                 skip_install=True,
                 set_env={"PIP_CONSTRAINT": ""},
                 deps=PythonDeps("\n".join(packages), ROOT),
-                commands=["python -m pip check"],
             )
         )

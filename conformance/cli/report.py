@@ -19,7 +19,7 @@ EXAMPLES = """
 \b
 Examples:
   conformance report reports/partial/torch reports/partial/jax --out reports/merged
-  conformance report reports/matrix/parts/* --out reports/matrix --history docs/history.md
+  conformance report reports/partial/matrix/* --out reports/matrix --history docs/history.md
   conformance report reports/latest --ledger known.toml --no-builtin-ledger --out reports/mine
 Exit status: 0 nothing unexpected, 1 findings that no ledger knows or stale entries, 2 bad usage, 3 a part is incomplete.
 """
@@ -62,7 +62,7 @@ def report(
     if claims:
         write_whole(claims, claims_page.markdown(record).encode())
     if history:
-        write_whole(history, history_page.markdown(record).encode())
+        write_whole(history, history_page.markdown(record, entries).encode())
     if subjects:
         write_whole(subjects, subjects_page.markdown(reading).encode())
     console = Console()

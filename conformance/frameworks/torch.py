@@ -115,6 +115,11 @@ class Torch(Adapter):
         for name, (before, value) in _LIMITS.items():
             if hasattr(config, name) or hasattr(config, before):
                 setattr(config, name if hasattr(config, name) else before, value)
+        self.no_compiler = ""
+        try:
+            torch.compile(lambda x: x)  # compiles nothing yet
+        except RuntimeError as error:  # a release older than this Python: 2.0 beside 3.11
+            self.no_compiler = str(error)
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu", *(f"cuda:{i}" for i in range(self.torch.cuda.device_count())))
@@ -137,6 +142,8 @@ class Torch(Adapter):
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - tensors know theirs
         vjp, name = op.endswith("_vjp"), op.removesuffix("_vjp")
+        if mode == "compile" and self.no_compiler:
+            raise NotOffered(self.no_compiler)
         if vjp and mode == "compile" and way != "plain":
             raise NotOffered(f"torch.compile has no way {way!r} to call {op}: it runs eagerly there")
         f = template(self.name, _EXPRESSIONS, op, "plain" if vjp else way).format(op=name)

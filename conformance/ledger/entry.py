@@ -102,7 +102,7 @@ class Entry:
     witness
         One of its rows, and what is wrong there.
     link
-        Where it is reported.
+        Where it is reported, or the change upstream that brought it or mended it.
     seen
         The day it was seen last.
     fault

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from packaging.version import InvalidVersion, Version
 
-from conformance.record.findings import findings
+from conformance.ledger import Known
 from conformance.reporting.frames import dicts
 from conformance.values import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from conformance.ledger import Entry
     from conformance.record.schema import Record
 
 _PLACE = ("framework", "variant", "mode", "device", "op", "way", "dtype", "family")
@@ -46,6 +48,8 @@ class Change:
         Where it is shown by those releases.
     releases
         Release → whether it shows it; None where it was not asked.  Oldest first.
+    links
+        Where it is reported or was fixed, as the ledger has it.
     """
 
     subject: str
@@ -56,6 +60,7 @@ class Change:
     dtypes: tuple[str, ...]
     families: tuple[str, ...]
     releases: Mapping[str, bool | None]
+    links: tuple[str, ...] = ()
 
     @property
     def strip(self) -> str:
@@ -84,7 +89,9 @@ class Change:
         return good
 
 
-def changes(record: Record, severities: Sequence[str] = (Severity.VIOLATION,)) -> list[Change]:
+def changes(
+    record: Record, severities: Sequence[str] = (Severity.VIOLATION,), entries: Sequence[Entry] = ()
+) -> list[Change]:
     """What the releases of each subject show, the changes first.
 
     Parameters
@@ -93,6 +100,8 @@ def changes(record: Record, severities: Sequence[str] = (Severity.VIOLATION,)) -
         One with several releases of a framework; of others nothing is said.
     severities
         Of the findings that count.
+    entries
+        The ledger, whose entries have the links.
     """
     observations = record.observations
     own = observations[~observations["control"]]
@@ -109,13 +118,15 @@ def changes(record: Record, severities: Sequence[str] = (Severity.VIOLATION,)) -
     answered: dict[tuple[str, ...], set[str]] = {}
     for row in dicts(asked):
         answered.setdefault(tuple(row[name] for name in _PLACE), set()).add(row["version"])
-    found = findings(record)
+    found = Known(record, tuple(entries)).findings
     found = found[~found["control"] & found["severity"].isin([str(one) for one in severities])]
     shown: dict[tuple[str, ...], list[Any]] = {}
-    for row in dicts(found[[*_PLACE, "kind", "version", "severity"]]):
+    for row in dicts(found[[*_PLACE, "kind", "version", "severity", "ledger"]]):
         if (row["framework"], row["variant"]) in ordered:
             shown.setdefault((*(row[name] for name in _PLACE), row["kind"]), []).append(row)
+    link = {entry.id: entry.link for entry in entries if entry.link}
     gathered: dict[tuple[Any, ...], list[tuple[str, ...]]] = {}
+    links: dict[tuple[Any, ...], set[str]] = {}
     for place, rows in shown.items():
         bad = {row["version"] for row in rows}
         strip = tuple(
@@ -123,15 +134,19 @@ def changes(record: Record, severities: Sequence[str] = (Severity.VIOLATION,)) -
             for release in ordered[place[0], place[1]]
         )
         severity = max((row["severity"] for row in rows), key=lambda one: list(Severity).index(Severity(one)))
-        gathered.setdefault((place[0], place[1], place[-1], place[4], severity, strip), []).append(place)
+        change = (place[0], place[1], place[-1], place[4], severity, strip)
+        gathered.setdefault(change, []).append(place)
+        known = {name for row in rows for name in row["ledger"].split(";")}
+        links.setdefault(change, set()).update(link[name] for name in known & set(link))
     result = []
-    for (framework, variant, kind, op, severity, strip), places in gathered.items():
+    for change, places in gathered.items():
+        framework, variant, kind, op, severity, strip = change
         columns = list(zip(*places, strict=True))
         modes, dtypes, families = (tuple(sorted(set(columns[i]))) for i in (2, 6, 7))
         result.append(
             Change(
                 f"{framework}:{variant}" if variant else framework, kind, op, severity, modes, dtypes, families,
-                dict(zip(ordered[framework, variant], strip, strict=True)),
+                dict(zip(ordered[framework, variant], strip, strict=True)), tuple(sorted(links[change])),
             )
         )  # fmt: skip
     return sorted(
@@ -161,8 +176,8 @@ def frame(record: Record) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def markdown(record: Record) -> str:
-    """A page: for each subject with several releases a table of what they violate."""
+def markdown(record: Record, entries: Sequence[Entry] = ()) -> str:
+    """A page: for each subject with several releases a table of what they violate, and where that is reported."""
     lines = [
         "# What changed when",
         "",
@@ -170,7 +185,7 @@ def markdown(record: Record) -> str:
         "Generated by `conformance report PARTS --history docs/history.md`.",
     ]
     by_subject: dict[str, list[Change]] = {}
-    for one in changes(record):
+    for one in changes(record, entries=entries):
         by_subject.setdefault(one.subject, []).append(one)
     for subject, listed in by_subject.items():
         lines += [
@@ -179,8 +194,8 @@ def markdown(record: Record) -> str:
             "",
             f"Releases: {', '.join(listed[0].releases)}.",
             "",
-            "| violation | op | modes | dtypes | families | releases | first bad | fixed in |",
-            "|---|---|---|---|---|---|---|---|",
+            "| violation | op | modes | dtypes | families | releases | first bad | fixed in | upstream |",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         for one in listed:
             first = f"{one.first_bad} or before" if one.since_the_first else one.first_bad
@@ -188,6 +203,12 @@ def markdown(record: Record) -> str:
                 f", {len(one.families) - 4} more" if len(one.families) > 4 else ""
             )
             cells = (one.kind, one.op, ", ".join(one.modes), ", ".join(one.dtypes), families, one.strip, first,
-                     one.fixed or "not fixed")  # fmt: skip
+                     one.fixed or "not fixed", ", ".join(map(_linked, one.links)))  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _linked(link: str) -> str:
+    """A link as Markdown, a thread of GitHub by its short name."""
+    thread = re.fullmatch(r"https://github\.com/([^/]+/[^/]+)/(?:issues|pull)/(\d+)", link)
+    return f"[{thread[1]}#{thread[2]}]({link})" if thread else f"<{link}>"

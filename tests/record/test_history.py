@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from typing import Any
 
 from parts import TORCH, record, row, violated
 
+from conformance.ledger import Entry
 from conformance.record import Record, merge
 from conformance.reporting.history import changes, frame, markdown
 
@@ -57,4 +59,17 @@ def test_what_the_same_releases_show_is_one_change() -> None:
     assert ("special", "underflow") == one.families
     page = markdown(merged(*rows))
     assert "Releases: 2.9.1, 2.10.0, 2.13.0." in page
-    assert "| accuracy | softmax | eager | float32 | special, underflow | ●●○ | 2.9.1 or before | 2.13.0 |" in page
+    assert "| accuracy | softmax | eager | float32 | special, underflow | ●●○ | 2.9.1 or before | 2.13.0 |  |" in page
+
+
+def test_what_the_ledger_knows_comes_with_its_link() -> None:
+    def known(name: str, versions: str, link: str) -> Entry:
+        return Entry(name, ("torch",), "accuracy", "upstream", versions, ("any",), dt.date(2026, 11, 27), link=link)
+
+    thread, elsewhere = "https://github.com/pytorch/pytorch/issues/1", "https://example.org/2"
+    entries = [known("a", "<2.10", thread), known("b", ">=2.10", elsewhere), known("c", "<2", "https://example.org/3")]
+    rows = merged(violated(OLD), violated(MIDDLE), row(NEW))
+
+    assert [(elsewhere, thread)] == [one.links for one in changes(rows, entries=entries)]
+    assert f"| [pytorch/pytorch#1]({thread}) |" in markdown(rows, entries[:1])
+    assert f"| <{elsewhere}>, [pytorch/pytorch#1]({thread}) |" in markdown(rows, entries)
