@@ -104,7 +104,7 @@ class OpenVino(Adapter):
         import openvino
 
         self.openvino = openvino
-        self.version = openvino.__version__
+        self.version = openvino.__version__.partition("-")[0]  # without the commit
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance import frameworks
 from conformance.ledger import BadLedger, Names, check, files, known_names, load, own, read
+from conformance.ledger.entry import framework_of
 from conformance.values import Severity, Tier
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conformance.ledger import Entry
 
 ENTRY = """
@@ -43,8 +44,10 @@ def of(*targets: str) -> str:
 def test_the_committed_ledger_can_be_read_and_can_match_something() -> None:
     found = load()
 
-    assert {f"conformance/ledger/{name}.toml" for name in ("torch", "jax", "tensorflow")} == set(own())
-    assert set(own()) == {entry.source for entry in found}
+    assert {"torch", "jax", "tensorflow"} <= {Path(source).stem for source in own()} <= set(frameworks.own())
+    assert {(source, Path(source).stem) for source in own()} == {
+        (entry.source, framework_of(target)) for entry in found for target in entry.target
+    }
     assert len(found) > 40
     assert all(entry.note and entry.reproduce and entry.reason != "unexplained" for entry in found)
 
