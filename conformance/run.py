@@ -153,6 +153,9 @@ def introduce(pool: Pool, options: Options) -> Introductions:
             if isinstance(hello, str):
                 found.absent[invitation] = hello
                 continue
+            if invitation.command and hello.framework != invitation.framework:
+                found.absent[invitation] = f"its worker calls its framework {hello.framework!r}"
+                continue
             if (twin := found.twin(hello)) is not None:
                 found.absent[invitation] = f"{hello.framework} {hello.version} is asked in {twin.label} already"
                 continue
@@ -169,11 +172,14 @@ def choose(options: Options, here: Introductions) -> list[tuple[Invitation, Targ
     Raises
     ------
     MissingTarget
-        If a pattern matches no target here, or nothing is left to be asked.
+        If a worker program cannot be asked, a pattern matches no target here, or nothing is left to be asked.
     UnknownName
         If the families have no question of the ops.
     """
     plan.asked(options.ops, options.families)
+    for invitation in options.invitations:
+        if invitation.command and invitation in here.absent:
+            raise MissingTarget(f"the worker of {invitation.subject!r} cannot be asked: {here.absent[invitation]}")
     everyone = here.targets()
     for pattern in options.targets:
         if not any(plan.matches(target, [pattern]) for _, target in everyone):

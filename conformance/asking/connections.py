@@ -341,6 +341,8 @@ def last_words(text: str) -> str:
         return f"{lines[fatal[-1]]} {places[0] if places else ''}".strip()[:200]
     # What Python says of unclosed files and the like stands behind the exception that ended it.
     raised = re.findall(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n)*(\S.*)", text, re.MULTILINE)
+    # Node says its version behind the exception that ended it, whose places follow its message.
+    raised = raised or re.findall(r"^(\S.*)\n(?: {4}at .*\n)+", text, re.MULTILINE)
     return (raised or lines or [""])[-1].strip()[:200]
 
 

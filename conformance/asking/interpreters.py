@@ -1,8 +1,9 @@
-"""Interpreters: which subjects each Python has an adapter for, found by starting a worker in it."""
+"""Who may be asked: the subjects that each Python has an adapter for, found by starting a worker in it, and worker programs."""
 
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -26,21 +27,23 @@ class BadInterpreter(Exception):
     """A path that is no Python, or one whose Python cannot run a worker; the message says why in one line."""
 
 
-def invitations(pythons: Sequence[str] = ()) -> list[Invitation]:
-    """One invitation for each subject of each interpreter; of this one where none is named.
+def invitations(pythons: Sequence[str] = (), workers: Sequence[tuple[str, tuple[str, ...]]] = ()) -> list[Invitation]:
+    """One invitation for each worker program, and for each subject of each interpreter; of this one where nothing is named.
 
     Parameters
     ----------
     pythons
         Paths or names of interpreters; ``here`` is the one that runs the suite.
+    workers
+        (framework, command line) of each worker program, in whatever language.
 
     Raises
     ------
     BadInterpreter
         If one of them cannot run a worker.
     """
-    invited = []
-    for python in dict.fromkeys(pythons or [HERE]):
+    invited = [Invitation(name, command=command, label=shlex.join(command)) for name, command in workers]
+    for python in dict.fromkeys(pythons or ([] if workers else [HERE])):
         path = sys.executable if python == HERE else _found(python)
         invited += [
             Invitation(one.framework, one.variant, python=path, label=python, missing=one.missing)

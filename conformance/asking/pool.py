@@ -55,9 +55,9 @@ class Invitation:
     missing
         A module that is known not to be installed there, so that no worker need be started to find out; or empty.
     label
-        How the user calls the interpreter.
+        How the user calls the interpreter, or the worker program.
     command
-        The command line of a worker in another language; empty for the worker program of this project.
+        The command line of a worker program, in whatever language, whose framework is called ``framework``; empty for the worker program of this project.
     """
 
     framework: str

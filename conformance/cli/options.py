@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import shlex
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +58,27 @@ class Size(click.ParamType[int]):
         if not math.isfinite(size) or size < 2**26:
             self.fail(f"{value!r} is no amount of memory from 64M on; for example 8G", param, ctx)
         return int(size)
+
+
+class WorkerProgram(click.ParamType[tuple[str, tuple[str, ...]]]):
+    """A framework and the command line of its worker: ``tfjs=node worker.js``."""
+
+    name = "NAME=COMMAND"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[str, ...]]:
+        """(framework, command line); the program is looked for, and not started."""
+        framework, _, line = str(value).partition("=")
+        if not re.fullmatch(r"[\w.-]+", framework, re.ASCII) or not line.strip():
+            self.fail(f"{value!r} is no NAME=COMMAND; for example 'tfjs=node worker.js'", param, ctx)
+        try:
+            command = tuple(shlex.split(line))
+        except ValueError as error:
+            self.fail(f"{line!r} is no command line: {error}", param, ctx)
+        if not command or shutil.which(command[0]) is None:
+            self.fail(f"{framework}: there is no such program: {line!r}", param, ctx)
+        return framework, command
 
 
 class Folder(click.Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import click
 from rich.console import Console
 
 from conformance.asking import plan
-from conformance.cli.options import Folder, check_writable, chosen_limits, gate, limits, many
+from conformance.cli.options import Folder, WorkerProgram, check_writable, chosen_limits, gate, limits, many
 from conformance.cli.progress import progress
 from conformance.cli.status import INCOMPLETE, status_of
 from conformance.values import Severity, Tier
@@ -27,6 +28,7 @@ Examples:
   conformance run --tier smoke --target torch
   conformance run --target 'jax/jit/*' --dtype bfloat16 --family underflow
   conformance run --python here --python venvs/tf-2.16/bin/python   two interpreters in one run
+  conformance run --worker 'tfjs=node examples/node-worker/worker.js'   a worker in another language
   conformance run --resume                          go on with the run that was interrupted
   conformance run --target torch --ledger known.toml   with a list of known findings of your own
 Exit status: 0 nothing unexpected, 1 findings that no ledger knows or stale entries, 2 bad usage, 3 incomplete.
@@ -36,6 +38,9 @@ Exit status: 0 nothing unexpected, 1 findings that no ledger knows or stale entr
 @click.command(epilog=EXAMPLES)
 @many("--target", "targets", "GLOB", "Targets: framework/mode/device, or its first parts; framework@version too.")
 @many("--python", "pythons", "PATH", "Ask the frameworks of this interpreter; `here` is the one that runs the suite.")
+@click.option("--worker", "workers", type=WorkerProgram(), multiple=True,
+              help="Ask the framework NAME through this program, which speaks docs/protocol.md; with --python, the "
+                   "frameworks of those interpreters too.  May be repeated.")  # fmt: skip
 @many("--op", "ops", "OP", f"{', '.join(OPS)}.")
 @many("--dtype", "dtypes", "DTYPE", f"{', '.join(FORMATS)}.")
 @many("--family", "families", "FAMILY", "Which adversarial rows; see `conformance list families`.")
@@ -52,6 +57,7 @@ Exit status: 0 nothing unexpected, 1 findings that no ledger knows or stale entr
 def run(
     targets: Sequence[str],
     pythons: Sequence[str],
+    workers: Sequence[tuple[str, tuple[str, ...]]],
     ops: Sequence[str],
     dtypes: Sequence[str],
     families: Sequence[str],
@@ -81,7 +87,7 @@ def run(
     plan.check_names("dtype", dtypes, FORMATS)
     plan.check_families(families)
     plan.check_names("tier", [tier], plan.TIERS)
-    invited = invitations(pythons)
+    invited = invitations(pythons, workers)
     plan.check_targets(targets, sorted({invitation.framework for invitation in invited}))
     entries = ledger.load(ledgers, builtin=not no_builtin_ledger)
     check_writable(out)
@@ -97,7 +103,7 @@ def run(
         seed=seed,
         jobs=jobs or min(2, os.cpu_count() or 1),
         limits=chosen_limits(timeout, memory),
-        command=" ".join(["conformance", *sys.argv[1:]]),
+        command=shlex.join(["conformance", *sys.argv[1:]]),
     )
     console = Console()
     with Journal.open(out, resume=resume, restart=restart) as journal:

@@ -319,6 +319,16 @@ def test_last_words_are_those_that_tell_most() -> None:
     assert "KeyError: 2" == last_words(raised + "\n" + raised.replace("KeyError: 1", "KeyError: 2"))
 
 
+def test_last_words_of_node_are_its_exception() -> None:
+    printed = (
+        "node:internal/modules/cjs/loader:1210\n  throw err;\n  ^\n\nError: Cannot find module 'none.js'\n"
+        "    at Module._resolveFilename (node:internal/modules/cjs/loader:1207:15)\n"
+        "    at node:internal/main/run_main_module:36:49 {\n  code: 'MODULE_NOT_FOUND'\n}\n\nNode.js v20.20.2\n"
+    )
+
+    assert "Error: Cannot find module 'none.js'" == last_words(printed)
+
+
 class Chatty:
     """An adapter that prints by every road."""
 
