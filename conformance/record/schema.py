@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from conformance.record.typed import Source  # noqa: TC001 - the same
+from conformance.record.typed import LATER, Source
 from conformance.values import Target, Tier  # noqa: TC001 - the same
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Subject:
     versions: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     kernel: str = ""
-    contract: str = ""
+    contract: str = field(default="", metadata={LATER: True})
 
     @property
     def name(self) -> str:

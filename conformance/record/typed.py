@@ -40,6 +40,10 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
+LATER = "later"
+"""In the metadata of a field with a default: records of this schema were published without it, and may lack it."""
+
+
 def to_json(kind: Any, value: Any) -> Any:
     """Plain data of a value of the type ``kind``: a dataclass, or what its fields may be."""
     return _codec(kind, defaults=False).write(value)
@@ -200,7 +204,8 @@ def _fields(kind: Any, defaults: bool) -> _Codec:
     optional = {
         field.name
         for field in dataclasses.fields(kind)
-        if defaults and (field.default, field.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
+        if field.metadata.get(LATER)
+        or (defaults and (field.default, field.default_factory) != (dataclasses.MISSING, dataclasses.MISSING))
     }
 
     def read(value: Any, where: str) -> Any:

@@ -130,6 +130,16 @@ def spoiled(table: pa.Table, facts: Any, path: Path, key: bytes = KEY) -> Path:
     return path
 
 
+def test_a_record_from_before_contracts_is_read(tmp_path: Path) -> None:
+    table, facts = facts_of(record(), tmp_path / "r.parquet")
+    for subject in facts["parts"][0]["header"]["subjects"]:
+        del subject["contract"]
+
+    got = read(spoiled(table, facts, tmp_path / "r.parquet"))
+
+    assert [""] == [subject.contract for subject in got.parts[0].header.subjects]
+
+
 IN_JSON: list[tuple[str, Any, type[Exception], str]] = [
     ("schema", GONE, records.DifferentSchema, "schema None"),
     ("schema", 3, records.DifferentSchema, "schema 3, this suite reads 4"),
