@@ -52,6 +52,48 @@ def test_the_committed_ledger_can_be_read_and_can_match_something() -> None:
     assert all(entry.note and entry.reproduce and entry.reason != "unexplained" for entry in found)
 
 
+FAULT = """
+[[fault]]
+id = "big"
+title = "it loses small numbers"
+what = "1e-38 is 0"
+"""
+
+
+def test_an_entry_tells_the_fault_it_names() -> None:
+    named = ENTRY.replace("seen =", 'fault = "big"\nseen =')
+    (entry,) = read({"one.toml": named, "two.toml": FAULT})
+
+    assert entry.told is not None
+    assert ("big", "it loses small numbers", "two.toml") == (entry.fault, entry.told.title, entry.told.source)
+    assert entries()[0].told is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (ENTRY + FAULT, "fault big: no entry is of this fault"),
+        (
+            ENTRY.replace("seen =", 'fault = "bigg"\nseen =') + FAULT,
+            "no entry is of this fault|there is no fault 'bigg'; did you mean 'big'",
+        ),
+        (ENTRY.replace("seen =", 'fault = "bug"\nseen ='), "entry one: fault: there is no fault 'bug'"),
+        (ENTRY.replace("seen =", 'fault = "big"\nseen =') + FAULT + FAULT, "fault big: stands twice"),
+        (ENTRY + FAULT.replace("title", "titel"), "fault big: titel: no such field; did you mean 'title'"),
+        (ENTRY + FAULT.replace('"1e-38 is 0"', '""'), "fault big: what: it is empty"),
+        (ENTRY + FAULT.replace('"big"', '"a b"'), "fault a b: id: a name without spaces"),
+        (ENTRY + FAULT + 'source = "x"\n', "fault big: source: no such field"),
+        (ENTRY + 'told = "x"\n', "entry one: told: no such field"),
+        ("fault = 1\n", "fault: tables"),
+    ],
+)
+def test_a_mistake_in_a_fault_is_one_line(text: str, said: str) -> None:
+    with pytest.raises(BadLedger, match=said) as caught:
+        entries(text)
+
+    assert 1 == len(str(caught.value).splitlines())
+
+
 def test_what_is_left_out_means_everything() -> None:
     (entry,) = entries(ENTRY.replace('op = ["softmax"]\n', "").replace('dtype = ["float32"]\n', ""))
 

@@ -203,6 +203,32 @@ def test_what_is_gone_on_its_only_platform_goes_with_its_comments_and_nothing_el
     assert KNOWN[: KNOWN.index("# Reported")] + KNOWN[KNOWN.index("# The other one.") :] == done.text
 
 
+FAULT = """\
+# Told to Ann.
+[[fault]]
+id = "big"
+title = "it loses small numbers"
+what = "1e-38 is 0"
+
+"""
+
+
+def test_a_fault_goes_with_the_last_of_its_entries() -> None:
+    start = KNOWN.index("# Reported")
+    text = (KNOWN[:start] + FAULT + KNOWN[start:]).replace(
+        'note = "loses them"\n', 'note = "loses them"\nfault = "big"\n'
+    )
+    gone = text.replace(">=2.13", ">=2.13.0").replace('    "aarch64/neon",\n', "")
+    told = record(row(COMPILE), row(EAGER), row(EAGER, "raised", family="axes"))
+
+    assert text == updated(record(*SHOWS), text).text
+    assert FAULT in updated(told, gone.replace(">=2.13.0", ">=2.14")).text
+    done = updated(told, gone)
+    assert ("one",) == done.dropped
+    assert "fault" not in done.text
+    assert "# Told to Ann." not in done.text
+
+
 def test_comments_behind_the_last_entry_stay_when_it_goes() -> None:
     text = KNOWN[KNOWN.index("# The other one.") :].replace(
         'family = ["axes"]', 'op = ["softmax"]\ndtype = ["float32"]\nfamily = ["underflow"]'
