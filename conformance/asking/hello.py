@@ -27,7 +27,7 @@ class Hello:
     modes, devices, ways, layouts
         What it can be asked: see :class:`conformance.frameworks.base.Adapter`.
     compiled
-        Those of the modes that compile a function anew for each shape.
+        Those of the modes that compile a function anew for each shape or rank, or interpret it.
     controls
         Control → the ops it has a formula of.
     variants

@@ -49,19 +49,19 @@ STRUCTURAL = ("axes", "layout", "vjp_layout")
 
 THINNED = {
     Tier.SMOKE: (
-        "modes that compile are asked in float32, and in float16 without the families axes, layout and vjp_layout; the textbook "
+        "modes that compile or interpret a function are asked in float32, and in float16 without the families axes, layout and vjp_layout; the textbook "
         "controls in float32 and float16; where all formats are asked"
     ),
     Tier.STANDARD: (
-        "modes that compile are asked the families axes, layout and vjp_layout whole in float32, and in the other formats their rows "
+        "modes that compile or interpret a function are asked the families axes, layout and vjp_layout whole in float32, and in the other formats their rows "
         "of the smoke tier alone, where all formats are asked"
     ),
 }
 """What the plan leaves out in a tier.
 
 Each array is a compilation in each format.  A compiler makes its loops from ranks, axes and strides, and a format enters
-them where numbers are loaded and stored, as itself or by a conversion: float32 has the one, float16 the other.  Modes
-that do not compile are asked everything in every format.  In the published record no finding of a compiled mode stands
+them where numbers are loaded and stored, as itself or by a conversion: float32 has the one, float16 the other.  An
+interpreter takes as long as a compiler.  Modes that do neither are asked everything in every format.  In the published record no finding of a compiled mode stands
 in what is left out alone.
 """
 

@@ -223,7 +223,7 @@ class Adapter(Border):
     """How its functions can be run; the second part of a target's name."""
 
     compiled: ClassVar[tuple[str, ...]] = ()
-    """Those of the modes that compile a function anew for each shape."""
+    """Those of the modes whose questions are dear: a function is compiled anew for each shape or rank, or is interpreted."""
 
     twice: ClassVar[bool] = False
     """Whether every question is asked again, and what else a call does is watched: true for a function of a user's own."""

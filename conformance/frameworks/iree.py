@@ -89,6 +89,7 @@ class Iree(NumPy, Adapter):
     name = "iree"
     imports = ("iree.compiler", "iree.runtime", "ml_dtypes")
     modes = tuple(_TEXTS)
+    compiled = modes
     layouts = ()
     distributions = ("iree-base-compiler", "iree-base-runtime", "ml_dtypes")
 

@@ -59,6 +59,7 @@ class PyTensor(NumPy, Adapter):
 
     name = "pytensor"
     modes = tuple(_MODES)
+    compiled = ("cvm", "numba")
     ways = tuple(_EXPRESSIONS)
     distributions = ("pytensor", "numba", "scipy")
     variables = ("PYTENSOR_FLAGS",)

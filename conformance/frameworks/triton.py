@@ -71,6 +71,7 @@ class Triton(Adapter):
     name = "triton"
     imports = ("triton", "torch")
     modes = ("interpreter",)
+    compiled = modes
     distributions = ("triton", "torch")
     variables = ("TRITON_INTERPRET",)
 

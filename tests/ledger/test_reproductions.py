@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 
 import pytest
 
@@ -46,12 +48,14 @@ def installed(framework: str) -> str:
 def reproduced(lines: list[str], python: str = sys.executable) -> dict[str, str]:
     """Line → what it prints, or the name of its exception, or of the signal that ends its process.
 
-    A process for all, but for each line that sets an environment variable, which a framework reads when it is imported,
-    and for each that says that its process ends.
+    Lines that set the same environment variables, which a framework reads when it is imported, share a process; one that
+    ends its process has it alone.
     """
-    alone = [line for line in lines if "os.environ" in line or "  # SIG" in line]
+    groups: dict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        groups[line if "  # SIG" in line else "".join(re.findall(r"os\.environ[^;]*;", line))].append(line)
     said: dict[str, str] = {}
-    for group in ([line for line in lines if line not in alone], *([line] for line in alone)):
+    for group in groups.values():
         driver = [python, "-W", "ignore", "-c", DRIVER]
         ran = subprocess.run(driver, input=json.dumps(group), capture_output=True, text=True, check=False)  # noqa: S603
         if ran.returncode < 0:
