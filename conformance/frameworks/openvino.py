@@ -54,7 +54,6 @@ models = {{}}
 
 
 def model({names}, axis):
-    ops = openvino.opset13
     {names} = {parameters}
     return openvino.Model([{expression}], [{names}])
 
@@ -68,11 +67,16 @@ def f({names}, axis):
     return request.get_output_tensor()
 """
 
-_PARAMETER = "openvino.opset13.parameter([-1] * len({name}.shape), {name}.element_type)"
+_PARAMETER = "ops.parameter([-1] * len({name}.shape), {name}.element_type)"
 
 _SETUP = """\
 import numpy
 import openvino
+
+try:
+    from openvino import opset13 as ops
+except ImportError:  # before 2025
+    from openvino.runtime import opset13 as ops
 
 
 def tensor(values, dtype):
@@ -112,7 +116,7 @@ class OpenVino(Adapter):
     def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
         if device not in self.devices():
             raise ValueError(f"OpenVINO is asked on the cpu, not on {device}")
-        if dtype not in _NAMES:
+        if not hasattr(self.openvino.Type, _NAMES.get(dtype, "")):
             raise NotImplementedError(f"OpenVINO has no tensors of {dtype}")
         # A tensor of such an array shares its memory.
         return self.openvino.Tensor(stored.copy(), stored.shape, getattr(self.openvino.Type, _NAMES[dtype]))
