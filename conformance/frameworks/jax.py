@@ -211,6 +211,11 @@ class Jax(Adapter):
 
     def function(self, op: str, way: str, mode: str, device: str) -> Callable[..., Any]:
         f = super().function(op, way, mode, device)
+        if mode == "special":
+            from jax.scipy import special
+
+            if not hasattr(special, op):  # as in 0.4.30
+                raise NotOffered(f"JAX {self.version} has no jax.scipy.special.{op}")
         return of_two_axes(f) if mode == "vmap" else f
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - arrays know theirs

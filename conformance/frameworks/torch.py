@@ -202,6 +202,8 @@ class Torch(Adapter):
         )
 
     def function(self, op: str, way: str, mode: str, device: str) -> Callable[..., Any]:
+        if mode == "safe" and not hasattr(self.torch.ops.aten, "_safe_softmax"):
+            raise NotOffered(f"torch {self.version} has no _safe_softmax")
         f = super().function(op, way, mode, device)
         return of_two_axes(f) if mode == "vmap" else f
 
