@@ -217,7 +217,7 @@ def test_vmap_maps_over_the_other_axis(name: str, op: str, axis: int, monkeypatc
     framework = load(name)
     x = rows(framework)
     due = framework.fetch(framework.function(op, "plain", "eager", "cpu")(x, axis))[1]
-    seen = spied(monkeypatch, framework.torch if name == "torch" else framework.jax.nn, op)  # type: ignore[attr-defined]
+    seen = spied(monkeypatch, framework.torch if name == "torch" else framework.jax.nn, op)
     framework.forget()
 
     got = framework.fetch(framework.function(op, "plain", "vmap", "cpu")(x, axis))[1]
@@ -225,9 +225,9 @@ def test_vmap_maps_over_the_other_axis(name: str, op: str, axis: int, monkeypatc
     (row,) = seen
     assert (x.shape[axis],) == tuple(row.shape)
     if name == "torch":
-        assert framework.torch._C._functorch.is_batchedtensor(row)  # type: ignore[attr-defined]
+        assert framework.torch._C._functorch.is_batchedtensor(row)
     else:
-        assert isinstance(row, framework.jax.core.Tracer)  # type: ignore[attr-defined]
+        assert isinstance(row, framework.jax.core.Tracer)
     np.testing.assert_allclose(got, due, rtol=1e-14)
     framework.forget()
 
