@@ -229,7 +229,7 @@ def planned(
             for dtype in claims.DTYPES[options.tier]
             if dtype in options.dtypes
             for invitation, target in chosen
-            if not target.control
+            if not target.control and target.mode not in here.hellos[invitation].further
         ]
     return found
 
@@ -259,7 +259,7 @@ def header(options: Options, here: Introductions, targets: Sequence[Target]) -> 
             },
             questions=cases.fingerprint(),
             not_asked=(plan.THINNED[options.tier],)
-            if options.thin and any(target.mode in _compiled(here) for target in targets)
+            if options.thin and any(target.mode in _thinned(here) for target in targets)
             else (),
         ),
         machine=this_machine(),
@@ -280,8 +280,9 @@ def header(options: Options, here: Introductions, targets: Sequence[Target]) -> 
     )
 
 
-def _compiled(here: Introductions) -> set[str]:
-    return {mode for hello in here.hellos.values() for mode in hello.compiled}
+def _thinned(here: Introductions) -> set[str]:
+    """The modes that are asked less."""
+    return {mode for hello in here.hellos.values() for mode in (*hello.compiled, *hello.further)}
 
 
 class Run:

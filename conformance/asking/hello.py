@@ -28,6 +28,8 @@ class Hello:
         What it can be asked: see :class:`conformance.frameworks.base.Adapter`.
     compiled
         Those of the modes that compile a function anew for each shape or rank, or interpret it.
+    further
+        Those of the modes that lead to the kernels of another mode.
     controls
         Control → the ops it has a formula of.
     variants
@@ -52,6 +54,7 @@ class Hello:
     watched: bool
     contract: Contract
     compiled: tuple[str, ...]
+    further: tuple[str, ...]
     python: str
     numpy: str
     versions: Mapping[str, str]
@@ -95,6 +98,7 @@ def hello_of(message: Message, seconds: float) -> Hello:
             watched=bool(message.get("watched")),
             contract=Contract.of(message.get("contract", {})),
             compiled=texts("compiled"),
+            further=texts("further"),
             python=str(message.get("python", "")),
             numpy=str(message.get("numpy", "")),
             versions={str(k): str(v) for k, v in message.get("versions", {}).items()},

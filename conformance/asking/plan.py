@@ -49,12 +49,14 @@ STRUCTURAL = ("axes", "layout", "vjp_layout")
 
 THINNED = {
     Tier.SMOKE: (
-        "modes that compile or interpret a function are asked in float32, and in float16 without the families axes, layout and vjp_layout; the textbook "
-        "controls in float32 and float16; where all formats are asked"
+        "modes that compile or interpret a function, and those that lead to the kernels of another mode, are asked in float32, "
+        "and in float16 without the families axes, layout and vjp_layout; the textbook controls in float32 and float16; "
+        "where all formats are asked"
     ),
     Tier.STANDARD: (
-        "modes that compile or interpret a function are asked the families axes, layout and vjp_layout whole in float32, and in the other formats their rows "
-        "of the smoke tier alone, where all formats are asked"
+        "modes that compile or interpret a function are asked the families axes, layout and vjp_layout whole in float32, and in "
+        "the other formats their rows of the smoke tier alone; modes that lead to the kernels of another mode are asked the "
+        "rows of the smoke tier, and those with a mask that the op takes, alone; where all formats are asked"
     ),
 }
 """What the plan leaves out in a tier.
@@ -63,13 +65,16 @@ Each array is a compilation in each format.  A compiler makes its loops from ran
 them where numbers are loaded and stored, as itself or by a conversion: float32 has the one, float16 the other.  An
 interpreter takes as long as a compiler.  Modes that do neither are asked everything in every format.  In the published record no finding of a compiled mode stands
 in what is left out alone.
+
+What a further mode (``Adapter.further``: a mapped function, another name of it) has of its own is how it reaches a kernel:
+axes, ranks, dtypes and masks, which the rows of the smoke tier and those of the way ``where`` have.  The kernel is asked everything in the mode it is of.
 """
 
 WHOLE = "float32"
 """The format in which a mode that compiles is asked everything."""
 
 SMOKE_FORMATS = (WHOLE, "float16")
-"""The formats that modes that compile, and the controls, are asked in by the smoke tier."""
+"""The formats that modes that compile, further modes, and the controls are asked in by the smoke tier."""
 
 
 class UnknownName(Exception):
@@ -271,8 +276,16 @@ class Sheet:
 
         return tuple(batch for batch in self.batches if batch.stacked or any(map(kept, self.twins[batch.cases[0].id])))
 
+    @cached_property
+    def further(self) -> tuple[Batch, ...]:
+        """What a further mode is asked: see :data:`THINNED`."""
+        kept = [case for case in self.cases if case.tier is Tier.SMOKE or case.call.way == "where"]
+        return tuple(cases.batches(kept))
+
     def of(self, task: Task) -> tuple[Batch, ...]:
         """The batches of a task: a control has fewer questions, and none with anything in front of the op."""
+        if task.further and self.selection.tier > Tier.SMOKE:
+            return self.further
         if task.thinned:
             return self.thinned
         if not task.target.control:
@@ -292,6 +305,8 @@ class Task:
     ----------
     thinned
         Whether some of its questions are left out; see :data:`THINNED`.
+    further
+        Whether they are because its mode leads to the kernels of another one.
     """
 
     target: Target
@@ -299,6 +314,7 @@ class Task:
     dtype: str
     selection: Selection
     thinned: bool
+    further: bool
 
     def __str__(self) -> str:
         return f"{self.target} {self.op} {self.dtype}"
@@ -366,10 +382,11 @@ def tasks(
     for target in chosen:
         if target.control and op not in hello.controls[target.mode]:
             continue
-        compiles = target.mode in hello.compiled
-        if smoke and (compiles or target.control):
+        further = target.mode in hello.further
+        less = further or target.mode in hello.compiled
+        if smoke and (less or target.control):
             continue
-        found.append(Task(target, OPS[op], dtype, selection, thin and compiles and dtype != WHOLE))
+        found.append(Task(target, OPS[op], dtype, selection, thin and less and dtype != WHOLE, thin and further))
     return found
 
 

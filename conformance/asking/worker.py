@@ -133,10 +133,11 @@ class Worker:
             "version": str(adapter.version),
             "modes": list(adapter.modes),
             "compiled": list(adapter.compiled),
+            "further": list(adapter.further),
             "devices": devices,
             "ways": list(adapter.ways),
             "layouts": list(adapter.layouts),
-            "controls": self._listed_controls(devices),
+            "controls": {} if _variant(adapter, message).modes else self._listed_controls(devices),
             "watched": bool(adapter.twice),
             "contract": adapter.contract.terms(),
             "python": platform.python_version(),
@@ -318,13 +319,18 @@ def _load(message: Message) -> Any:
 
         return Kernel(message["kernel"], message["framework"], Contract.of(message.get("contract", {}))).load()
     found = frameworks.adapter(message["framework"])
-    wanted = message.get("variant", "")
-    variant = next(variant for variant in found.variants if variant.name == wanted)
+    variant = _variant(found, message)
     os.environ.update(variant.environment)
     adapter = found()
     if variant.modes:
         adapter.modes = variant.modes  # type: ignore[misc]
     return adapter
+
+
+def _variant(adapter: Any, message: Message) -> Any:
+    """The variant of an adapter that a hello names."""
+    wanted = message.get("variant", "")
+    return next(variant for variant in adapter.variants if variant.name == wanted)
 
 
 def _absence(message: Message, error: BaseException) -> Message:

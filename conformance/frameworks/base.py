@@ -155,7 +155,8 @@ class Variant:
     """An environment that makes a framework another subject: a backend, an option that is read at import.
 
     ``environment`` is set before the framework is imported, ``needs`` are the modules that it imports besides the
-    framework's own; ``modes`` are those that are others in it, all where empty.  An empty name is the framework as it
+    framework's own; ``modes`` are those that are others in it, all where empty: where some are named, its elementary
+    functions are those of the framework as it comes, and no controls are asked.  An empty name is the framework as it
     comes.
     """
 
@@ -225,6 +226,9 @@ class Adapter(Border):
     compiled: ClassVar[tuple[str, ...]] = ()
     """Those of the modes whose questions are dear: a function is compiled anew for each shape or rank, or is interpreted."""
 
+    further: ClassVar[tuple[str, ...]] = ()
+    """Those of the modes that lead to the kernels of another mode, which the plan asks less."""
+
     twice: ClassVar[bool] = False
     """Whether every question is asked again, and what else a call does is watched: true for a function of a user's own."""
 
@@ -277,6 +281,46 @@ class Adapter(Border):
     def forget(self) -> None:
         """Drop compiled functions and caches, so that the next task starts as a new process does."""
         self._functions.clear()
+
+
+class Forwarding(Adapter):
+    """An adapter of the arrays of another border, which is handed whatever has to do with them."""
+
+    border: Border
+
+    def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
+        return self.border.send(stored, dtype, device)
+
+    def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
+        return self.border.widen(array, shape)
+
+    def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
+        return self.border.fetch(array)
+
+    def refuses(self, error: BaseException) -> bool:
+        return self.border.refuses(error)
+
+
+MAPPED = """\
+function = {f}
+
+
+def f({arguments}):
+    mapped, inner = (-1, 0) if axis in (0, -x.ndim) else (0, axis - (axis > 0))
+    return {vmap}({row}, mapped, mapped)({arrays})
+"""
+"""The definition of a function that ``vmap`` maps over the first axis, or over the last where the rows lie along the first."""
+
+
+def of_two_axes(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function of arrays of two and more axes: one is that of the rows, and another one is mapped over."""
+
+    def checked(x: Any, *others: Any) -> Any:
+        if x.ndim < 2:
+            raise NotOffered("there is no axis to map over beside that of the rows")
+        return f(x, *others)
+
+    return checked
 
 
 def template(adapter: str, templates: Mapping[str, str], op: str, way: str) -> str:

@@ -16,14 +16,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from conformance.frameworks.base import Adapter, NotOffered, Program, template
+from conformance.frameworks.base import Adapter, Forwarding, NotOffered, Program, template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from conformance.frameworks.base import Border
 
 _PARTITIONS = {"portable": "", "xnnpack": ", partitioner=[XnnpackPartitioner()]"}
 """Mode → what else the lowering is told."""
@@ -66,7 +62,7 @@ def f(x, axis):
 """
 
 
-class ExecuTorch(Adapter):
+class ExecuTorch(Forwarding):
     """ExecuTorch, on the CPU."""
 
     name = "executorch"
@@ -83,17 +79,11 @@ class ExecuTorch(Adapter):
         from conformance import frameworks
 
         del executorch  # the programs import it
-        self.border: Border = frameworks.load("torch")
+        self.border = frameworks.load("torch")
         self.version = metadata.version("executorch")
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)
-
-    def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
-        return self.border.send(stored, dtype, device)
-
-    def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
-        return self.border.fetch(array)
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - on the CPU alone
         if way == "plain" and op.endswith("_vjp"):
@@ -115,6 +105,3 @@ class ExecuTorch(Adapter):
                 raise
 
         return checked
-
-    def refuses(self, error: BaseException) -> bool:
-        return self.border.refuses(error)

@@ -1,4 +1,4 @@
-"""JAX: its functions as they are, and inside ``jax.jit``.
+"""JAX: its functions as they are, inside ``jax.jit``, mapped by ``jax.vmap``, and those of ``jax.scipy.special``.
 
 Peculiarities
 -------------
@@ -7,6 +7,8 @@ Peculiarities
   user gets by just calling it.
 - The axis is static under ``jax.jit``.
 - A vjp is that of the function as the mode has it: jitted or not, ``jax.vjp`` stands outside.
+- ``jax.vmap`` maps over an axis beside that of the rows, in eager mode; ``jax.scipy.special.softmax``, the mode ``special``,
+  calls ``jax.nn.softmax``, without a mask, and means the whole array where no axis is named.
 - Every compiled shape stays in memory until :meth:`Jax.forget`, and on disk: JAX compiles a program for each shape and
   elementary function, in eager mode too, and keeps none of them from one process to the next unless it is told where.
 """
@@ -21,9 +23,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Primitives, Program, template
+from conformance.frameworks.base import (
+    MAPPED,
+    RAW,
+    SYMBOLS,
+    Adapter,
+    NotOffered,
+    Primitives,
+    Program,
+    of_two_axes,
+    template,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _EXPRESSIONS = {
@@ -48,6 +62,31 @@ _EXPRESSIONS = {
         "jax.nn.one_hot(o, o.shape[-1], axis=-2, dtype=x.dtype), precision='highest')[..., 0, :]"
     ),
 }
+
+_OTHERS = {
+    "vmap": {"plain": "jax.nn.{op}", "where": "jax.nn.{op}"},
+    "special": {
+        "plain": "lambda x, axis: jax.scipy.special.{op}(x, axis=axis)",
+        "axes": _EXPRESSIONS["axes"].replace("jax.nn", "jax.scipy.special"),
+        "flat": _EXPRESSIONS["flat"].replace("jax.nn", "jax.scipy.special"),
+    },
+}
+"""Mode → way → the function, in the modes that map it, or call another one than ``jax.nn.softmax``."""
+
+_ROWS = {
+    "plain": {"arguments": "x, axis", "row": "lambda x: function(x, axis=inner)", "arrays": "x"},
+    "where": {
+        "arguments": "x, o, axis",
+        "row": "lambda x, o: function(x, axis=inner, where=o != 0)",
+        "arrays": "x, o",
+    },
+    "vjp": {
+        "arguments": "x, axis, g",
+        "row": "lambda x, g: jax.vjp(lambda x: function(x, axis=inner), x)[1](g)[0]",
+        "arrays": "x, g",
+    },
+}
+"""What is mapped → the parts of :data:`MAPPED`."""
 
 _LOSS = """\
 forward = {f}
@@ -108,8 +147,9 @@ class Jax(Adapter):
     """JAX, on every device it can see."""
 
     name = "jax"
-    modes = ("eager", "jit")
+    modes = ("eager", "jit", *_OTHERS)
     compiled = ("jit",)
+    further = tuple(_OTHERS)
     ways = tuple({**_EXPRESSIONS, **_DERIVATIVES})
     distributions = ("jax", "jaxlib")
     variables = (
@@ -149,20 +189,34 @@ class Jax(Adapter):
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:
         vjp, name = op.endswith("_vjp"), op.removesuffix("_vjp")
+        if vjp and (mode == "special" or (mode == "vmap" and way != "plain")):
+            raise NotOffered(f"jax in the mode {mode} has no way {way!r} to call {op}")
         name = "log_softmax" if way.startswith("hessian") else name
-        f = template(self.name, _EXPRESSIONS, op, "plain" if vjp else way).format(op=name)
+        f = template(self.name, _OTHERS.get(mode, _EXPRESSIONS), op, "plain" if vjp else way).format(op=name)
         define = template(self.name, _DERIVATIVES, op, way) if vjp else "f = {f}\n"
         f = f"jax.jit({f}, static_argnames='axis')" if mode == "jit" else f
         kind, _, index = device.partition(":")
+        special = "import jax.scipy.special\n" if mode == "special" else ""
         return Program(
-            setup="import jax\nimport numpy\n\njax.config.update('jax_enable_x64', True)\n",
+            setup=f"import jax\n{special}import numpy\n\njax.config.update('jax_enable_x64', True)\n",
             array=(
                 "jax.device_put(numpy.array({values}, dtype=jax.numpy.dtype('{dtype}')), "
                 f"jax.devices({kind!r})[{index or 0}])"
             ),
-            define=define.format(f=f),
+            define=define.format(f=f)
+            if mode != "vmap"
+            else MAPPED.format(f=f, vmap="jax.vmap", **_ROWS["vjp" if vjp else way]),
             numbers="numbers = lambda y: (str(y.dtype), y.tolist())\n",
         )
+
+    def function(self, op: str, way: str, mode: str, device: str) -> Callable[..., Any]:
+        f = super().function(op, way, mode, device)
+        if mode == "special":
+            from jax.scipy import special
+
+            if not hasattr(special, op):  # as in 0.4.30
+                raise NotOffered(f"JAX {self.version} has no jax.scipy.special.{op}")
+        return of_two_axes(f) if mode == "vmap" else f
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - arrays know theirs
         jnp = self.jax.numpy

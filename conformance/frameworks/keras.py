@@ -24,7 +24,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conformance.frameworks.arrays import PROGRAM, NumPy
-from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Border, NotOffered, Program, Variant, template
+from conformance.frameworks.base import (
+    RAW,
+    SYMBOLS,
+    Adapter,
+    Border,
+    Forwarding,
+    NotOffered,
+    Program,
+    Variant,
+    template,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,7 +133,7 @@ _TENSORS = Program(
 """A program on the openvino backend's arrays."""
 
 
-class Keras(Adapter):
+class Keras(Forwarding):
     """Keras, on the backend that its environment names."""
 
     name = "keras"
@@ -141,7 +151,6 @@ class Keras(Adapter):
         self.version = keras.__version__
         self.keras = keras
         self.backend = keras.backend.backend()
-        self.border: Border
         if self.backend in _VJPS:
             self.border = frameworks.load(self.backend)
         else:
@@ -150,18 +159,6 @@ class Keras(Adapter):
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)
-
-    def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
-        return self.border.send(stored, dtype, device)
-
-    def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
-        return self.border.widen(array, shape)
-
-    def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
-        return self.border.fetch(array)
-
-    def refuses(self, error: BaseException) -> bool:
-        return self.border.refuses(error)
 
     def state(self) -> dict[str, object]:
         return {

@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import frameworks
 from conformance.frameworks.arrays import PROGRAM, NumPy, lacking
-from conformance.frameworks.base import Adapter, Border, NotOffered, Program
+from conformance.frameworks.base import Adapter, Border, Forwarding, NotOffered, Program
 from conformance.frameworks.contract import ATTRIBUTE, EVERYTHING, BadContract, Contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-
-    from numpy.typing import NDArray
 
 
 class BadKernel(Exception):
@@ -225,7 +223,7 @@ def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
 
 
-class KernelAdapter(Adapter):
+class KernelAdapter(Forwarding):
     """A border, and one function.
 
     ``twice`` says that a kernel is asked again on the same bits and watched, which a framework is not.
@@ -247,18 +245,6 @@ class KernelAdapter(Adapter):
 
     def devices(self) -> tuple[str, ...]:
         return self.border.devices()
-
-    def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
-        return self.border.send(stored, dtype, device)
-
-    def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
-        return self.border.widen(array, shape)
-
-    def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
-        return self.border.fetch(array)
-
-    def refuses(self, error: BaseException) -> bool:
-        return self.border.refuses(error)
 
     def state(self) -> dict[str, object]:
         return self.border.state()

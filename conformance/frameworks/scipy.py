@@ -11,15 +11,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 from conformance.frameworks.arrays import PROGRAM, NumPy
-from conformance.frameworks.base import Adapter, NotOffered, Program, Variant, template
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from conformance.frameworks.base import Border
+from conformance.frameworks.base import Adapter, Forwarding, NotOffered, Program, Variant, template
 
 _ARRAYS = "SOFTMAX_CONFORMANCE_ARRAYS"
 
@@ -34,7 +28,7 @@ _EXPRESSIONS = {
 }
 
 
-class SciPy(Adapter):
+class SciPy(Forwarding):
     """SciPy, on the CPU."""
 
     name = "scipy"
@@ -54,23 +48,11 @@ class SciPy(Adapter):
 
         self.version = scipy.__version__
         name = os.environ.get(_ARRAYS, "")
-        self.border: Border = frameworks.load(name) if name else NumPy()
+        self.border = frameworks.load(name) if name else NumPy()
         self.layouts = self.border.layouts  # type: ignore[misc]
 
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)
-
-    def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
-        return self.border.send(stored, dtype, device)
-
-    def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
-        return self.border.widen(array, shape)
-
-    def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
-        return self.border.fetch(array)
-
-    def refuses(self, error: BaseException) -> bool:
-        return self.border.refuses(error)
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - one mode, on the CPU
         if op.endswith("_vjp"):

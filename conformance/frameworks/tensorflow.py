@@ -6,6 +6,8 @@ Peculiarities
 - ``axis`` of ``tf.nn.softmax`` other than the last transposes first.
 - TensorFlow logs to stderr while it is imported; ``TF_CPP_MIN_LOG_LEVEL`` quiets most of it.
 - ``tf.cast`` may flush subnormals: programs convert with NumPy.
+- oneDNN computes softmax of float32 and bfloat16 in the modes eager and function, whose answers agree to the last bit, and
+  nothing in XLA: the variant ``onednn-off`` (``TF_ENABLE_ONEDNN_OPTS=0``, read at import) is asked eagerly alone.
 - A trace belongs to one shape and stays in memory until :meth:`TensorFlow.forget`.
 """
 
@@ -15,7 +17,7 @@ import gc
 import os
 from typing import TYPE_CHECKING, Any
 
-from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Primitives, Program, template
+from conformance.frameworks.base import RAW, SYMBOLS, Adapter, Primitives, Program, Variant, template
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +86,8 @@ _MODES = {
     "xla": "tf.function({f}, autograph=False, jit_compile=True)",
 }
 
+_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+
 _PLACED = """\
 def f(*arguments):
     with tf.device({device!r}):
@@ -98,9 +102,10 @@ class TensorFlow(Adapter):
     modes = tuple(_MODES)
     compiled = ("xla",)  # a traced function calls the kernels of the eager mode
     ways = tuple({**_EXPRESSIONS, **_DERIVATIVES})
+    variants = (Variant(), Variant("onednn-off", {_ONEDNN: "0"}, modes=("eager",)))
     distributions = ("tensorflow", "tensorflow-cpu", "keras", "ml_dtypes")
     variables = (
-        "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTEROP_THREADS",
+        "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS", _ONEDNN, "TF_NUM_INTEROP_THREADS",
         "TF_NUM_INTRAOP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS",
     )  # fmt: skip
 
@@ -130,8 +135,9 @@ class TensorFlow(Adapter):
         f = "vjp" if vjp else template(self.name, _EXPRESSIONS, op, way).format(op=name)
         called = _MODES[mode].format(f=f)
         before = template(self.name, _DERIVATIVES, op, way).format(op=name) + "\n\n" if vjp else ""
+        off = f"import os\n\nos.environ['{_ONEDNN}'] = '0'\n" if os.environ.get(_ONEDNN) == "0" else ""
         return Program(
-            setup="import numpy\nimport tensorflow as tf\n",
+            setup=f"{off}import numpy\nimport tensorflow as tf\n",
             array="tf.constant(numpy.array({values}, dtype=tf.as_dtype('{dtype}').as_numpy_dtype))",
             define=f"{before}call = {called}\n\n{_PLACED.format(device=_place(device))}",
             numbers="numbers = lambda y: (y.dtype.name, y.numpy().tolist())\n",

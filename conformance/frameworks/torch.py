@@ -1,4 +1,4 @@
-"""PyTorch: eager and compiled.
+"""PyTorch: eager and compiled, mapped, under autocast, and its other functions of softmax.
 
 Peculiarities
 -------------
@@ -14,6 +14,12 @@ Peculiarities
 - A compilation costs 1.6 s of CPU time, of which g++ takes 1.05 s with the precompiled headers that are Inductor's
   default.  The first with an empty cache directory (``TORCHINDUCTOR_CACHE_DIR``) costs 18 s more, since ten
   instruction sets are probed by compiling for them: workers had better share a directory that stays.
+- Every mode but ``compile`` ends in the kernels of the eager one.  What lies before them is its own: ``vmap`` maps over an
+  axis beside that of the rows and calls them through a batching rule; ``masked`` fills with -inf where the mask of the way
+  ``where`` is false; ``safe`` is the op within ``scaled_dot_product_attention``, which answers zeros for a row of nothing but
+  -inf; ``special`` is another name.  ``special`` and ``masked`` have the gradients of ``torch.softmax``.
+- ``torch.autocast`` leaves softmax on the CPU as it is: each format comes back as itself, float32 too, as its documentation
+  lists it for CUDA alone.  There it computes and answers in float32, which a program converts back.
 """
 
 from __future__ import annotations
@@ -21,10 +27,20 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from conformance.frameworks.base import RAW, SYMBOLS, Adapter, NotOffered, Primitives, Program, template
+from conformance.frameworks.base import (
+    MAPPED,
+    RAW,
+    SYMBOLS,
+    Adapter,
+    NotOffered,
+    Primitives,
+    Program,
+    of_two_axes,
+    template,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -45,6 +61,25 @@ _EXPRESSIONS = {
         "torch.arange(o.shape[-1], device=o.device).unsqueeze(-1)).to(x.dtype)).squeeze(-2)"
     ),
 }
+
+_OTHERS = {
+    "autocast": {"plain": "torch.autocast('{kind}')(torch.{op})"},
+    "vmap": {"plain": "torch.{op}"},
+    "special": {
+        "plain": "torch.special.{op}",
+        "cast": "lambda x, o, axis: torch.special.{op}(x, axis, dtype=o.dtype)",
+    },
+    "masked": {
+        "plain": "torch.masked.{op}",
+        "where": "lambda x, o, axis: torch.masked.{op}(x, axis, mask=o != 0)",
+        "cast": "lambda x, o, axis: torch.masked.{op}(x, axis, dtype=o.dtype)",
+    },
+    "safe": {
+        "plain": "torch.ops.aten._safe_{op}",
+        "cast": "lambda x, o, axis: torch.ops.aten._safe_{op}(x, axis, dtype=o.dtype)",
+    },
+}
+"""Mode → way → the function, in the modes that call another one than ``torch.softmax``, or it in a context."""
 
 _LOSS = """\
 def loss(x, axis):
@@ -81,6 +116,16 @@ def f(x, axis, g):
 }
 """Way → the definition of the vjp.  torch.compile runs all but the first in eager mode, without a word."""
 
+_ROWS = {
+    False: {"arguments": "x, axis", "row": "lambda x: function(x, inner)", "arrays": "x"},
+    True: {
+        "arguments": "x, axis, g",
+        "row": "lambda x, g: torch.func.vjp(lambda x: function(x, inner), x)[1](g)[0]",
+        "arrays": "x, g",
+    },
+}
+"""Whether a vjp is mapped → the parts of :data:`MAPPED`."""
+
 _LIMITS = {
     "recompile_limit": ("cache_size_limit", 100_000),
     "accumulated_recompile_limit": ("accumulated_cache_size_limit", 100_000),
@@ -93,9 +138,10 @@ class Torch(Adapter):
     """PyTorch, on every device it can see."""
 
     name = "torch"
-    modes = ("eager", "compile")
+    modes = ("eager", "compile", *_OTHERS)
     compiled = ("compile",)
-    ways = tuple({**_EXPRESSIONS, **_DERIVATIVES})
+    further = tuple(_OTHERS)
+    ways = tuple({**_EXPRESSIONS, **_OTHERS["masked"], **_DERIVATIVES})
     layouts = (
         "transposed", "heads", "step", "offset", "broadcast", "broadcast-row", "broadcast-axis",
     )  # no strides below zero  # fmt: skip
@@ -140,21 +186,33 @@ class Torch(Adapter):
             return dtype, tensor.view(getattr(self.torch, RAW[dtype])).numpy().copy()
         return dtype, tensor.numpy().copy()
 
-    def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - tensors know theirs
-        vjp, name = op.endswith("_vjp"), op.removesuffix("_vjp")
+    def program(self, op: str, way: str, mode: str, device: str) -> Program:
+        vjp, name, kind = op.endswith("_vjp"), op.removesuffix("_vjp"), device.partition(":")[0]
         if mode == "compile" and self.no_compiler:
             raise NotOffered(self.no_compiler)
-        if vjp and mode == "compile" and way != "plain":
-            raise NotOffered(f"torch.compile has no way {way!r} to call {op}: it runs eagerly there")
-        f = template(self.name, _EXPRESSIONS, op, "plain" if vjp else way).format(op=name)
+        if vjp and way != "plain" and mode != "eager":
+            raise NotOffered(f"torch.{mode} has no way {way!r} to call {op}: it runs eagerly there")
+        if mode == "safe" and name != "softmax":
+            raise NotOffered(f"torch has no safe {name}, and so no way {way!r} to call {op}")
+        if vjp and mode in ("special", "masked"):
+            raise NotOffered(f"torch.{mode} has the gradients of torch.{name}, and no way {way!r} to call {op}")
+        f = template(self.name, _OTHERS.get(mode, _EXPRESSIONS), op, "plain" if vjp else way).format(op=name, kind=kind)
+        if mode == "autocast" and kind != "cpu":
+            f = f"lambda x, axis: {f}(x, axis).to(x.dtype)"
         f = f"torch.compile({f})" if mode == "compile" else f
         define = template(self.name, _DERIVATIVES, op, way) if vjp else "f = {f}\n"
         return Program(
             setup="import torch\n",
             array="torch.tensor({values}, dtype=torch.float64).to(torch.{dtype}).to('{device}')",
-            define=define.format(f=f),
+            define=MAPPED.format(f=f, vmap="torch.func.vmap", **_ROWS[vjp]) if mode == "vmap" else define.format(f=f),
             numbers="numbers = lambda y: (str(y.dtype).removeprefix('torch.'), y.tolist())\n",
         )
+
+    def function(self, op: str, way: str, mode: str, device: str) -> Callable[..., Any]:
+        if mode == "safe" and not hasattr(self.torch.ops.aten, "_safe_softmax"):
+            raise NotOffered(f"torch {self.version} has no _safe_softmax")
+        f = super().function(op, way, mode, device)
+        return of_two_axes(f) if mode == "vmap" else f
 
     def primitives(self, device: str) -> Primitives:  # noqa: ARG002 - tensors know theirs
         torch = self.torch

@@ -20,12 +20,10 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from conformance.frameworks.base import RAW, Adapter, Program, template
+from conformance.frameworks.base import RAW, Adapter, Forwarding, Program, template
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from conformance.frameworks.base import Border
 
 _ANSWERS = {"softmax": "e / s", "log_softmax": "a - tl.log(s)"}
 """Op → the row, of the shifted logits, their exponentials and the sum of these."""
@@ -65,7 +63,7 @@ def f(x, axis):
 """
 
 
-class Triton(Adapter):
+class Triton(Forwarding):
     """A kernel in Triton's interpreter, on the CPU."""
 
     name = "triton"
@@ -81,7 +79,7 @@ class Triton(Adapter):
 
         from conformance import frameworks
 
-        self.border: Border = frameworks.load("torch")
+        self.border = frameworks.load("torch")
         self.version = triton.__version__
         self.layouts = self.border.layouts  # type: ignore[misc]
 
@@ -91,19 +89,10 @@ class Triton(Adapter):
     def send(self, stored: NDArray[Any], dtype: str, device: str) -> Any:
         if stored.dtype.kind in "biu" and dtype not in RAW:
             raise NotImplementedError(f"the kernel is one of floating-point numbers, not of {dtype}")
-        return self.border.send(stored, dtype, device)
-
-    def widen(self, array: Any, shape: tuple[int, ...]) -> Any:
-        return self.border.widen(array, shape)
-
-    def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
-        return self.border.fetch(array)
+        return super().send(stored, dtype, device)
 
     def program(self, op: str, way: str, mode: str, device: str) -> Program:  # noqa: ARG002 - one mode, on the CPU
         define = template(self.name, {"plain": _DEFINE} if op in _ANSWERS else {}, op, way)
         assert isinstance(self.border, Adapter)
         around = self.border.program(op, "plain", self.border.modes[0], "cpu")
         return replace(around, setup=_SETUP, define=define.format(answer=_ANSWERS[op]))
-
-    def refuses(self, error: BaseException) -> bool:
-        return self.border.refuses(error)

@@ -70,7 +70,8 @@ def known_names() -> Names:
     for name in frameworks.own():
         adapter = frameworks.adapter(name)
         for variant in getattr(adapter, "variants", ()):
-            modes.setdefault(f"{name}:{variant.name}" if variant.name else name, set()).update(adapter.modes)
+            target = f"{name}:{variant.name}" if variant.name else name
+            modes.setdefault(target, set()).update(variant.modes or adapter.modes)
         modes.setdefault(name, set()).update(adapter.modes)
     return Names(
         modes=modes,

@@ -20,6 +20,7 @@ from conformance.asking.hello import AbsentSubject
 from conformance.asking.interpreters import HERE, BadInterpreter, catalogue, invitations
 from conformance.asking.pool import Invitation, Pool
 from conformance.asking.protocol import VERSION
+from conformance.frameworks.base import Variant
 from conformance.frameworks.contract import EVERYTHING
 from conformance.values import Crashed, OutOfMemory, TimedOut
 
@@ -333,7 +334,7 @@ class Chatty:
     """An adapter that prints by every road."""
 
     name = version = "chatty"
-    modes, compiled, ways, layouts, variants = (), (), ("plain",), (), ()
+    modes, compiled, further, ways, layouts, variants = (), (), (), ("plain",), (), (Variant(),)
     distributions, variables, twice, contract = (), (), True, EVERYTHING
 
     def devices(self) -> tuple[str, ...]:

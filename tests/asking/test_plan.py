@@ -13,8 +13,8 @@ from reference.ops import SOFTMAX
 
 HELLO = hello_of(
     {
-        "type": "hello", "protocol": 1, "framework": "fake", "version": "1", "modes": ["eager", "jit"],
-        "compiled": ["jit"], "devices": ["cpu"], "ways": ["plain"], "layouts": [], "variants": [""],
+        "type": "hello", "protocol": 1, "framework": "fake", "version": "1", "modes": ["eager", "jit", "vmap"],
+        "compiled": ["jit"], "further": ["vmap"], "devices": ["cpu"], "ways": ["plain"], "layouts": [], "variants": [""],
         "controls": {name: sorted(control.formulas) for name, control in CONTROLS.items()},
     },
     2.0,
@@ -55,9 +55,10 @@ def test_the_smoke_tier_asks_modes_that_compile_and_controls_in_two_formats() ->
     controls = {name for name, control in CONTROLS.items() if "softmax" in control.formulas}
 
     assert {dtype for dtype, modes in thinned.items() if "jit" in modes} == {"float32", "float16"}
-    assert all(modes in ({"eager"}, {"eager", "jit", *controls}) for modes in thinned.values())
-    assert all({"eager", "jit", *controls} == set(asked(Tier.SMOKE, dtype, thin=False)) for dtype in FORMATS)
-    assert {"eager", "jit", *controls} == set(asked(Tier.STANDARD, "float64", thin=True))
+    everyone = {"eager", "jit", "vmap", *controls}
+    assert all(modes in ({"eager"}, everyone) for modes in thinned.values())
+    assert all(everyone == set(asked(Tier.SMOKE, dtype, thin=False)) for dtype in FORMATS)
+    assert everyone == set(asked(Tier.STANDARD, "float64", thin=True))
 
 
 def test_a_mode_that_compiles_is_asked_ranks_and_strides_whole_in_one_format() -> None:
@@ -82,6 +83,28 @@ def test_the_smoke_rows_of_ranks_and_strides_are_asked_in_every_format_by_the_st
     assert all(case.tier is Tier.STANDARD for batch in left_out for case in full.twins[batch.cases[0].id])
     assert {"axes", "layout"} <= families(full.of(task), task)
     assert not {"axes", "layout"} & families(*smoke_of("float16"))
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_a_further_mode_is_asked_smoke_rows_and_masks_alone(dtype: str) -> None:
+    task = asked(Tier.STANDARD, dtype, thin=True)["vmap"]
+    full = sheet(SOFTMAX, dtype, task.selection)
+    found = {case.id for batch in full.of(task) for case in batch.cases}
+
+    due = {case.id for case in full.cases if case.tier is Tier.SMOKE or case.call.way == "where"}
+    assert due == found
+    assert any(case.call.way == "where" for batch in full.of(task) for case in batch.cases)
+    assert len(found) < len({case.id for case in full.cases})
+    whole = asked(Tier.STANDARD, dtype, thin=False)["vmap"]
+    assert full.batches == full.of(whole)
+
+
+def test_a_further_mode_is_asked_by_the_smoke_tier_what_a_compiled_one_is() -> None:
+    for dtype in ("float32", "float16"):
+        tasks_ = asked(Tier.SMOKE, dtype, thin=True)
+        full = sheet(SOFTMAX, dtype, tasks_["vmap"].selection)
+
+        assert full.of(tasks_["jit"]) == full.of(tasks_["vmap"])
 
 
 def smoke_of(dtype: str) -> tuple[tuple[Batch, ...], Task]:

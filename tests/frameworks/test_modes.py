@@ -1,6 +1,12 @@
-"""A compiled mode really compiles, a vjp is the derivative, and every way to call is computed in every mode."""
+"""A mode is what its name says, a vjp is the derivative, and every way to call is computed in every mode."""
 
 from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -184,6 +190,153 @@ def test_a_change_of_settings_is_seen() -> None:
     with torch.threads(1 + int(torch.torch.get_num_threads())):
         assert before != torch.state()
     assert before == torch.state()
+
+
+def rows(framework: frameworks.Adapter) -> Any:
+    return framework.send(np.array([[0.0, 2.0, -4.0], [8.0, 6.0, 4.0]]), "float64", "cpu")
+
+
+def spied(monkeypatch: pytest.MonkeyPatch, place: Any, name: str) -> list[Any]:
+    """What a function is called with, in the order of its calls; it does what it did."""
+    seen: list[Any] = []
+    before = getattr(place, name)
+
+    def spy(x: Any, *others: Any, **more: Any) -> Any:
+        seen.append(x)
+        return before(x, *others, **more)
+
+    monkeypatch.setattr(place, name, spy)
+    return seen
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1, -2])
+@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_vmap_maps_over_the_other_axis(name: str, op: str, axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function sees one row of the array, as a tensor that stands for all of them."""
+    framework = load(name)
+    x = rows(framework)
+    due = framework.fetch(framework.function(op, "plain", "eager", "cpu")(x, axis))[1]
+    seen = spied(monkeypatch, framework.torch if name == "torch" else framework.jax.nn, op)
+    framework.forget()
+
+    got = framework.fetch(framework.function(op, "plain", "vmap", "cpu")(x, axis))[1]
+
+    (row,) = seen
+    assert (x.shape[axis],) == tuple(row.shape)
+    if name == "torch":
+        assert framework.torch._C._functorch.is_batchedtensor(row)
+    else:
+        assert isinstance(row, framework.jax.core.Tracer)
+    np.testing.assert_allclose(got, due, rtol=1e-14)
+    framework.forget()
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_vmap_maps_the_gradient_of_a_row(name: str) -> None:
+    framework = load(name)
+    x = rows(framework)
+
+    for axis in (0, 1):
+        got, due = (
+            framework.fetch(framework.function("softmax_vjp", "plain", mode, "cpu")(x, axis, x))[1]
+            for mode in ("vmap", "eager")
+        )
+        np.testing.assert_allclose(got, due, atol=1e-13)
+    assert "vmap(lambda x, g: " in framework.program("softmax_vjp", "plain", "vmap", "cpu").define
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_vmap_needs_an_axis_beside_the_rows_and_has_no_axis_out_of_range(name: str) -> None:
+    framework = load(name)
+    f = framework.function("softmax", "plain", "vmap", "cpu")
+
+    with pytest.raises(NotOffered, match="no axis to map over"):
+        f(framework.send(np.zeros(3), "float64", "cpu"), -1)
+    for axis in (2, -3):
+        with pytest.raises((IndexError, ValueError)):
+            f(rows(framework), axis)
+
+
+@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+def test_autocast_is_on_while_torch_computes(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU it leaves each format as it is; its documentation lists softmax for CUDA alone."""
+    torch = load("torch")
+    was_on = []
+    before = getattr(torch.torch, op)
+    monkeypatch.setattr(torch.torch, op, lambda *a: was_on.append(torch.torch.is_autocast_enabled("cpu")) or before(*a))
+    torch.forget()
+
+    for dtype, format in FORMATS.items():
+        x = torch.send(format.encode(np.zeros((1, 2))), dtype, "cpu")
+        assert dtype == torch.fetch(torch.function(op, "plain", "autocast", "cpu")(x, -1))[0]
+
+    torch.forget()
+    assert [True] * len(FORMATS) == was_on
+    assert not torch.torch.is_autocast_enabled("cpu")
+    assert "autocast('cuda')" in torch.program(op, "plain", "autocast", "cuda:0").define
+    assert ".to(x.dtype)" in torch.program(op, "plain", "autocast", "cuda:0").define
+
+
+@pytest.mark.parametrize("op", ["softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    ("name", "mode", "module"),
+    [
+        ("torch", "special", "torch.special"),
+        ("torch", "masked", "torch.masked"),
+        ("jax", "special", "jax.scipy.special"),
+    ],
+)
+def test_another_function_is_called(
+    name: str, mode: str, module: str, op: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    framework = load(name)
+    seen = spied(monkeypatch, importlib.import_module(module), op)
+    framework.forget()
+
+    framework.function(op, "plain", mode, "cpu")(rows(framework), -1)
+
+    framework.forget()
+    assert 1 == len(seen)
+
+
+def test_torchs_safe_softmax_answers_zeros_for_a_row_of_minus_infinity() -> None:
+    torch = load("torch")
+    x = torch.send(np.array([[-np.inf, -np.inf], [0.0, 0.0]]), "float64", "cpu")
+
+    assert [[0.0, 0.0], [0.5, 0.5]] == torch.function("softmax", "plain", "safe", "cpu")(x, -1).tolist()
+    assert [[True, True], [False, False]] == torch.function("softmax", "plain", "eager", "cpu")(x, -1).isnan().tolist()
+
+
+@pytest.mark.parametrize(("name", "mode"), [("torch", "masked"), ("jax", "vmap")])
+@pytest.mark.parametrize("under", [-np.inf, np.inf, np.nan, 1e308])
+def test_what_stands_under_a_mask_has_no_part_in_the_row(name: str, mode: str, under: float) -> None:
+    framework = load(name)
+    x, mask = (framework.send(np.array([row]), "float64", "cpu") for row in ([0.0, under, 0.0], [1.0, 0.0, 1.0]))
+
+    for op, due in (("softmax", [0.5, 0.0, 0.5]), ("log_softmax", [-np.log(2), -np.inf, -np.log(2)])):
+        got = framework.fetch(framework.function(op, "where", mode, "cpu")(x, mask, -1))[1]
+        np.testing.assert_allclose(got, [due], rtol=1e-15)
+
+
+@pytest.mark.parametrize(("variant", "enabled"), [("", True), ("onednn-off", False)])
+def test_tensorflow_is_asked_without_onednn_too(variant: str, enabled: bool) -> None:
+    """In a process of its own, since the setting is read at import; TensorFlow's own word for whether it is on."""
+    load("tensorflow")
+    hello = {"type": "hello", "protocol": 1, "framework": "tensorflow", "variant": variant}
+    text = (
+        f"from conformance.asking.worker import Worker; w = Worker(); said = w.reply({hello!r}, [])[0]\n"
+        "from tensorflow.python.util import _pywrap_util_port as port\n"
+        "print(port.IsMklEnabled(), said['modes'] == ['eager'], bool(said['controls']))\n"
+        "print(w.adapter.program('softmax', 'plain', 'eager', 'cpu').setup.count('ONEDNN'))"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "TF_ENABLE_ONEDNN_OPTS"}
+    done = subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=300, check=True, env=environment
+    )
+
+    off = not enabled
+    assert [str(enabled), str(off), str(enabled), str(int(off))] == done.stdout.split()
 
 
 @pytest.mark.parametrize("way", calls.DERIVATIVES)

@@ -338,6 +338,8 @@ def test_the_names_that_there_are_come_from_the_rooms() -> None:
 
     assert {"torch", "jax", "tensorflow"} <= set(names.modes)
     assert {"eager", "compile"} <= set(names.modes["torch"])
+    assert {"eager"} == set(names.modes["tensorflow:onednn-off"])
+    assert {"eager", "function", "xla"} == set(names.modes["tensorflow"])
     assert {"softmax", "log_softmax"} <= set(names.ops)
     assert {"bfloat16", "float8_e5m2", "int8", "bool"} <= set(names.dtypes)
     assert {"underflow", "axes"} <= set(names.families)
