@@ -129,11 +129,12 @@ def _smallest(fault: Fault) -> dict[Any, Any]:
 
 
 def _worst(reading: Reading, fault: Fault, but: Any) -> Lane | None:
-    """The lane whose error is the largest multiple of its bound; None where that is the row which is shown anyway."""
-    labels = [label for rows in fault.findings["rows"] for label in rows]
-    mine = reading.record.observations.loc[labels]
-    sized = mine[mine["error_over_bound"].notna()]
-    if sized.empty or (label := sized["error_over_bound"].idxmax()) == but:
+    """The lane whose error is the largest multiple of its bound; None where it is that of the row that is shown anyway."""
+    rows = reading.record.observations
+    mine = rows.loc[list(dict.fromkeys(label for labels in fault.findings["rows"] for label in labels))]
+    sized = mine["error_over_bound"].fillna(-1.0)
+    label = sized.idxmax()
+    if sized[label] < 0 or sized[label] == rows.loc[but, "error_over_bound"]:
         return None
     row = mine.loc[[label]]
     observation = dicts(row)[0]
