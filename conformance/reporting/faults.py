@@ -165,7 +165,14 @@ def _fault(key: Any, mine: pd.DataFrame, entries: Mapping[str, Entry]) -> Fault:
 
 def _order(fault: Fault) -> tuple[Any, ...]:
     rank = tables.SEVERITIES.index(fault.severity)
-    return (-rank, fault.known, -len(fault.values("name")), -fault.cases, fault.framework, fault.id)
+    return (
+        -rank,
+        fault.known or not fault.violated,
+        -len(fault.values("name")),
+        -fault.cases,
+        fault.framework,
+        fault.id,
+    )
 
 
 def shown(value: float, beside: float = math.nan) -> str:

@@ -7,15 +7,18 @@ fault, with its evidence; then grades by family, policies, claims, plots, and th
 from __future__ import annotations
 
 import json
+from importlib import resources
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+from markupsafe import Markup
 
 from conformance.reporting import claims, escape, plots, summary, tables
 from conformance.reporting.evidence import evidence
 from conformance.reporting.faults import ASPECTS, faults, matrix
 from conformance.reporting.frames import dicts
+from conformance.reporting.questions import packed
 from conformance.values import Severity
 
 if TYPE_CHECKING:
@@ -82,9 +85,21 @@ def render(reading: Reading) -> str:
         "said": summary.unanswered,
         "claims": claims.grouped(record),
         "policies": _policies(reading),
+        "questions": packed(record),
+        "tabulator": tabulator(),
         "plot": plots.error_against_gap(record),
     }
     return _ENVIRONMENT.get_template("index.html.jinja").render(context)
+
+
+def tabulator() -> dict[str, Markup]:
+    """The table library, as it is published: its script and its style, with the licence in front."""
+    folder = resources.files("conformance.reporting") / "templates" / "tabulator"
+    licence = (folder / "LICENSE").read_text("utf-8")
+    return {
+        kind: Markup(f"/*\n{licence}*/\n{(folder / name).read_text('utf-8')}")  # noqa: S704 - of this package, not of a record
+        for kind, name in (("script", "tabulator.min.js"), ("style", "tabulator_simple.min.css"))
+    }
 
 
 def _who(record: Record) -> str:

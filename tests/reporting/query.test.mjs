@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { matches, parsed } from "../../conformance/reporting/templates/query.js";
+import { gunzipSync } from "node:zlib";
+
+import { age, BadQuery, compiled, half, matches, parsed, unpacked } from "../../conformance/reporting/templates/query.js";
 
 test("an address is a fault or filters", () => {
   assert.deepEqual(parsed("#/fault/jax-one"), { fault: "jax-one", filters: {} });
@@ -22,4 +24,75 @@ test("a fault matches what it names, whole", () => {
 test("every word of a search is found", () => {
   assert.ok(matches({}, { q: "SUM float16" }, "the sum of 65,520 terms in float16"));
   assert.ok(!matches({}, { q: "sum float32" }, "the sum of 65,520 terms in float16"));
+});
+
+/** Three questions asked of four targets: states and bits by target, then by question. */
+const table = {
+  count: 3,
+  states: ["not asked", "unsupported", "fine", "degraded", "violation"],
+  targets: [
+    { name: "torch@2.0/eager/cpu", framework: "torch", variant: "", release: "2.0", mode: "eager", device: "cpu" },
+    { name: "torch@2.10/eager/cpu", framework: "torch", variant: "", release: "2.10", mode: "eager", device: "cpu" },
+    { name: "torch@2.10/compile/cpu", framework: "torch", variant: "", release: "2.10", mode: "compile", device: "cpu" },
+    { name: "jax/jit/cpu", framework: "jax", variant: "", release: "0.10.2", mode: "jit", device: "cpu" },
+  ],
+  op: ["softmax", "log_softmax"], dtype: ["float32"], family: ["masks", "axes"], way: ["plain"], case: ["all,n=3", "axis=0", "x"],
+  numbers: { op: [0, 1, 0], dtype: [0, 0, 0], family: [0, 1, 1], way: [0, 0, 0], case: [0, 1, 2] },
+  state: [2, 4, 2, 4, 4, 1, 2, 3, 2, 2, 2, 0],
+  bits: [1, 1, 1, 2, 1, 0, 1, 2, 1, 3, 3, 0],
+};
+
+/** The numbers of the questions that a query means. */
+const found = (query) => [0, 1, 2].filter(compiled(query, table));
+
+test("a query names columns, states and who has them", () => {
+  for (const [query, due] of [
+    ["", [0, 1, 2]], ["op:softmax", [0, 2]], ["family:axes", [1, 2]], ["case:axis", [1]], ['case:"n=3"', [0]], ["axis=0", [1]], ["masks", [0]],
+    ["violation", [0, 1]], ["degraded", [1]], ["torch:violation", [0, 1]], ["2.10:violation", [0, 1]], ["compile:violation", []],
+    ["jax:fine", [0, 1]], ["torch:fine", [2]], ["torch@2.10/eager/cpu:unsupported", [2]], ["jax:not_asked", [2]],
+    ["torch:violation and jax:fine", [0, 1]], ["op:softmax axes", [2]], ["op:log_softmax or masks", [0, 1]], ["not violation", [2]],
+    ["not (masks or case:axis)", [2]], ["op:softmax and (masks or case:axis)", [0]],
+  ]) assert.deepEqual(found(query), due, query);
+});
+
+test("modes differ within a release, frameworks with one another", () => {
+  assert.deepEqual(found("differs(eager, compile)"), [0, 1]);
+  assert.deepEqual(found("differs(torch, jax)"), [0, 1]);
+  assert.deepEqual(found("differs(2.0,2.10)"), [0, 1]);
+});
+
+test("since a release means that the ones before were asked and are right", () => {
+  assert.deepEqual(found("since(2.10)"), [0]);
+  assert.ok(age("2.10", "2.9") > 0);
+  assert.equal(age("2.13.0+cpu", "2.13"), 0);
+});
+
+test("a mistake is one line that says what there is", () => {
+  for (const [query, said] of [
+    ["op:softmx", /no op is softmx: softmax, log_softmax/], ["pytorch:violation", /pytorch is no target.*jax\/jit\/cpu/],
+    ["torch:wrong", /wrong is none of not asked/], ["(op:softmax", /a \) is missing/], ["op:softmax)", /\) stands where/],
+    ["not", /not of what/], ["op:softmax or", /something is missing at the end/], ["differs(eager)", /two targets/], ["since(1.0)", /asked before and since 1\.0/],
+  ]) {
+    assert.throws(() => compiled(query, table), (error) => error instanceof BadQuery && said.test(error.message) && !error.message.includes("\n"), query);
+  }
+});
+
+test("numbers of sixteen bits", () => {
+  for (const [bits, value] of [[0x3c00, 1], [0x0001, 2 ** -24], [0xc000, -2], [0x7c00, Infinity], [0x3555, 0.333251953125], [0, 0]]) assert.equal(half(bits), value);
+  assert.ok(Number.isNaN(half(0x7e00)));
+});
+
+test("what Python has packed", () => {
+  const { data, due } = JSON.parse(process.env.PACKED ?? "null") ?? {};
+  if (!data) return;
+  const bytes = gunzipSync(Buffer.from(data, "base64"));
+  const read = unpacked(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  const rows = Array.from({ length: read.count }, (_, i) => [
+    ...["op", "dtype", "family", "way", "case"].map((column) => read[column][read.numbers[column][i]]),
+    ...read.targets.map((_, j) => read.states[read.state[j * read.count + i]]),
+    ...read.targets.map((_, j) => read.bits[j * read.count + i]),
+  ]);
+  assert.deepEqual(read.targets.map((target) => target.name), due.targets);
+  assert.deepEqual(rows, due.rows);
+  assert.deepEqual(Array.from(read.over, half).map(String), due.over);
 });

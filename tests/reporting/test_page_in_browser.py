@@ -15,7 +15,7 @@ if not (shutil.which("chromium") and shutil.which("chromedriver")):
     pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)
 
 from selenium.webdriver.common.by import By  # noqa: E402 - needs selenium
-from selenium.webdriver.support.ui import Select  # noqa: E402 - needs selenium
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402 - needs selenium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,3 +200,23 @@ def test_it_reads_without_javascript(browser: Any) -> None:
     assert shown[1] >= shown[0]
     assert "✗" in text
     assert not filters
+
+
+def test_a_query_of_the_address_opens_the_rows(browser: Any, small: Reading) -> None:
+    note = browser.find_element(By.ID, "rows-note")
+    browser.get(f"{browser.current_url.partition('#')[0]}#/?rows=raising:violation and op:softmax")
+    WebDriverWait(browser, 20).until(lambda _: " questions" in note.text)
+    rows = small.record.observations
+    mine = rows[(rows["mode"] == "raising") & (rows["severity"] == "violation") & (rows["op"] == "softmax")]
+    shown = browser.find_elements(By.CSS_SELECTOR, "#rows-table .tabulator-row")
+
+    assert note.text.startswith(f"{len(mine):,} of ")
+    assert shown
+    browser.execute_script("arguments[0].firstElementChild.click()", shown[0])
+    assert "✗ violation" in browser.find_element(By.ID, "row-detail").text
+
+    field = browser.find_element(By.ID, "rows-query")
+    field.clear()
+    field.send_keys("numpi:violation")
+    WebDriverWait(browser, 20).until(lambda _: "numpi is no target" in note.text)
+    assert "true" == field.get_attribute("aria-invalid")

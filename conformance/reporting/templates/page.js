@@ -30,6 +30,7 @@ function written() {
 function paint() {
   const { fault, filters } = parsed(location.hash);
   home.hidden = Boolean(fault);
+  document.getElementById("rows-section").hidden = false;
   for (const page of pages.children) page.hidden = page.id !== `/fault/${fault}`;
   if (fault) {
     if ([...pages.children].every((page) => page.hidden)) location.hash = "/";
@@ -43,14 +44,32 @@ function paint() {
     shown += !line.hidden;
   }
   for (const row of rows) row.hidden = !matches(row.dataset, { ...filters, q: "" }, "");
-  const narrowed = Object.values(filters).some(Boolean);
+  const narrowed = Object.entries(filters).some(([name, value]) => value && name !== "rows");
   const counted = document.getElementById("counted");
   counted.hidden = !narrowed;
   counted.textContent = `${shown} of ${lines.length} faults`;
   const degraded = document.getElementById("degraded");
   if (degraded) degraded.open = narrowed;
+  if ("rows" in filters) {
+    document.getElementById("rows").open = true;
+    openRows(filters.rows);
+  }
   if (filters.cell) document.getElementById("faults").scrollIntoView();
 }
+
+const rowsQuery = document.getElementById("rows-query");
+function asked() {
+  const filters = { ...parsed(location.hash).filters, rows: rowsQuery.value };
+  history.replaceState(null, "", `#/?${new URLSearchParams(filters)}`);
+  openRows(rowsQuery.value);
+}
+let waiting = 0;
+rowsQuery.addEventListener("input", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(asked, 150);
+});
+document.getElementById("rows-form").addEventListener("submit", (event) => { event.preventDefault(); asked(); });
+document.getElementById("rows").addEventListener("toggle", (event) => { if (event.target.open && !opened) asked(); });
 
 build();
 for (const event of ["input", "change"]) picker.addEventListener(event, written);

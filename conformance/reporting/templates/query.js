@@ -1,4 +1,4 @@
-// Which faults an address means; nothing of the page.
+// What an address and a query mean; nothing of the page.
 
 /** The parts of an address: which fault, or which filters. */
 export function parsed(hash) {
@@ -15,4 +15,152 @@ export function matches(data, filters, text) {
     const listed = data[name].startsWith("[") ? JSON.parse(data[name]) : [data[name]];
     return listed.includes(value);
   });
+}
+
+/** The table of questions, from the bytes that conformance/reporting/questions.py describes. */
+export function unpacked(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const cells = head.count * head.targets.length;
+  let at = 4 + length;
+  const take = (Kind, count) => {
+    const array = new Kind(buffer, at, count);
+    at += array.byteLength;
+    return array;
+  };
+  const numbers = { case: take(Uint32Array, head.count) };
+  const over = take(Uint16Array, cells);
+  for (const column of ["op", "dtype", "family", "way"]) numbers[column] = take(Uint8Array, head.count);
+  return { ...head, numbers, over, state: take(Uint8Array, cells), bits: take(Uint8Array, cells) };
+}
+
+/** The number whose bits as a float16 these are. */
+export function half(bits) {
+  const exponent = (bits >> 10) & 31, fraction = bits & 1023, sign = bits >> 15 ? -1 : 1;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
+}
+
+const COLUMNS = ["op", "dtype", "family", "way", "case"];
+const FINE = 2;
+
+/** A mistake in a query; its message is one line. */
+export class BadQuery extends Error {}
+
+/** Whether question i is one of a query, as a function of i; throws BadQuery. */
+export function compiled(text, table) {
+  const tokens = text.match(/"[^"]*"|[()]|,|[^\s(),"]+/g) ?? [];
+  let at = 0;
+  const peek = () => tokens[at]?.toLowerCase();
+
+  function any() {
+    const parts = [all()];
+    while (peek() === "or") { at += 1; parts.push(all()); }
+    return parts.length === 1 ? parts[0] : (i) => parts.some((part) => part(i));
+  }
+  function all() {
+    const parts = [];
+    while (at < tokens.length && peek() !== ")" && peek() !== "or") {
+      if (peek() === "and") { at += 1; continue; }
+      parts.push(one());
+    }
+    if (!parts.length && text.trim()) throw new BadQuery(`something is missing ${at < tokens.length ? `before ${tokens[at]}` : "at the end"}`);
+    return (i) => parts.every((part) => part(i));
+  }
+  function one() {
+    const token = tokens[at++];
+    if (token.toLowerCase() === "not") {
+      if (at >= tokens.length) throw new BadQuery("not of what?");
+      const inner = one();
+      return (i) => !inner(i);
+    }
+    if (token === "(") {
+      const inner = any();
+      if (tokens[at++] !== ")") throw new BadQuery("a ) is missing");
+      return inner;
+    }
+    if (token === ")" || token === ",") throw new BadQuery(`${token} stands where a term is wanted`);
+    if (["differs", "since"].includes(token.toLowerCase()) && tokens[at] === "(") {
+      const end = tokens.indexOf(")", at);
+      if (end < 0) throw new BadQuery("a ) is missing");
+      const given = tokens.slice(at + 1, end).filter((word) => word !== ",");
+      at = end + 1;
+      return token.toLowerCase() === "differs" ? differs(given) : since(given);
+    }
+    return term(token.replaceAll('"', ""));
+  }
+
+  const who = (word) => {
+    const found = table.targets.map((target, j) => [target, j]).filter(([target]) =>
+      target.name === word || target.name.startsWith(`${word}/`) || Object.values(target).includes(word)).map(([, j]) => j);
+    if (!found.length) throw new BadQuery(`${word} is no target, framework, mode, release or device here: ${table.targets.map((target) => target.name).join(", ")}`);
+    return found;
+  };
+  const cell = (array, j, i) => array[j * table.count + i];
+
+  function term(token) {
+    const [, name, value] = token.match(/^([^:]*):(.*)$/) ?? [null, "", token];
+    if (COLUMNS.includes(name)) {
+      const good = table[name].map((text) => (name === "case" ? text.includes(value) : text === value));
+      if (!good.includes(true)) throw new BadQuery(`no ${name} is ${value}${name === "case" ? "" : `: ${table[name].join(", ")}`}`);
+      return (i) => good[table.numbers[name][i]];
+    }
+    if (name) {
+      const wanted = table.states.indexOf(value.replace("_", " ")), asked = who(name);
+      if (wanted < 0) throw new BadQuery(`${value} is none of ${table.states.join(", ")}`);
+      if (wanted !== FINE) return (i) => asked.some((j) => cell(table.state, j, i) === wanted);
+      return (i) => {
+        const seen = asked.map((j) => cell(table.state, j, i)).filter((state) => state >= FINE);
+        return seen.length > 0 && seen.every((state) => state === FINE);
+      };
+    }
+    const state = table.states.indexOf(value);
+    if (state >= 0) return (i) => table.targets.some((_, j) => cell(table.state, j, i) === state);
+    const good = Object.fromEntries(COLUMNS.map((column) => [column, table[column].map((text) => text.includes(value))]));
+    return (i) => COLUMNS.some((column) => good[column][table.numbers[column][i]]);
+  }
+
+  // Two modes are compared within one framework and release; whatever else, all with all.
+  function differs(words) {
+    if (words.length !== 2) throw new BadQuery("differs(a, b) is of two targets, frameworks, modes or releases");
+    const modes = table.targets.map((target) => target.mode), within = words.every((word) => modes.includes(word));
+    const pairs = who(words[0]).flatMap((j) => who(words[1]).map((k) => [j, k])).filter(([j, k]) => {
+      const [one, other] = [table.targets[j], table.targets[k]];
+      return j !== k && (!within || (one.framework === other.framework && one.release === other.release && one.variant === other.variant && one.device === other.device));
+    });
+    return (i) => pairs.some(([j, k]) => {
+      const one = cell(table.bits, j, i), other = cell(table.bits, k, i);
+      return one > 0 && other > 0 && one !== other;
+    });
+  }
+
+  function since(words) {
+    if (words.length !== 1) throw new BadQuery("since(release) is of one release");
+    const kinds = new Map();
+    table.targets.forEach((target, j) => {
+      const kind = [target.framework, target.variant, target.mode, target.device].join("/");
+      kinds.set(kind, [...(kinds.get(kind) ?? []), [age(target.release, words[0]) >= 0, j]]);
+    });
+    const several = [...kinds.values()].filter((mine) => mine.some(([later]) => later) && mine.some(([later]) => !later));
+    if (!several.length) throw new BadQuery(`nothing here was asked before and since ${words[0]}`);
+    return (i) => several.some((mine) => {
+      const seen = mine.map(([later, j]) => [later, cell(table.state, j, i)]).filter(([, state]) => state >= FINE);
+      const of = (which) => seen.filter(([later]) => later === which).map(([, state]) => state === 4);
+      return of(true).some(Boolean) && of(false).length > 0 && !of(false).some(Boolean);
+    });
+  }
+
+  const found = any();
+  if (at < tokens.length) throw new BadQuery(`${tokens[at]} stands where the query ends`);
+  return found;
+}
+
+/** Which of two releases is the later one: above zero for the first. */
+export function age(one, other) {
+  const [a, b] = [one, other].map((text) => text.split(/[.+-]/).map((part) => parseInt(part, 10) || 0));
+  for (let place = 0; place < Math.max(a.length, b.length); place += 1) {
+    const difference = (a[place] ?? 0) - (b[place] ?? 0);
+    if (difference) return difference;
+  }
+  return 0;
 }

@@ -1,0 +1,87 @@
+// The table of questions: unpacked when it is opened, filtered by a query that the address keeps.
+
+const SIGNS = ["", "–", "✓", "△", "✗"];
+
+async function unzip(text) {
+  const bytes = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return unpacked(await new Response(stream).arrayBuffer());
+}
+
+/** One row of the table as an object: the columns, then a cell for each target. */
+function rowOf(table, i) {
+  const row = { i };
+  for (const column of COLUMNS) row[column] = table[column][table.numbers[column][i]];
+  table.targets.forEach((target, j) => { row[`t${j}`] = table.state[j * table.count + i]; });
+  return row;
+}
+
+function detail(table, i) {
+  const list = document.createElement("table"), body = list.createTBody();
+  const head = list.createTHead().insertRow();
+  for (const name of ["target", "", "÷ bound", "same bits as"]) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = name;
+    head.append(cell);
+  }
+  table.targets.forEach((target, j) => {
+    const at = j * table.count + i, state = table.state[at], over = half(table.over[at]), bits = table.bits[at];
+    if (state < 2) return;
+    const same = table.targets.filter((_, k) => k !== j && bits && table.bits[k * table.count + i] === bits).map((other) => other.name);
+    const row = body.insertRow();
+    for (const text of [target.name, `${SIGNS[state]} ${table.states[state]}`, Number.isNaN(over) ? "" : over === Infinity ? "> 65504" : over.toPrecision(3), same.join(", ")])
+      row.insertCell().textContent = text;
+    row.cells[1].className = table.states[state];
+  });
+  return list;
+}
+
+let opened = null;
+
+/** Open the table, once, and show the questions of a query. */
+async function openRows(query) {
+  const note = document.getElementById("rows-note"), field = document.getElementById("rows-query");
+  if (document.activeElement !== field) field.value = query;
+  if (!opened) {
+    opened = (async () => {
+      const table = await unzip(document.getElementById("questions").textContent);
+      const mark = (cell) => {
+        const state = cell.getValue();
+        cell.getElement().classList.add(`state-${state}`);
+        return SIGNS[state];
+      };
+      const grid = new Tabulator("#rows-table", {
+        height: "32rem",
+        layout: "fitDataFill",
+        columns: [
+          ...COLUMNS.map((name) => ({ title: name, field: name, frozen: name === "case" })),
+          ...table.targets.map((target, j) => ({ title: target.name, field: `t${j}`, formatter: mark, hozAlign: "center", headerVertical: true,
+            accessorDownload: (state) => table.states[state] })),
+        ],
+        data: [],
+      });
+      grid.on("rowClick", (_, row) => {
+        const data = row.getData(), box = document.getElementById("row-detail");
+        const title = document.createElement("p");
+        title.textContent = `${data.op} of ${data.dtype}${data.way === "plain" ? "" : `, ${data.way}`}: ${data.family}/${data.case}`;
+        box.replaceChildren(title, detail(table, data.i));
+        box.hidden = false;
+      });
+      await new Promise((done) => { grid.on("tableBuilt", done); });
+      document.getElementById("rows-csv").addEventListener("click", () => grid.download("csv", "questions.csv"));
+      return { table, grid, all: Array.from({ length: table.count }, (_, i) => i) };
+    })();
+  }
+  const { table, grid, all } = await opened;
+  try {
+    const good = compiled(query, table), found = all.filter(good);
+    field.removeAttribute("aria-invalid");
+    note.textContent = `${found.length.toLocaleString("en")} of ${table.count.toLocaleString("en")} questions`;
+    await grid.replaceData(found.map((i) => rowOf(table, i)));
+  } catch (error) {
+    if (!(error instanceof BadQuery)) throw error;
+    field.setAttribute("aria-invalid", "true");
+    note.textContent = error.message;
+  }
+}
