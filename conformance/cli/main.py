@@ -12,6 +12,7 @@ import click
 import conformance
 from conformance.asking import plan
 from conformance.cli.check import check
+from conformance.cli.clusters import clusters
 from conformance.cli.hunt import hunt
 from conformance.cli.ledger import ledger
 from conformance.cli.listing import list_
@@ -35,6 +36,7 @@ Examples:
   conformance report reports/partial/* --out reports/latest
   conformance ledger update known.toml              write what is new into a list of known findings of your own
   conformance reproduce 0123456789ab                a script that shows one finding of a report again
+  conformance clusters                              which targets give the same bits
 """
 
 
@@ -44,7 +46,7 @@ def cli() -> None:
     """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
-for command in (run, check, hunt, list_, report, ledger, reproduce):
+for command in (run, check, hunt, list_, report, ledger, reproduce, clusters):
     cli.add_command(command)
 
 
