@@ -13,6 +13,7 @@ import conformance
 from conformance.asking import plan
 from conformance.cli.check import check
 from conformance.cli.clusters import clusters
+from conformance.cli.compare import compare
 from conformance.cli.hunt import hunt
 from conformance.cli.ledger import ledger
 from conformance.cli.listing import list_
@@ -37,6 +38,7 @@ Examples:
   conformance ledger update known.toml              write what is new into a list of known findings of your own
   conformance reproduce 0123456789ab                a script that shows one finding of a report again
   conformance clusters                              which targets give the same bits
+  conformance compare torch/eager/cpu torch/compile/cpu
 """
 
 
@@ -46,7 +48,7 @@ def cli() -> None:
     """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
-for command in (run, check, hunt, list_, report, ledger, reproduce, clusters):
+for command in (run, check, hunt, list_, report, ledger, reproduce, clusters, compare):
     cli.add_command(command)
 
 
