@@ -14,6 +14,7 @@ from conformance.asking import plan
 from conformance.cli.check import check
 from conformance.cli.clusters import clusters
 from conformance.cli.compare import compare
+from conformance.cli.diff import diff
 from conformance.cli.hunt import hunt
 from conformance.cli.ledger import ledger
 from conformance.cli.listing import list_
@@ -39,6 +40,7 @@ Examples:
   conformance reproduce 0123456789ab                a script that shows one finding of a report again
   conformance clusters                              which targets give the same bits
   conformance compare torch/eager/cpu torch/compile/cpu
+  conformance diff reports/before reports/latest    what broke, what is gone, what is fixed
 """
 
 
@@ -48,7 +50,7 @@ def cli() -> None:
     """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
-for command in (run, check, hunt, list_, report, ledger, reproduce, clusters, compare):
+for command in (run, check, hunt, list_, report, ledger, reproduce, clusters, compare, diff):
     cli.add_command(command)
 
 
