@@ -22,6 +22,7 @@ from conformance.cli.report import report
 from conformance.cli.reproduce import reproduce
 from conformance.cli.run import run
 from conformance.cli.status import INCOMPLETE, MISTAKE, USAGE
+from conformance.cli.trend import trend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,7 @@ Examples:
   conformance clusters                              which targets give the same bits
   conformance compare torch/eager/cpu torch/compile/cpu
   conformance diff reports/before reports/latest    what broke, what is gone, what is fixed
+  conformance trend reports/latest                  which releases show which finding
 """
 
 
@@ -50,7 +52,7 @@ def cli() -> None:
     """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
-for command in (run, check, hunt, list_, report, ledger, reproduce, clusters, compare, diff):
+for command in (run, check, hunt, list_, report, ledger, reproduce, clusters, compare, diff, trend):
     cli.add_command(command)
 
 
