@@ -11,7 +11,7 @@ import pandas as pd
 
 from conformance.record.rows import choices_of, findings_of
 from conformance.reporting.blocks import Block, Points, Said, Sheet, Title
-from conformance.reporting.frames import aligned, counted, dicts, listed, names, percent, target_named
+from conformance.reporting.frames import UNASKED, aligned, counted, dicts, listed, names, percent, target_named
 from conformance.reporting.tables import GRADES, SEVERITIES
 from conformance.values import Severity
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from conformance.record import Record
-
-UNASKED = ("unsupported", "not_asked")
-"""Outcomes of a question that a target was not asked, or cannot be."""
 
 _MOST = 12
 """How many rows of a table are shown."""

@@ -10,7 +10,7 @@ import pandas as pd
 from packaging.version import InvalidVersion, Version
 
 from conformance.record.rows import choices_of, findings_of
-from conformance.reporting.frames import QUESTION, aligned, dicts
+from conformance.reporting.frames import QUESTION, UNASKED, aligned, dicts
 from conformance.reporting.tables import GRADES, SEVERITIES
 from conformance.values import GATES, Severity
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conformance.record import Record
-
-UNASKED = ("unsupported", "not_asked")
-"""Outcomes of a question that a target was not asked, or cannot be."""
 
 CHANGES = ("new", "worse", "better", "fixed")
 """What can become of a finding, what nobody may overlook first."""

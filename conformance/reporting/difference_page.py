@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from conformance.reporting import blocks
 from conformance.reporting.blocks import Block, Points, Said, Sheet, Title
 from conformance.reporting.difference import EVERY, MEASURED
+from conformance.reporting.escape import printable
 from conformance.reporting.frames import counted, dicts, listed, percent
 
 if TYPE_CHECKING:
@@ -61,8 +63,7 @@ def page(diff: Diff, title: str) -> list[Block]:
 
 def html(what: Iterable[Block], title: str) -> str:
     """A whole page of HTML, which needs no network."""
-    body = blocks.html(what)
-    head = blocks.html([Said(title)]).strip().removeprefix("<p>").removesuffix("</p>")
+    body, head = blocks.html(what), escape(printable(title))
     style = (
         "body{font:1rem/1.5 system-ui;max-width:70rem;margin:auto;padding:1rem}td,th{padding:0 .6rem;text-align:left}"
     )

@@ -25,6 +25,9 @@ ANSWER = (
 )  # fmt: skip
 """What is compared of two answers."""
 
+UNASKED = ("unsupported", "not_asked")
+"""Outcomes of a question that a target was not asked, or cannot be."""
+
 
 def dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a frame, each by the names of its columns."""
@@ -64,7 +67,7 @@ def target_named(record: Record, name: str) -> Target:
 
 
 def aligned(
-    first: pd.DataFrame, second: pd.DataFrame, more: Sequence[str] = (), *, sides: Sequence[str]
+    first: pd.DataFrame, second: pd.DataFrame, more: Sequence[str] = (), *, sides: tuple[str, str]
 ) -> pd.DataFrame:
     """Two sets of observations side by side, a row a question of either.
 
@@ -82,7 +85,7 @@ def aligned(
     """
     key = [*more, *QUESTION]
     one, other = (rows[[*key, *ANSWER]].drop_duplicates(key) for rows in (first, second))
-    return one.merge(other, on=key, how="outer", suffixes=tuple(sides), indicator=True)
+    return one.merge(other, on=key, how="outer", suffixes=sides, indicator=True)
 
 
 def listed(values: Sequence[str], most: int = 6) -> str:
