@@ -23,6 +23,7 @@ from conformance.cli.reproduce import reproduce
 from conformance.cli.run import run
 from conformance.cli.status import INCOMPLETE, MISTAKE, USAGE
 from conformance.cli.trend import trend
+from conformance.cli.vectors import export, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,7 @@ Examples:
   conformance compare torch/eager/cpu torch/compile/cpu
   conformance diff reports/before reports/latest    what broke, what is gone, what is fixed
   conformance trend reports/latest                  which releases show which finding
+  conformance export vectors                        questions for a machine without this suite
 """
 
 
@@ -52,7 +54,7 @@ def cli() -> None:
     """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
-for command in (run, check, hunt, list_, report, ledger, reproduce, clusters, compare, diff, trend):
+for command in (run, check, hunt, list_, report, ledger, reproduce, clusters, compare, diff, trend, export, judge):
     cli.add_command(command)
 
 
