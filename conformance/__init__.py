@@ -15,19 +15,21 @@ if TYPE_CHECKING:
     from conformance.api import Violations, check
     from conformance.frameworks.contract import BadContract, promises
     from conformance.frameworks.kernel import BadKernel
+    from conformance.reporting.loaded import load
 
 try:
     __version__ = version("softmax-conformance")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["BadContract", "BadKernel", "Violations", "__version__", "check", "promises"]
+__all__ = ["BadContract", "BadKernel", "Violations", "__version__", "check", "load", "promises"]
 
 _HOMES = {
     "BadContract": "conformance.frameworks.contract",
     "BadKernel": "conformance.frameworks.kernel",
     "Violations": "conformance.api",
     "check": "conformance.api",
+    "load": "conformance.reporting.loaded",
     "promises": "conformance.frameworks.contract",
 }
 """Public name → its module, imported when it is asked for: some need pandas, which a worker may not have."""

@@ -62,8 +62,8 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("conformance.reporting",),
         ("conformance.values", "conformance.record", "conformance.ledger", "conformance.frameworks.base"),
     ),
-    "`conformance/claims.py`, `tasks.py`, `run.py`, `suite.py`, `hunting.py`, `api.py`": (
-        tuple(f"conformance.{name}" for name in ("claims", "tasks", "run", "suite", "hunting", "api")),
+    "`conformance/claims.py`, `tasks.py`, `run.py`, `suite.py`, `hunting.py`, `api.py`, `vectors.py`": (
+        tuple(f"conformance.{name}" for name in ("claims", "tasks", "run", "suite", "hunting", "api", "vectors")),
         (*EVERY_ROOM, *(f"conformance.{name}" for name in ("claims", "tasks", "run"))),
     ),
     "`conformance/cli/`, `pytest_plugin.py`, `test_conformance.py`": (
@@ -71,7 +71,7 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "conformance", "conformance.__main__", "conformance.cli", "conformance.pytest_plugin",
             "conformance.test_conformance",
         ),
-        (*EVERY_ROOM, *(f"conformance.{name}" for name in ("run", "suite", "hunting", "api"))),
+        (*EVERY_ROOM, *(f"conformance.{name}" for name in ("run", "suite", "hunting", "api", "vectors"))),
     ),
 }  # fmt: skip
 

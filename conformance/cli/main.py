@@ -12,6 +12,9 @@ import click
 import conformance
 from conformance.asking import plan
 from conformance.cli.check import check
+from conformance.cli.clusters import clusters
+from conformance.cli.compare import compare
+from conformance.cli.diff import diff
 from conformance.cli.hunt import hunt
 from conformance.cli.ledger import ledger
 from conformance.cli.listing import list_
@@ -19,6 +22,8 @@ from conformance.cli.report import report
 from conformance.cli.reproduce import reproduce
 from conformance.cli.run import run
 from conformance.cli.status import INCOMPLETE, MISTAKE, USAGE
+from conformance.cli.trend import trend
+from conformance.cli.vectors import export, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +40,11 @@ Examples:
   conformance report reports/partial/* --out reports/latest
   conformance ledger update known.toml              write what is new into a list of known findings of your own
   conformance reproduce 0123456789ab                a script that shows one finding of a report again
+  conformance clusters                              which targets give the same bits
+  conformance compare torch/eager/cpu torch/compile/cpu
+  conformance diff reports/before reports/latest    what broke, what is gone, what is fixed
+  conformance trend reports/latest                  which releases show which finding
+  conformance export vectors                        questions for a machine without this suite
 """
 
 
@@ -44,7 +54,7 @@ def cli() -> None:
     """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
-for command in (run, check, hunt, list_, report, ledger, reproduce):
+for command in (run, check, hunt, list_, report, ledger, reproduce, clusters, compare, diff, trend, export, judge):
     cli.add_command(command)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
 
 from conformance.values import GATES
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from conformance.asking.connections import Limits
     from conformance.record import Record
+    from conformance.reporting.blocks import Block
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
@@ -133,11 +135,58 @@ def gate(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+RECORD = click.argument("record", type=Folder(), default=Path("reports/latest"), metavar="[RECORD]")
+"""The folder of a report or its Parquet file; ``reports/latest`` where none is named."""
+
+
+def selection(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options ``--op``, ``--dtype`` and ``--family`` of a command that reads a record."""
+    for option in (
+        many("--family", "families", "FAMILY", "Only these adversarial rows."),
+        many("--dtype", "dtypes", "DTYPE", "Only these dtypes."),
+        many("--op", "ops", "OP", "Only these ops."),
+    ):
+        function = option(function)
+    return function
+
+
+def narrowed(record: Record, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> Record:
+    """The record with the observations of these alone; of all, where none is named.
+
+    Raises
+    ------
+    UnknownName
+        Naming what the record has.
+    """
+    from dataclasses import replace
+
+    from conformance.asking import plan
+
+    rows = record.observations
+    for column, chosen in (("op", ops), ("dtype", dtypes), ("family", families)):
+        plan.check_names(column, chosen, sorted(set(record.observations[column])))
+        if chosen:
+            rows = rows[rows[column].isin(list(chosen))]
+    return replace(record, observations=rows)
+
+
+def said(what: Sequence[Block], markdown: Path | None) -> None:
+    """Print blocks, or write them as Markdown into a file."""
+    from conformance.record.disk import write_whole
+    from conformance.reporting import blocks
+
+    if markdown is None:
+        blocks.terminal(what, Console())
+    else:
+        write_whole(markdown, blocks.markdown(what).encode())
+        click.echo(f"written: {markdown}")
+
+
 def merged(parts: Sequence[Path]) -> Record:
     """One record of several, each a file or the folder of a report."""
     from conformance import record
 
-    files = [part / "observations.parquet" if part.is_dir() else part for part in parts]
+    files = [record.record_file(part) for part in parts]
     return record.merge([(str(file), record.read(file)) for file in files])
 
 

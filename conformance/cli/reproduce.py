@@ -43,7 +43,7 @@ def reproduce(finding: str, record: Path, *, issue: bool) -> int:
     from conformance.reporting.scripts import script_of
     from conformance.values import Finding, Severity
 
-    read = records.read(record / "observations.parquet" if record.is_dir() else record)
+    read = records.read(records.record_file(record))
     found = _chosen(records.findings(read), finding, record)
     row = read.observations.loc[found["rows"][0]].to_dict()
     said = Finding(found["kind"], Severity(found["severity"]), found["detail"], found["witness"])

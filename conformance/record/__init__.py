@@ -12,6 +12,7 @@ from conformance.record.errors import (
     ForeignFiles,
     JournalInUse,
     MissingFooter,
+    NoSuchTarget,
     NothingToResume,
     RecordError,
     TruncatedRecord,
@@ -19,7 +20,7 @@ from conformance.record.errors import (
     UnreadableJournal,
     UnreadableRecord,
 )
-from conformance.record.files import read, write
+from conformance.record.files import read, record_file, write
 from conformance.record.findings import finding_id, findings
 from conformance.record.journal import Journal, journal_folder
 from conformance.record.keeping import Keeper, Memory, task_record
@@ -62,6 +63,7 @@ __all__ = [
     "Machine",
     "Memory",
     "MissingFooter",
+    "NoSuchTarget",
     "NothingToResume",
     "Part",
     "Plan",
@@ -85,6 +87,7 @@ __all__ = [
     "merge",
     "printable",
     "read",
+    "record_file",
     "task_record",
     "this_machine",
     "this_platform",

@@ -69,3 +69,7 @@ class ForeignFiles(RecordError):
 
 class CannotWrite(RecordError):
     """The disk is full, or the place cannot be written; what was finished before is still there."""
+
+
+class NoSuchTarget(RecordError):
+    """A target that the record does not hold, or holds at several versions; the message names those that it holds."""

@@ -39,7 +39,7 @@ KEY = b"softmax-conformance"
 
 _ARROW = {"string": pa.string(), "bool": pa.bool_(), "int64": pa.int64(), "float64": pa.float64(),
           "float32": pa.float32()}  # fmt: skip
-_WORDS = {
+WORDS = {
     "outcome": set(OUTCOMES.values()),
     "severity": {str(severity) for severity in Severity},
     "grade": {"", *map(str, Grade)},
@@ -79,6 +79,11 @@ def table_bytes(observations: pd.DataFrame, facts: Mapping[str, Any], **options:
         # Metadata of the schema would be written twice.
         writer.add_key_value_metadata({KEY: json.dumps(facts)})
     return file.getvalue()
+
+
+def record_file(path: Path) -> Path:
+    """The file of a record: of a report's folder the Parquet file in it."""
+    return path / "observations.parquet" if path.is_dir() else path
 
 
 def read(path: Path) -> Record:
@@ -205,8 +210,8 @@ def _refuse_words(name: str, column: pd.Series) -> None:
     for text in column.unique():
         if not text.isprintable():
             raise WrongData(f"column {name}: text without control characters is wanted, not {shown(text)}")
-        if name in _WORDS and text not in _WORDS[name]:
-            raise WrongData(f"column {name}: one of {', '.join(sorted(_WORDS[name]))} is wanted, not {shown(text)}")
+        if name in WORDS and text not in WORDS[name]:
+            raise WrongData(f"column {name}: one of {', '.join(sorted(WORDS[name]))} is wanted, not {shown(text)}")
 
 
 def _refuse_unplanned(record: Record) -> None:

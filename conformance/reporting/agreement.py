@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from conformance.reporting.frames import dicts, names
+from conformance.reporting import blocks
+from conformance.reporting.blocks import Block, Said, Sheet, Title
+from conformance.reporting.frames import dicts, names, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 MANY = 100
 """So many questions in common say something about a pair."""
 
+SHEETS = ("op", "dtype")
+"""What is compared apart from each other, where nothing else is said."""
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -24,67 +30,70 @@ class Cluster:
 
     Attributes
     ----------
-    op, dtype
-        What they were asked.
+    place
+        What they were asked: a value for each of the columns that were compared apart.
     targets
         Two or more, by their names in the record.
     questions
         The fewest that a pair of them has in common.
     """
 
-    op: str
-    dtype: str
+    place: tuple[str, ...]
     targets: tuple[str, ...]
     questions: int
 
 
-def shares(record: Record, *, families: Sequence[str] = ()) -> pd.DataFrame:
+def shares(record: Record, *, families: Sequence[str] = (), by: Sequence[str] = SHEETS) -> pd.DataFrame:
     """For each pair of targets the share of common questions that both answer with the same bits.
 
     Parameters
     ----------
     families
         The questions of these; of all where empty.
+    by
+        The columns whose values are compared apart from each other; none for all questions together.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``op``, ``dtype``, ``first``, ``second``, ``questions`` and ``equal``, a share in [0, 1]; pairs with fewer
-        than :data:`MANY` questions in common are left out.  Controls are no framework's kernels and are left out.
+        The columns ``by``, ``first``, ``second``, ``questions`` and ``equal``, a share in [0, 1]; pairs with fewer than
+        :data:`MANY` questions in common are left out.  Controls are no framework's kernels and are left out.
     """
     rows = record.observations
     rows = rows[~rows["control"] & (rows["digest"] != "")]
     if families:
         rows = rows[rows["family"].isin(list(families))]
-    rows = rows.assign(name=names(record, rows)).drop_duplicates(["name", "case_id"])
+    question = ["case_id", "family"] if "family" in by else ["case_id"]
+    rows = rows.assign(name=names(record, rows)).drop_duplicates(["name", *question])
+    who = sorted(set(rows["name"]))
+    asked = rows.groupby(question, sort=False).ngroup().to_numpy()
+    codes = np.zeros((asked.max(initial=-1) + 1, len(who)), dtype=np.int64)
+    codes[asked, pd.Categorical(rows["name"], who).codes] = pd.factorize(rows["digest"])[0] + 1
+    places = rows[list(by)].iloc[np.unique(asked, return_index=True)[1]].reset_index(drop=True)
     found = []
-    for (op, dtype), group in rows.groupby(["op", "dtype"], sort=True):
-        codes, _ = pd.factorize(group["digest"])
-        table = group.assign(code=codes + 1.0).pivot_table(index="case_id", columns="name", values="code", fill_value=0)
-        numbers, who = table.to_numpy(), list(table.columns)
-        answered = numbers > 0
-        for i in range(len(who)):
-            both = answered[:, i + 1 :] & answered[:, [i]]
-            same = both & (numbers[:, i + 1 :] == numbers[:, [i]])
-            for j, (asked, equal) in enumerate(zip(both.sum(0), same.sum(0), strict=True), start=i + 1):
-                if asked >= MANY:
-                    found.append((op, dtype, who[i], who[j], int(asked), float(equal / asked)))
-    return pd.DataFrame(found, columns=["op", "dtype", "first", "second", "questions", "equal"])
+    groups = places.groupby(list(by), sort=True).indices if by else {(): np.arange(len(codes))}
+    for place, indices in groups.items():
+        mine = codes[indices]
+        for i, first in enumerate(who):
+            both = (mine[:, i + 1 :] > 0) & (mine[:, [i]] > 0)
+            same = both & (mine[:, i + 1 :] == mine[:, [i]])
+            for second, count, equal in zip(who[i + 1 :], both.sum(0), same.sum(0), strict=True):
+                if count >= MANY:
+                    named = place if isinstance(place, tuple) else (place,)
+                    found.append((*named, first, second, int(count), float(equal / count)))
+    return pd.DataFrame(found, columns=[*by, "first", "second", "questions", "equal"])
 
 
-def clusters(record: Record) -> list[Cluster]:
-    """The largest groups first: targets that cannot be told apart by the bits of any answer to an op in a dtype."""
-    pairs = shares(record)
+def clusters(record: Record, *, by: Sequence[str] = SHEETS) -> list[Cluster]:
+    """The largest groups first: targets that cannot be told apart by the bits of any answer, in one place of ``by``."""
+    pairs = shares(record, by=by)
     found = []
-    for (op, dtype), group in pairs.groupby(["op", "dtype"], sort=True):
+    for place, group in pairs.groupby(list(by), sort=True) if by else [((), pairs)]:
         same = {(one["first"], one["second"]): int(one["questions"]) for one in dicts(group) if one["equal"] == 1.0}
         groups: list[list[str]] = []
         for name in sorted(set(group["first"]) | set(group["second"])):
             for members in groups:
-                if all(
-                    (min(name, one), max(name, one)) in same or (max(name, one), min(name, one)) in same
-                    for one in members
-                ):
+                if all((one, name) in same for one in members):
                     members.append(name)
                     break
             else:
@@ -92,20 +101,67 @@ def clusters(record: Record) -> list[Cluster]:
         for members in groups:
             if len(members) > 1:
                 common = [n for (one, other), n in same.items() if one in members and other in members]
-                found.append(Cluster(str(op), str(dtype), tuple(members), min(common)))
-    return sorted(found, key=lambda one: (-len(one.targets), one.op, one.dtype, one.targets))
+                found.append(Cluster(tuple(map(str, place)), tuple(members), min(common)))
+    return sorted(found, key=lambda one: (-len(one.targets), one.place, one.targets))
+
+
+def nearest(record: Record) -> pd.DataFrame:
+    """For each target the one that most often gives the same bits, over all questions that both answer.
+
+    Columns: ``target``, ``nearest``, ``questions`` and ``equal``, as :func:`shares` has them; a target that has too few
+    questions in common with any other is left out.
+    """
+    pairs = shares(record, by=())
+    turned = pairs.rename(columns={"first": "second", "second": "first"})
+    both = pd.concat([pairs, turned], ignore_index=True).rename(columns={"first": "target", "second": "nearest"})
+    order = both.sort_values(["target", "equal", "questions", "nearest"], ascending=[True, False, False, True])
+    found = order.drop_duplicates("target")[["target", "nearest", "questions", "equal"]]
+    return found.reset_index(drop=True)
 
 
 def markdown(record: Record) -> str:
     """A section of a page: groups of targets with identical bits, those of equal members in one row."""
+    return blocks.markdown([_by_sheet(record, "questions in common, at least")]).rstrip("\n") + "\n"
+
+
+def page(record: Record) -> list[Block]:
+    """All that is said of who shares a kernel with whom: by op and dtype, by family, and the nearest of each target."""
+    near = nearest(record)
+    if near.empty:
+        return [Said(f"No two targets answer {MANY} common questions; equal bits of fewer would say little.")]
+    families: dict[tuple[str, ...], list[Cluster]] = {}
+    for one in clusters(record, by=("family",)):
+        families.setdefault(one.targets, []).append(one)
+    by_family = tuple(
+        (targets, ", ".join(one.place[0] for one in found), f"{min(one.questions for one in found):,}")
+        for targets, found in families.items()
+    )
+    by_target = tuple(
+        (one["target"], one["nearest"], f"{percent(one['equal'])} of {one['questions']:,}") for one in dicts(near)
+    )
+    return [
+        Title("Identical bits, by op and dtype"),
+        Said(f"These answer every common question with the same bits, where there are at least {MANY}."),
+        _by_sheet(record, "questions"),
+        Title("Identical bits, by family"),
+        Said("The same over all of these ops and dtypes together, for one family of rows."),
+        Sheet(("targets", "families", "questions"), by_family, ("questions",)),
+        Title("The nearest of each"),
+        Said("Which other target gives the same bits most often. Some questions have one right answer to the bit."),
+        Sheet(("target", "nearest", "equal"), by_target, ("equal",)),
+    ]
+
+
+def _by_sheet(record: Record, head: str) -> Sheet:
     grouped: dict[tuple[str, ...], list[Cluster]] = {}
     for one in clusters(record):
         grouped.setdefault(one.targets, []).append(one)
-    lines = ["| targets | identical in | questions in common, at least |", "|---|---|--:|"]
+    rows = []
     for targets, found in sorted(grouped.items(), key=lambda pair: (-len(pair[0]), pair[0])):
         dtypes: dict[str, list[str]] = {}
         for one in found:
-            dtypes.setdefault(one.op, []).append(one.dtype)
+            op, dtype = one.place
+            dtypes.setdefault(op, []).append(dtype)
         where = "; ".join(f"{op} in {', '.join(listed)}" for op, listed in dtypes.items())
-        lines.append(f"| {', '.join(targets)} | {where} | {min(one.questions for one in found)} |")
-    return "\n".join(lines) + "\n"
+        rows.append((targets, where, str(min(one.questions for one in found))))
+    return Sheet(("targets", "identical in", head), tuple(rows), (head,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,8 @@ import pandas as pd
 from packaging.version import InvalidVersion, Version
 
 from conformance.ledger import Known
-from conformance.reporting.frames import dicts
+from conformance.reporting.blocks import Block, Points, Said, Title
+from conformance.reporting.frames import dicts, listed
 from conformance.values import Severity
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ BAD, GOOD, NOT_ASKED = "●", "○", "·"
 """Signs of a release: shows the finding, was asked and does not, was not asked or has it not."""
 
 SIGNS = (
-    f"One sign a release, the oldest first: {BAD} shows the violation, {GOOD} was asked and does not, "
+    f"One sign a release, the oldest first: {BAD} shows the finding, {GOOD} was asked and does not, "
     f"{NOT_ASKED} was not asked, or has no such call or dtype."
 )
 """What the signs mean, in a sentence."""
@@ -48,6 +51,8 @@ class Change:
         Where it is shown by those releases.
     releases
         Release → whether it shows it; None where it was not asked.  Oldest first.
+    worst
+        Release that shows it → its largest error over the stable bound; NaN where there are no numbers.
     links
         Where it is reported or was fixed, as the ledger has it.
     """
@@ -60,6 +65,7 @@ class Change:
     dtypes: tuple[str, ...]
     families: tuple[str, ...]
     releases: Mapping[str, bool | None]
+    worst: Mapping[str, float]
     links: tuple[str, ...] = ()
 
     @property
@@ -87,6 +93,12 @@ class Change:
                 break
             good = release if bad is False else good
         return good
+
+    @property
+    def errors(self) -> str:
+        """The largest errors over the stable bound, oldest release first, equal neighbours once; empty if none is above 1."""
+        shown = [f"{error:.3g}" if error > 1 else "" for error in self.worst.values()]
+        return " → ".join(text or "—" for text, _ in itertools.groupby(shown)) if any(shown) else ""
 
 
 def changes(
@@ -121,7 +133,7 @@ def changes(
     found = Known(record, tuple(entries)).findings
     found = found[~found["control"] & found["severity"].isin([str(one) for one in severities])]
     shown: dict[tuple[str, ...], list[Any]] = {}
-    for row in dicts(found[[*_PLACE, "kind", "version", "severity", "ledger"]]):
+    for row in dicts(found[[*_PLACE, "kind", "version", "severity", "worst", "ledger"]]):
         if (row["framework"], row["variant"]) in ordered:
             shown.setdefault((*(row[name] for name in _PLACE), row["kind"]), []).append(row)
     link = {entry.id: entry.link for entry in entries if entry.link}
@@ -143,10 +155,18 @@ def changes(
         framework, variant, kind, op, severity, strip = change
         columns = list(zip(*places, strict=True))
         modes, dtypes, families = (tuple(sorted(set(columns[i]))) for i in (2, 6, 7))
+        rows = [row for place in places for row in shown[place]]
+        worst = {
+            release: max(
+                (row["worst"] for row in rows if row["version"] == release and row["worst"] >= 0), default=math.nan
+            )
+            for release, bad in zip(ordered[framework, variant], strip, strict=True)
+            if bad
+        }
         result.append(
             Change(
                 f"{framework}:{variant}" if variant else framework, kind, op, severity, modes, dtypes, families,
-                dict(zip(ordered[framework, variant], strip, strict=True)), tuple(sorted(links[change])),
+                dict(zip(ordered[framework, variant], strip, strict=True)), worst, tuple(sorted(links[change])),
             )
         )  # fmt: skip
     return sorted(
@@ -163,17 +183,44 @@ def age(release: str) -> tuple[bool, Any]:
 
 
 def frame(record: Record) -> pd.DataFrame:
-    """The same as a table: the columns of :class:`Change` that are texts, ``strip``, ``first_bad`` and ``fixed``."""
+    """The same as a table: the columns of :class:`Change` that are texts, ``strip``, ``errors``, ``first_bad`` and ``fixed``."""
     return pd.DataFrame(
         [
             {
                 "subject": one.subject, "kind": one.kind, "op": one.op, "severity": one.severity,
                 "modes": ", ".join(one.modes), "dtypes": ", ".join(one.dtypes), "families": ", ".join(one.families),
-                "strip": one.strip, "first_bad": one.first_bad, "fixed": one.fixed,
+                "strip": one.strip, "errors": one.errors, "first_bad": one.first_bad, "fixed": one.fixed,
             }
             for one in changes(record)
         ]
     )  # fmt: skip
+
+
+def page(record: Record, severities: Sequence[str]) -> list[Block]:
+    """For each subject with several releases, and for each kind of finding: which releases show it, and how badly."""
+    by_subject: dict[str, list[Change]] = {}
+    for one in changes(record, severities):
+        by_subject.setdefault(one.subject, []).append(one)
+    if not by_subject:
+        return [Said("No framework stands here at several releases of which one shows such a finding.")]
+    said: list[Block] = [Said(SIGNS)]
+    for subject, found in by_subject.items():
+        said += [
+            Title(subject),
+            Said(f"Releases: {', '.join(found[0].releases)}."),
+            Points(tuple(map(_point, found))),
+        ]
+    return said
+
+
+def _point(one: Change) -> tuple[str, ...]:
+    first = f"{one.first_bad} or before" if one.since_the_first else one.first_bad
+    errors = [f"error over the stable bound: {one.errors}"] if one.errors else []
+    return (
+        f"{one.strip} {one.op} {one.kind}: first bad {first}, {f'first good {one.fixed}' if one.fixed else 'not fixed'}",
+        f"{', '.join(one.modes)} in {listed(one.dtypes, 10)}: {listed(one.families)}",
+        *errors,
+    )
 
 
 def markdown(record: Record, entries: Sequence[Entry] = ()) -> str:
@@ -187,17 +234,17 @@ def markdown(record: Record, entries: Sequence[Entry] = ()) -> str:
     by_subject: dict[str, list[Change]] = {}
     for one in changes(record, entries=entries):
         by_subject.setdefault(one.subject, []).append(one)
-    for subject, listed in by_subject.items():
+    for subject, found in by_subject.items():
         lines += [
             "",
             f"## {subject}",
             "",
-            f"Releases: {', '.join(listed[0].releases)}.",
+            f"Releases: {', '.join(found[0].releases)}.",
             "",
             "| violation | op | modes | dtypes | families | releases | first bad | fixed in | upstream |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
-        for one in listed:
+        for one in found:
             first = f"{one.first_bad} or before" if one.since_the_first else one.first_bad
             families = ", ".join(one.families[:4]) + (
                 f", {len(one.families) - 4} more" if len(one.families) > 4 else ""

@@ -1,22 +1,26 @@
-"""What is worth saying in a page of Markdown?  The verdict, the targets, and the findings by family."""
+"""What is worth saying in a page of Markdown?  The verdict, the frameworks, and folded behind them all else."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from conformance.reporting.escape import markdown as text
+from conformance.reporting import blocks
+from conformance.reporting.blocks import Block, Folded, Points, Said, Sheet, Title
 from conformance.reporting.frames import dicts
-from conformance.reporting.tables import LOUD
+from conformance.reporting.tables import GRADES, LOUD, worst
 from conformance.values import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     import pandas as pd
 
     from conformance.record import Part
     from conformance.reporting.reading import Reading
+
+_LINES = 5
+"""How many lines of a kind stand open; the others are folded."""
 
 
 def verdict(reading: Reading) -> str:
@@ -57,54 +61,88 @@ def unanswered(row: Mapping[str, object]) -> str:
 
 
 def markdown(reading: Reading) -> str:
-    """The file ``summary.md``."""
+    """The file ``summary.md``: what fits the summary of a pull request, and all else folded behind it."""
+    return blocks.markdown(_page(reading)).rstrip("\n") + "\n"
+
+
+def _page(reading: Reading) -> list[Block]:
     record = reading.record
-    lines = ["# softmax conformance", "", text(verdict(reading)), ""]
-    lines += [_run(part) for part in record.parts]
-    escalated = sum(part.footer.escalated for part in record.parts)
-    lines += [
-        f"The truth of {escalated:,} rows was computed twice, a verdict having been in doubt.",
-        text(f"Not proved: {reading.proves_not}."),
-        "",
-    ]
+    said: list[Block] = [Title("softmax conformance", 1), Said(verdict(reading))]
     if not record.complete:
-        lines += ["**Incomplete: the run was interrupted; this is what was done.**", ""]
+        said.append(Said("Incomplete: the run was interrupted; this is what was done.", loud=True))
     loud = dicts(reading.unanswered[reading.unanswered["outcome"].isin(LOUD)])
-    lines += [f"- **{row['outcome'].replace('_', ' ')}** {text(unanswered(row))}" for row in loud] + [""] * bool(loud)
-    lines += [f"- **stale** ledger entry {text(str(stale))}" for stale in reading.stale] + [""] * bool(reading.stale)
-    lines += _table(
+    said += [Said(unanswered(row), loud=True) for row in loud[:_LINES]]
+    said += [Said(f"stale ledger entry {stale}", loud=True) for stale in reading.stale[:_LINES]]
+    strange = reading.unexpected
+    if len(strange):
+        said += [Title("Unexpected"), _findings(strange.head(_LINES))]
+        if len(strange) > _LINES:
+            said.append(Said(f"And {len(strange) - _LINES} more."))
+    said += [_frameworks(reading), Folded("Targets", (_targets(reading),))]
+    for severity in (Severity.VIOLATION, Severity.DEGRADED):
+        found = reading.own[reading.own["severity"] == severity]
+        if len(found):
+            said.append(Folded(f"{str(severity).capitalize()}: {len(found)} findings", (_findings(found),)))
+    controlled = strange[strange["control"]]
+    if len(controlled):
+        said.append(Folded("Controls that do what their arithmetic does not explain", (_findings(controlled),)))
+    if reading.policies:
+        said.append(Folded("Policies", (_policies(reading),)))
+    if len(reading.unanswered):
+        said.append(Folded("Not answered", (_silent(reading),)))
+    if len(reading.stale) > _LINES:
+        said.append(Folded("Stale ledger entries", (Points(tuple((str(stale),) for stale in reading.stale)),)))
+    escalated = sum(part.footer.escalated for part in record.parts)
+    runs = [Said(_run(part)) for part in record.parts]
+    twice = f"The truth of {escalated:,} rows was computed twice, a verdict having been in doubt."
+    return [*said, Folded("The runs", (*runs, Said(twice))), Said(f"Not proved: {reading.proves_not}.")]
+
+
+def _frameworks(reading: Reading) -> Sheet:
+    """A row a framework and version: what its own functions were asked, and what was found."""
+    by = ["framework", "variant", "version"]
+    rows = reading.record.observations
+    rows = rows[~rows["control"]].assign(asked=~rows["outcome"].isin(["unsupported", "not_asked"]))
+    found = reading.own[reading.own["severity"] == Severity.VIOLATION]
+    lines = []
+    for place, mine in rows.groupby(by, sort=True):
+        framework, variant, version = map(str, place)
+        wrong = found[(found[by] == [framework, variant, version]).all(axis=1)]
+        lines.append(
+            (f"{framework}:{variant}" if variant else framework, version, f"{mine['asked'].sum():,}",
+             worst(mine["grade"], GRADES) or "—", f"{len(wrong):,}", f"{(~wrong['known']).sum():,}",
+             f"{(mine['severity'] == Severity.VIOLATION).sum():,}")
+        )  # fmt: skip
+    heads = ("questions", "violations", "of them new", "questions violated")
+    return Sheet(("framework", "version", heads[0], "worst grade", *heads[1:]), tuple(lines), heads)
+
+
+def _targets(reading: Reading) -> Sheet:
+    heads = ("cases", "violated", "degraded", "policy")
+    return Sheet(
         ("target", "cases", "worst grade", "violated", "degraded", "policy"),
-        "lrlrrr",
-        (
+        tuple(
             (t["name"], str(t["cases"]), t["grade"] or "—", str(t["violation"]), str(t["degraded"]), str(t["policy"]))
             for t in dicts(reading.targets)
         ),
+        heads,
     )
-    found = reading.own
-    found = found[found["severity"].isin([Severity.VIOLATION, Severity.DEGRADED])]
-    lines += ["", "## Findings, the textbook controls left out", "", *_findings(found)]
-    strange = reading.unexpected[reading.unexpected["control"]]
-    if len(strange):
-        lines += ["", "## Controls that do what their arithmetic does not explain", "", *_findings(strange)]
-    lines += ["", "## Policies", ""]
-    lines += _table(
+
+
+def _policies(reading: Reading) -> Sheet:
+    return Sheet(
         ("question", "framework", "choices"),
-        "lll",
-        (
+        tuple(
             (p.question, p.framework, " and ".join(p.answers) + (" (inconsistent)" if p.inconsistent else ""))
             for p in sorted(reading.policies, key=lambda p: (p.question, p.framework))
         ),
     )
-    silent = reading.unanswered
-    if len(silent):
-        columns = ("name", "outcome", "reason", "questions")
-        lines += ["", "## Not answered", ""]
-        lines += _table(
-            ("target", "outcome", "reason", "questions"),
-            "lllr",
-            (tuple(str(row[name]) for name in columns) for row in dicts(silent)),
-        )
-    return "\n".join(lines) + "\n"
+
+
+def _silent(reading: Reading) -> Sheet:
+    columns = ("name", "outcome", "reason", "questions")
+    rows = tuple(tuple(str(row[name]) for name in columns) for row in dicts(reading.unanswered))
+    return Sheet(("target", "outcome", "reason", "questions"), rows, ("questions",))
 
 
 def _run(part: Part) -> str:
@@ -112,19 +150,18 @@ def _run(part: Part) -> str:
     header = part.header
     machine = f"{header.machine.cpu} ({header.machine.platform})"
     tier = header.plan.tier.name.lower()
-    return text(f"Tier {tier}, seed {header.plan.seed}, {header.started}, {machine}, suite {header.suite_version}.")
+    return f"Tier {tier}, seed {header.plan.seed}, {header.started}, {machine}, suite {header.suite_version}."
 
 
-def _findings(found: pd.DataFrame) -> list[str]:
+def _findings(found: pd.DataFrame) -> Sheet:
     """The table of findings."""
 
     def known(row: Mapping[str, object]) -> str:
         return str(row["ledger"] or "") or str(row.get("problem", "new"))
 
-    return _table(
+    return Sheet(
         ("severity", "target", "op", "way", "dtype", "family", "kind", "cases", "worst ÷ bound", "ledger"),
-        "lllllllrrl",
-        (
+        tuple(
             (
                 *(str(row[name]) for name in ("severity", "name", "op", "way", "dtype", "family", "kind", "cases")),
                 "—" if math.isnan(row["worst"]) else f"{row['worst']:.3g}",
@@ -132,14 +169,5 @@ def _findings(found: pd.DataFrame) -> list[str]:
             )
             for row in dicts(found)
         ),
+        ("cases", "worst ÷ bound"),
     )
-
-
-def _table(heads: tuple[str, ...], aligned: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Lines of a table; ``aligned`` has a letter a column, l or r."""
-    rule = "|".join("---:" if side == "r" else "---" for side in aligned)
-    return [
-        f"| {' | '.join(heads)} |",
-        f"|{rule}|",
-        *(f"| {' | '.join(map(text, row))} |" for row in rows),
-    ]

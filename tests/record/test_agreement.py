@@ -7,7 +7,8 @@ from typing import Any
 from parts import JAX, TORCH, header, row
 
 from conformance.record import Footer, Part, Record, claims_frame, frame
-from conformance.reporting.agreement import MANY, clusters, markdown, shares
+from conformance.reporting import blocks
+from conformance.reporting.agreement import MANY, clusters, markdown, nearest, page, shares
 from conformance.values import Target
 
 OTHER = Target("numpy", "eager", "cpu", version="2")
@@ -62,3 +63,33 @@ def test_a_family_can_be_looked_at_alone() -> None:
 
     assert [1.0] == shares(found, families=["single"])["equal"].tolist()
     assert [0.5] == shares(found)["equal"].tolist()
+
+
+def test_a_cluster_of_a_family_counts_all_ops_and_dtypes_together() -> None:
+    half = MANY // 2
+    found = recorded(
+        *answers(TORCH, "a", half), *answers(JAX, "a", half),
+        *answers(TORCH, "b", half, dtype="float16"), *answers(JAX, "b", half, dtype="float16"),
+    )  # fmt: skip
+    rows = found.observations
+    rows["case_id"] = rows["case_id"] + rows["dtype"]
+
+    assert [] == clusters(found)
+    [one] = clusters(found, by=("family",))
+    assert (("underflow",), ("jax/jit/cpu", "torch/eager/cpu"), MANY) == (one.place, one.targets, one.questions)
+
+
+def test_the_nearest_is_the_one_with_most_equal_bits() -> None:
+    changed = [one | {"digest": "b"} if i < 7 else one for i, one in enumerate(answers(OTHER, "a"))]
+    found = recorded(*answers(TORCH, "a"), *answers(JAX, "c"), *changed)
+
+    near = nearest(found).set_index("target")
+
+    assert ("numpy/eager/cpu", 93 / MANY) == tuple(near.loc["torch/eager/cpu", ["nearest", "equal"]])
+    assert "| torch/eager/cpu | numpy/eager/cpu | 93.0% of 100 |" in blocks.markdown(page(found))
+
+
+def test_too_few_questions_are_said_to_be_too_few() -> None:
+    found = recorded(*answers(TORCH, "a", MANY - 1), *answers(JAX, "a", MANY - 1))
+
+    assert "No two targets answer 100 common questions" in blocks.markdown(page(found))

@@ -10,7 +10,9 @@ from parts import TORCH, record, row, violated
 
 from conformance.ledger import Entry
 from conformance.record import Record, merge
-from conformance.reporting.history import changes, frame, markdown
+from conformance.reporting import blocks
+from conformance.reporting.history import changes, frame, markdown, page
+from conformance.values import Severity
 
 OLD, MIDDLE, NEW = (replace(TORCH, version=version) for version in ("2.9.1", "2.10.0", "2.13.0"))
 
@@ -73,3 +75,27 @@ def test_what_the_ledger_knows_comes_with_its_link() -> None:
     assert [(elsewhere, thread)] == [one.links for one in changes(rows, entries=entries)]
     assert f"| [pytorch/pytorch#1]({thread}) |" in markdown(rows, entries[:1])
     assert f"| <{elsewhere}>, [pytorch/pytorch#1]({thread}) |" in markdown(rows, entries)
+
+
+def test_the_worst_error_of_each_release_is_told_and_equal_neighbours_once() -> None:
+    rows = [violated(target, error_over_bound=error) for target, error in ((OLD, 9.0), (MIDDLE, 9.0), (NEW, 4.0))]
+
+    [one] = changes(merged(*rows))
+
+    assert ({"2.9.1": 9.0, "2.10.0": 9.0, "2.13.0": 4.0}, "9 → 4") == (dict(one.worst), one.errors)
+    said = blocks.markdown(page(merged(*rows), [Severity.VIOLATION]))
+    assert "- ●●● softmax accuracy: first bad 2.9.1 or before, not fixed\n  - eager in float32: underflow\n" in said
+    assert "  - error over the stable bound: 9 → 4\n" in said
+
+
+def test_an_error_within_the_bound_is_not_what_is_wrong() -> None:
+    [one] = changes(merged(violated(OLD, error_over_bound=0.5), row(NEW)))
+
+    assert "" == one.errors
+
+
+def test_the_severity_that_is_asked_for_is_shown() -> None:
+    rows = merged(violated(OLD), row(NEW))
+
+    assert "accuracy" not in blocks.markdown(page(rows, [Severity.DEGRADED]))
+    assert "accuracy" in blocks.markdown(page(rows, [Severity.VIOLATION, Severity.DEGRADED]))

@@ -1,0 +1,256 @@
+"""Where two targets of one record differ: in verdict, in policy, in bits, and by how much."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from conformance.record.rows import choices_of, findings_of
+from conformance.reporting.blocks import Block, Points, Said, Sheet, Title
+from conformance.reporting.frames import UNASKED, aligned, counted, dicts, listed, names, percent, target_named
+from conformance.reporting.tables import GRADES, SEVERITIES
+from conformance.values import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from conformance.record import Record
+
+_MOST = 12
+"""How many rows of a table are shown."""
+_EXAMPLES = 8
+_QUANTILES = (("half of them", 0.5), ("90 %", 0.9), ("99 %", 0.99), ("all", 1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two targets of one record.
+
+    Attributes
+    ----------
+    first, second
+        Their names in the record.
+    rows
+        One row a question that both were asked: ``op``, ``way``, ``dtype``, ``family``, ``case_id``; the columns
+        :data:`~conformance.reporting.frames.ANSWER` of both, with ``_first`` and ``_second`` behind their names;
+        ``same_bits``; ``at_least`` and ``at_most``: how far the two answers lie apart where they do most, in units of
+        the truth's last place, over the lanes with numbers; NaN where that does not follow.
+    alone
+        One row a question that one of them alone was asked: the same columns, and ``asked``, ``first`` or ``second``.
+    """
+
+    first: str
+    second: str
+    rows: pd.DataFrame
+    alone: pd.DataFrame
+
+
+def compare(record: Record, first: str, second: str) -> Comparison:
+    """Compare two targets of a record, named as :func:`conformance.reporting.frames.target_named` says.
+
+    A record holds a hash of each answer and not the answer.  The largest errors a and b of two answers say how far these
+    lie apart in the lane where they do most: by |a − b| at least, which is the distance in the lane of the larger error,
+    and by a + b at most.
+
+    Raises
+    ------
+    conformance.record.NoSuchTarget
+        If the record does not hold one of them.
+    """
+    targets = [target_named(record, name) for name in (first, second)]
+    called = names(record, record.observations)
+    one, other = (record.observations[called == record.names[target]] for target in targets)
+    both = aligned(one, other, sides=("_first", "_second"))
+    asked = {
+        side: both[f"outcome_{side}"].notna() & ~both[f"outcome_{side}"].isin(UNASKED) for side in ("first", "second")
+    }
+    rows = both[asked["first"] & asked["second"]].drop(columns="_merge").reset_index(drop=True)
+    rows["same_bits"] = (rows["digest_first"] == rows["digest_second"]) & (rows["digest_first"] != "")
+    a, b = rows["max_ulp_first"], rows["max_ulp_second"]
+    numbers = [rows[f"nonfinite_got_{side}"] == rows[f"nonfinite_expected_{side}"] for side in ("first", "second")]
+    rows["at_least"] = np.where(rows["same_bits"], 0.0, (a - b).abs())
+    rows["at_most"] = np.where(rows["same_bits"], 0.0, np.where(numbers[0] & numbers[1], a + b, math.nan))
+    alone = both[asked["first"] != asked["second"]].drop(columns="_merge")
+    alone["asked"] = np.where(asked["first"][alone.index], "first", "second")
+    return Comparison(*(record.names[target] for target in targets), rows, alone.reset_index(drop=True))
+
+
+def page(compared: Comparison) -> list[Block]:
+    """All that is said of two targets, A and B."""
+    rows = compared.rows
+    head: list[Block] = [
+        Title(f"{compared.first} and {compared.second}", 1),
+        Said(f"A is {compared.first}, B is {compared.second}."),
+    ]
+    if rows.empty:
+        return [*head, Said("No question was asked of both."), *_alone(compared)]
+    answered, same = int((_both(rows)).sum()), int(rows["same_bits"].sum())
+    share = f", {percent(same / answered)}" if answered else ""
+    head.append(
+        Said(
+            f"Both were asked {counted(len(rows), 'question')} and answered {answered:,}, with the same bits {same:,}{share}."
+        )
+    )
+    return [
+        *head,
+        *_alone(compared),
+        *_by_sheet(rows),
+        *_errors(rows),
+        *_verdicts(rows),
+        *_policies(rows),
+        *_examples(rows),
+    ]
+
+
+def _alone(compared: Comparison) -> list[Block]:
+    said: list[Block] = []
+    for side, name in (("first", "A"), ("second", "B")):
+        mine = compared.alone[compared.alone["asked"] == side]
+        if len(mine):
+            places = listed([f"{op} in {dtype}" for op, dtype in mine[["op", "dtype"]].drop_duplicates().to_numpy()], 4)
+            said.append(
+                Said(f"{name} alone was asked, or supports, {counted(len(mine), 'question')}: {places}.", loud=True)
+            )
+    return said
+
+
+def _both(rows: pd.DataFrame) -> pd.Series:
+    """Whether both answered."""
+    return (rows["digest_first"] != "") & (rows["digest_second"] != "")
+
+
+def _by_sheet(rows: pd.DataFrame) -> list[Block]:
+    a, b = (rows[f"error_over_bound_{side}"] for side in ("first", "second"))
+    facts = rows[["op", "dtype"]].assign(
+        answered=_both(rows),
+        equal=rows["same_bits"],
+        wrong_a=rows["severity_first"] == Severity.VIOLATION,
+        wrong_b=rows["severity_second"] == Severity.VIOLATION,
+        closer_a=a < b,
+        closer_b=b < a,
+    )
+    sums = facts.groupby(["op", "dtype"], sort=True).sum().reset_index()
+    silent = sums[sums[["answered", "wrong_a", "wrong_b"]].sum(axis=1) == 0]
+    sums = sums.drop(silent.index)
+    heads = ("answered", "equal", "A wrong", "B wrong", "A closer", "B closer")
+    lines = tuple((one[0], one[1], *(f"{n:,}" for n in one[2:])) for one in sums.itertuples(index=False))
+    said: list[Block] = [Sheet(("op", "dtype", *heads), lines, heads)] if lines else []
+    if len(silent):
+        where = "; ".join(f"{op} in {listed(mine['dtype'], 20)}" for op, mine in silent.groupby("op"))
+        said.append(Said(f"Not answered by both, and no violation of either: {where}."))
+    return said
+
+
+def _errors(rows: pd.DataFrame) -> list[Block]:
+    """The distribution of errors, where the bits differ."""
+    rows = rows[~rows["same_bits"] & rows["at_least"].notna()]
+    if rows.empty:
+        return []
+    columns = (
+        "error_over_bound_first", "error_over_bound_second", "max_ulp_first", "max_ulp_second", "at_least", "at_most",
+    )  # fmt: skip
+    lines = tuple(
+        (name, *(f"{rows[column].quantile(q, interpolation='higher'):.3g}" for column in columns))
+        for name, q in _QUANTILES
+    )
+    heads = ("A ÷ bound", "B ÷ bound", "A, ulp", "B, ulp", "at least", "at most")
+    return [
+        Title("How far apart, where the bits differ"),
+        Said(
+            f"The largest error of each answer to {len(rows):,} questions, over the stable bound and in units of the truth's "
+            "last place (ulp), which is tiny where the truth is near zero. The record has hashes of answers and no answers: "
+            "that two of them lie at least and at most so many ulp apart, in the lane where they do most, follows from their "
+            "errors. So many of the questions do not exceed a figure."
+        ),
+        Sheet(("questions", *heads), lines, heads),
+    ]
+
+
+def _verdicts(rows: pd.DataFrame) -> list[Block]:
+    other = rows[rows["findings_first"] != rows["findings_second"]]
+    if other.empty:
+        return [Title("Verdicts"), Said("Every verdict is the same.")]
+    gathered = []
+    for (first, second, op), mine in other.groupby(["findings_first", "findings_second", "op"], sort=False):
+        gathered.append((first or "—", second or "—", op, listed(mine["dtype"]), listed(mine["family"], 4), len(mine)))
+    return [
+        Title("Verdicts that differ"),
+        *_cut(("A shows", "B shows", "op", "dtypes", "families", "questions"), gathered),
+    ]
+
+
+def _policies(rows: pd.DataFrame) -> list[Block]:
+    either = rows[(rows["choices_first"] != rows["choices_second"])]
+    facts = []
+    for row in dicts(either):
+        a, b = (
+            {c.question: c.answer for c in choices_of({"choices": row[f"choices_{side}"]})}
+            for side in ("first", "second")
+        )
+        facts += [
+            (question, a[question], b[question], row["op"], row["dtype"])
+            for question in a.keys() & b.keys()
+            if a[question] != b[question]
+        ]
+    if not facts:
+        return []
+    frame = pd.DataFrame(facts, columns=["question", "a", "b", "op", "dtype"])
+    gathered = [
+        (question, a, b, op, listed(mine["dtype"]), len(mine))
+        for (question, a, b, op), mine in frame.groupby(["question", "a", "b", "op"], sort=True)
+    ]
+    return [Title("Policies that differ"), *_cut(("question", "A", "B", "op", "dtypes", "questions"), gathered)]
+
+
+def _cut(heads: tuple[str, ...], gathered: list[tuple[Any, ...]]) -> list[Block]:
+    """The largest of some groups, whose last figure is how many questions they are."""
+    ordered = sorted(gathered, key=lambda one: -one[-1])
+    lines = tuple((*one[:-1], f"{one[-1]:,}") for one in ordered[:_MOST])
+    more = len(ordered) - _MOST
+    return [Sheet(heads, lines, heads[-1:])] + [Said(f"And {counted(more, 'smaller group')}.")] * (more > 0)
+
+
+def _examples(rows: pd.DataFrame) -> list[Block]:
+    """The questions on which the two differ most: in severity, then in grade, then in ulps; one of each pair of verdicts."""
+    other = rows[~rows["same_bits"]]
+    ranks = {
+        name: (_places(other[f"{name}_first"], order) - _places(other[f"{name}_second"], order)).abs()
+        for name, order in (("severity", SEVERITIES), ("grade", ("", *GRADES)))
+    }
+    other = other.assign(by_severity=ranks["severity"], by_grade=ranks["grade"])
+    order = ["by_severity", "by_grade", "at_least"]
+    other = other.sort_values([*order, "case_first"], ascending=[False, False, False, True], na_position="last")
+    other = other.drop_duplicates(["op", "dtype", "findings_first", "findings_second"]).head(_EXAMPLES)
+    if other.empty:
+        return []
+    points = []
+    for row in dicts(other):
+        way = "" if row["way"] == "plain" else f" {row['way']}"
+        head = f"{row['op']}{way} {row['dtype']} {row['family']}/{row['case_first']}"
+        points.append((head, *(f"{name}: {_answer(row, side)}" for name, side in (("A", "first"), ("B", "second")))))
+    return [Title("Where they differ most"), Points(tuple(points))]
+
+
+def _places(words: pd.Series, order: Sequence[str]) -> pd.Series:
+    return words.map({word: i for i, word in enumerate(order)}).astype(int)
+
+
+def _answer(row: Mapping[str, Any], side: str) -> str:
+    """An answer in a line: its grade and errors, and of each finding what is seen."""
+    said = [row[f"grade_{side}"] or row[f"outcome_{side}"]]
+    found = findings_of({"witness": row[f"witness_{side}"]})
+    if row[f"max_ulp_{side}"] >= 0 and not found:
+        said.append(f"{row[f'max_ulp_{side}']:.3g} ulp, {row[f'error_over_bound_{side}']:.3g} × the stable bound")
+    for finding in found:
+        lane = finding.witness
+        seen = (
+            f" (lane {lane.index}: got {lane.got:.6g}, true {lane.expected:.6g}, allowed {lane.bound:.3g})"
+            if lane
+            else ""
+        )
+        said.append(f"{finding.kind}: {finding.detail}{seen}")
+    return "; ".join(said)

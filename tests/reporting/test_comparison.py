@@ -1,0 +1,155 @@
+"""What is said of two targets of one record, and of what the record cannot say."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from report_rows import CONTROL, EAGER, HOSTILE, JIT, record, row, violation
+
+from conformance import cli
+from conformance import record as records
+from conformance.record import NoSuchTarget, Record
+from conformance.reporting.blocks import html, markdown
+from conformance.reporting.comparison import compare, page
+from conformance.values import Choice, Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NEW = Target("f", "eager", "cpu", version="2.0")
+
+
+def both(case: str, first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
+    """The answers of two targets to one question."""
+    return [row(EAGER, case=case, **first), row(JIT, case=case, **second)]
+
+
+def told(*pairs: list[dict[str, Any]]) -> Record:
+    return record(*(one for pair in pairs for one in pair))
+
+
+def test_equal_digests_are_equal_answers_and_lie_nowhere_apart() -> None:
+    rows = compare(told(both("a", {"max_ulp": 3.0}, {"max_ulp": 3.0})), "f/eager/cpu", "f/jit/cpu").rows
+
+    assert [(True, 0.0, 0.0)] == list(rows[["same_bits", "at_least", "at_most"]].itertuples(index=False, name=None))
+
+
+def test_two_answers_lie_apart_at_least_by_the_difference_of_their_errors_and_at_most_by_the_sum() -> None:
+    rows = compare(told(both("a", {"max_ulp": 3.0}, {"max_ulp": 0.5, "digest": "1"})), "f/eager/cpu", "f/jit/cpu").rows
+
+    assert [(False, 2.5, 3.5)] == list(rows[["same_bits", "at_least", "at_most"]].itertuples(index=False, name=None))
+
+
+def test_beside_a_lane_that_is_wrongly_no_number_nothing_bounds_the_distance() -> None:
+    wrong = {"max_ulp": 0.5, "digest": "1", "nonfinite_got": 1}
+    rows = compare(told(both("a", {"max_ulp": 3.0}, wrong)), "f/eager/cpu", "f/jit/cpu").rows
+
+    assert math.isnan(rows["at_most"].iloc[0])
+
+
+def test_what_one_alone_was_asked_is_no_difference_and_is_said_aloud() -> None:
+    found = told(both("a", {}, {}), both("b", {}, {"outcome": "unsupported", "digest": "", "grade": ""}))
+
+    compared = compare(found, "f/eager/cpu", "f/jit/cpu")
+
+    assert (["a"], ["b"], ["first"]) == (
+        compared.rows["case_first"].tolist(), compared.alone["case_first"].tolist(), compared.alone["asked"].tolist(),
+    )  # fmt: skip
+    assert "**A alone was asked, or supports, 1 question: softmax in float32.**" in markdown(page(compared))
+
+
+def test_verdicts_policies_and_the_worst_row_are_shown() -> None:
+    found = told(
+        both("a", {"findings": [violation()], "grade": "divergent"}, {"digest": "1"}),
+        both("b", {"choices": [Choice("0-d", "returns")]}, {"choices": [Choice("0-d", "rejects")], "digest": "1"}),
+        both("c", {}, {}),
+    )
+
+    said = markdown(page(compare(found, "f/eager/cpu", "f/jit/cpu")))
+
+    assert "Both were asked 3 questions and answered 3, with the same bits 1, 33.3%." in said
+    assert "| nonfinite | — | softmax | float32 | random | 1 |" in said
+    assert "| 0-d | returns | rejects | softmax | float32 | 1 |" in said
+    assert (
+        "- softmax float32 random/a\n  - A: divergent; nonfinite: returned nan (lane 1: got nan, true 0.5, allowed 5.96e-08)"
+        in said
+    )
+    assert "  - B: exact; 0.5 ulp, 0.25 × the stable bound" in said
+
+
+def test_two_releases_of_one_target_are_two_targets() -> None:
+    found = records.merge(
+        [("one", record(row(EAGER, case="a"), run="one")), ("two", record(row(NEW, case="a"), run="two"))]
+    )
+
+    assert 1 == len(compare(found, "f@1.0/eager/cpu", "f@2.0/eager/cpu").rows)
+    with pytest.raises(
+        NoSuchTarget, match=r"'f/eager/cpu' stands here at several versions; name one of f@1.0/eager/cpu, f@2"
+    ):
+        compare(found, "f/eager/cpu", "f@2.0/eager/cpu")
+
+
+def test_what_a_framework_says_is_shown_escaped() -> None:
+    found = told(both("a", {"findings": [violation(detail=HOSTILE)]}, {"digest": "1"}))
+    what = page(compare(found, "f/eager/cpu", "f/jit/cpu"))
+
+    assert "<script>" not in markdown(what) + html(what)
+    assert "\x1b" not in markdown(what) + html(what)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    found = told(both("a", {"findings": [violation()]}, {"digest": "1"}), [row(CONTROL, case="a")])
+    records.write(found, tmp_path / "observations.parquet")
+    return str(tmp_path)
+
+
+def call(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_the_command_prints_it_in_eighty_columns(
+    folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    status, out, _ = call("compare", "f/eager/cpu", "f/jit/cpu", "--record", folder, capsys=capsys)
+
+    assert 0 == status
+    assert "A is f/eager/cpu, B is f/jit/cpu." in out
+    assert 80 >= max(map(len, out.splitlines()))
+
+
+def test_the_command_writes_markdown(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.md"
+
+    status, out, _ = call(
+        "compare", "f/eager/cpu", "f/jit/cpu", "--record", folder, "--markdown", str(page), capsys=capsys
+    )
+
+    assert (0, f"written: {page}\n") == (status, out)
+    assert page.read_text().startswith("# f/eager/cpu and f/jit/cpu\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("f/eagre/cpu", "f/jit/cpu"), "no target 'f/eagre/cpu'; did you mean 'f/eager/cpu'?"),
+        (("f/eager/cpu", "f/jit/cpu", "--op", "softmx"), "unknown op 'softmx'; did you mean 'softmax'?"),
+        (("f/eager/cpu", "f/jit/cpu", "--dtype", "flaot32"), "unknown dtype 'flaot32'; did you mean 'float32'?"),
+        (("f/eager/cpu", "f/jit/cpu", "--family", "randm"), "unknown family 'randm'; did you mean 'random'?"),
+        (("f/eager/cpu",), "Missing argument 'TARGET'"),
+    ],
+)
+def test_bad_usage_is_one_line(
+    folder: str, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, err = call("compare", *arguments, "--record", folder, capsys=capsys)
+
+    assert (2, 1) == (status, len(err.splitlines()))
+    assert message in err
