@@ -63,8 +63,8 @@ THINNED = {
 
 Each array is a compilation in each format.  A compiler makes its loops from ranks, axes and strides, and a format enters
 them where numbers are loaded and stored, as itself or by a conversion: float32 has the one, float16 the other.  An
-interpreter takes as long as a compiler.  Modes that do neither are asked everything in every format.  In the published record no finding of a compiled mode stands
-in what is left out alone.
+interpreter takes as long as a compiler.  Modes that do neither are asked everything in every format.  In the published
+record no finding of a compiled mode stands in what is left out alone.
 
 What a further mode (``Adapter.further``: a mapped function, another name of it) has of its own is how it reaches a kernel:
 axes, ranks, dtypes and masks, which the rows of the smoke tier and those of the way ``where`` have.  The kernel is asked everything in the mode it is of.
