@@ -163,7 +163,7 @@ class Torch(Adapter):
                 setattr(config, name if hasattr(config, name) else before, value)
         self.no_compiler = ""
         try:
-            torch.compile(lambda x: x)  # compiles nothing yet
+            torch._dynamo.eval_frame.check_if_dynamo_supported()
         except RuntimeError as error:  # a release older than this Python: 2.0 beside 3.11
             self.no_compiler = str(error)
 
