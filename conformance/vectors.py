@@ -177,7 +177,7 @@ def _write(folder: Path, index: Index, files: Mapping[str, Mapping[str, NDArray[
         for old in folder.glob("*.npz"):
             old.unlink()
         for name, arrays in files.items():
-            np.savez_compressed(folder / name, **arrays)
+            np.savez_compressed(folder / name, allow_pickle=False, **arrays)
     write_whole(folder / INDEX, (json.dumps(to_json(Index, index), indent=1) + "\n").encode())
 
 

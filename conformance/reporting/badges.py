@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
@@ -28,13 +29,13 @@ def badges(reading: Reading) -> Mapping[str, str]:
     own = record.observations[~record.observations["control"] & (record.observations["outcome"] == "answered")]
     found = reading.own[reading.own["severity"] == Severity.VIOLATION]
     subject = ["framework", "variant", "version"]
-    releases = own[subject].drop_duplicates().groupby(["framework", "variant"])["version"].nunique()
+    several = Counter(zip(*(own[subject].drop_duplicates()[name] for name in subject[:2]), strict=True))
     made = {}
     for (framework, variant, version, op), _ in own.groupby([*subject, "op"], sort=True):
         mine = found[(found[[*subject, "op"]] == [framework, variant, version, op]).all(axis=1)]
         wrong = mine["kind"].nunique()
         name = f"{framework}:{variant}" if variant else str(framework)
-        if releases[framework, variant] > 1:
+        if several[framework, variant] > 1:
             name = f"{name}@{version}"
         file = re.sub(r"[^A-Za-z0-9_.+-]+", "-", f"{name}-{op}").lstrip(".")
         made[f"{file}.svg"] = _svg(f"{name} {op}", f"{wrong} wrong" if wrong else "right", "#c33" if wrong else "#2a2")

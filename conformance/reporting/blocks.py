@@ -165,9 +165,9 @@ def _printed(sheet: Sheet) -> Table:
         least = min(max(map(len, words), default=0), _NAME)
         printed.add_column(head, justify="right" if right else "left", no_wrap=right, overflow="fold", min_width=least)
     for row in sheet.rows:
-        cells = ("\n".join(map(escape.printable, cell)) if isinstance(cell, tuple) else escape.printable(cell)
+        texts = ("\n".join(map(escape.printable, cell)) if isinstance(cell, tuple) else escape.printable(cell)
                  for cell in row)  # fmt: skip
-        printed.add_row(*map(Text, cells))
+        printed.add_row(*map(Text, texts))
     return printed
 
 

@@ -76,7 +76,8 @@ def compare(record: Record, first: str, second: str) -> Comparison:
     rows["at_most"] = np.where(rows["same_bits"], 0.0, np.where(numbers[0] & numbers[1], a + b, math.nan))
     alone = both[asked["first"] != asked["second"]].drop(columns="_merge")
     alone["asked"] = np.where(asked["first"][alone.index], "first", "second")
-    return Comparison(*(record.names[target] for target in targets), rows, alone.reset_index(drop=True))
+    a_name, b_name = (record.names[target] for target in targets)
+    return Comparison(a_name, b_name, rows, alone.reset_index(drop=True))
 
 
 def page(compared: Comparison) -> list[Block]:
@@ -211,7 +212,8 @@ def _cut(heads: tuple[str, ...], gathered: list[tuple[Any, ...]]) -> list[Block]
     ordered = sorted(gathered, key=lambda one: -one[-1])
     lines = tuple((*one[:-1], f"{one[-1]:,}") for one in ordered[:_MOST])
     more = len(ordered) - _MOST
-    return [Sheet(heads, lines, heads[-1:])] + [Said(f"And {counted(more, 'smaller group')}.")] * (more > 0)
+    said: list[Block] = [Sheet(heads, lines, heads[-1:])]
+    return [*said, Said(f"And {counted(more, 'smaller group')}.")] if more > 0 else said
 
 
 def _examples(rows: pd.DataFrame) -> list[Block]:

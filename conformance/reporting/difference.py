@@ -90,8 +90,8 @@ def diff(old: Record, new: Record) -> Diff:
     then the newest that are left.
     """
     pairs = _pairs(old, new)
-    sides = [_side(record, {(pair[0], pair[i + 1]): pair for pair in pairs}) for i, record in enumerate((old, new))]
-    rows = aligned(*sides, more=_PAIR, sides=("_old", "_new"))
+    was, now = (_side(record, {(pair[0], pair[i + 1]): pair for pair in pairs}) for i, record in enumerate((old, new)))
+    rows = aligned(was, now, more=_PAIR, sides=("_old", "_new"))
     asked = {side: rows[f"outcome_{side}"].notna() & ~rows[f"outcome_{side}"].isin(UNASKED) for side in ("old", "new")}
     both = rows[asked["old"] & asked["new"]]
     return Diff(
@@ -129,7 +129,8 @@ def _pairs(old: Record, new: Record) -> list[tuple[str, str, str]]:
         before, after = ([version for version in mine if version not in equal] for mine in (before, after))
         pairs += [(name, version, version) for version in equal]
         for i in range(max(len(before), len(after))):
-            pairs.append((name, *(mine[i] if i < len(mine) else "" for mine in (before, after))))
+            was, now = (mine[i] if i < len(mine) else "" for mine in (before, after))
+            pairs.append((name, was, now))
     return pairs
 
 
@@ -147,7 +148,10 @@ def _targets(pairs: list[tuple[str, str, str]], both: pd.DataFrame) -> pd.DataFr
     )
     sums = answered.groupby(list(_PAIR))[["questions", "same_bits"]].sum()
     here = [pair for pair in pairs if pair[1] and pair[2]]
-    counts = [tuple(map(int, sums.loc[pair])) if pair in sums.index else (0, 0) for pair in here]
+    told: dict[Any, tuple[int, ...]] = {
+        pair: tuple(map(int, row)) for pair, row in zip(sums.index, sums.to_numpy(), strict=True)
+    }
+    counts = [told.get(pair, (0, 0)) for pair in here]
     return pd.DataFrame(
         [(*pair, *count) for pair, count in zip(here, counts, strict=True)], columns=[*_PAIR, "questions", "same_bits"]
     )
@@ -244,10 +248,11 @@ def _alone(alone: pd.DataFrame, asked: pd.DataFrame, other: str) -> pd.DataFrame
     told = []
     for depth in (0, 2, 3, 4):  # the whole target, then a dtype of it, an op of that, and a family
         of = [*_PAIR, *("dtype", "op", "way", "family")[:depth]]
-        totals = asked.groupby(of).size()
-        for (*place, why), mine in left.groupby([*of, "why"], sort=True):
+        totals: dict[Any, int] = asked.groupby(of).size().to_dict()
+        for key, mine in left.groupby([*of, "why"], sort=True):
+            *place, said = list(key)
             if depth == 4 or len(mine) == totals[tuple(place)]:
-                named = dict(zip(of, place, strict=True)) | {"why": why, "questions": len(mine)}
+                named: dict[str, Any] = dict(zip(of, place, strict=True)) | {"why": said, "questions": len(mine)}
                 told.append(tuple(named.get(name, EVERY) for name in _ASKED))
                 left = left.drop(mine.index)
     return pd.DataFrame(told, columns=list(_ASKED))

@@ -133,10 +133,9 @@ def _worst(reading: Reading, fault: Fault, but: Any) -> Lane | None:
     rows = reading.record.observations
     mine = rows.loc[list(dict.fromkeys(label for labels in fault.findings["rows"] for label in labels))]
     sized = mine["error_over_bound"].fillna(-1.0)
-    label = sized.idxmax()
-    if sized[label] < 0 or sized[label] == rows.loc[but, "error_over_bound"]:
+    if sized.max() < 0 or sized.max() == rows.loc[but, "error_over_bound"]:
         return None
-    row = mine.loc[[label]]
+    row = mine[sized == sized.max()].head(1)
     observation = dicts(row)[0]
     kinds = set(fault.values("kind"))
     told = next((one.witness for one in findings_of(observation) if one.kind in kinds), None)

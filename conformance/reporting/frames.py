@@ -11,7 +11,7 @@ import pandas as pd
 from conformance.record.errors import NoSuchTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from conformance.record import Record
     from conformance.values import Target
@@ -88,7 +88,7 @@ def aligned(
     return one.merge(other, on=key, how="outer", suffixes=sides, indicator=True)
 
 
-def listed(values: Sequence[str], most: int = 6) -> str:
+def listed(values: Iterable[object], most: int = 6) -> str:
     """Names in their order, joined by commas; of many the first and how many more."""
     found = sorted(set(map(str, values)))
     more = f" and {len(found) - most} more" if len(found) > most else ""

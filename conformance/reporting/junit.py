@@ -30,7 +30,7 @@ def xml(reading: Reading) -> str:
         unexpected.setdefault(tuple(one[name] for name in _PLACE), []).append(one)
     suite = ET.Element("testsuite", name="softmax-conformance", timestamp=reading.record.started[:19])
     for place, mine in rows.groupby(_PLACE, sort=False):
-        target, op, dtype, family = map(printable, place)
+        target, op, dtype, family = (printable(str(name)) for name in place)
         seconds = f"{float(mine['seconds'].sum()):.3f}"
         case = ET.SubElement(suite, "testcase", classname=target, name=f"{op} {dtype} {family}", time=seconds)
         _outcome(case, mine, unexpected.pop(place, []))

@@ -56,9 +56,9 @@ def packed(record: Record) -> str:
         columns.append(codes.astype(np.uint32 if column == "case" else np.uint8))
     places = {printable(name): place for place, (_, name) in enumerate(targets)}
     who = rows["name"].map(printable).map(places).to_numpy(np.intp)
-    for values, dtype in ((_states(rows), np.uint8), (_bits(rows, number), np.uint8), (_over(rows), np.uint16)):
+    for cells, dtype in ((_states(rows), np.uint8), (_bits(rows, number), np.uint8), (_over(rows), np.uint16)):
         table = np.full((len(targets), count), _NAN if dtype is np.uint16 else 0, dtype)
-        table[who, number] = values
+        table[who, number] = cells
         columns.append(table.reshape(-1))
     head = json.dumps(told, separators=(",", ":")).encode()
     head += b" " * (-len(head) % 4)  # arrays of four bytes stand at multiples of four
