@@ -15,6 +15,7 @@ from conformance.record.findings import size_of
 from conformance.reporting import escape, tables
 from conformance.reporting import summary as sentences
 from conformance.reporting.controls import not_caught
+from conformance.reporting.faults import faults
 from conformance.reporting.frames import dicts
 from conformance.reporting.scripts import script_of
 from conformance.values import Grade, Severity
@@ -37,38 +38,78 @@ STYLES: dict[str, str] = {
     "": "dim",
 }
 _SHOWN = 12
+"""Faults that are printed."""
+
+_NEW = 6
+"""Unexpected findings that are printed: their faults stand above."""
+
 _WHOLE = 3
 """How many findings a failing test shows with their figures."""
 
 
 def summary(reading: Reading, console: Console) -> None:
-    """Print the summary table, the unexpected findings and what the tier does not prove."""
+    """Print the faults, a table of the targets, what is unexpected, what was not answered and what the tier does not prove."""
     record = reading.record
+    _faults(reading, console)
     console.print(_table(reading))
-    for row in dicts(reading.unanswered):
-        if row["outcome"] in tables.LOUD:
-            say(console, (f"{row['outcome'].replace('_', ' ')} ", "bold red"), sentences.unanswered(row))
-    unsupported = reading.unanswered[~reading.unanswered["outcome"].isin(tables.LOUD)]
-    if len(unsupported):
-        say(console, (f"unsupported: {unsupported['questions'].sum():,} questions; the report says why", "dim"))
-    unexpected = reading.unexpected
-    for finding in dicts(unexpected.head(_SHOWN)):
-        way = "" if finding["way"] == "plain" else f" {finding['way']}"
-        where = f"{finding['name']} {finding['op']}{way} {finding['dtype']} {finding['family']}"
-        head = "unexpected " if finding["problem"] == "unknown" else f"{finding['problem']} "
-        say(console, (head, "bold red"), (where, "bold"), f" {finding['kind']}: {finding['detail']}")
-    if len(unexpected) > _SHOWN:
-        say(console, f"… and {len(unexpected) - _SHOWN} more unexpected findings, in the report")
-    for line in inconsistencies(reading):
-        say(console, line)
-    for stale in reading.stale:
-        say(console, ("stale ", "bold red"), f"ledger entry {stale}")
+    _unanswered(reading, console)
+    _unexpected(reading, console)
     for why in dict.fromkeys(record.absent.values()):
         names = [name for name, other in record.absent.items() if other == why]
         say(console, f"not asked: {', '.join(names)} ({why})")
     say(console, f"not proved by the tier {reading.tiers}: {reading.proves_not}")
     if not record.complete:
         say(console, ("incomplete: the run was interrupted; this is what was done", "bold red"))
+
+
+def _unanswered(reading: Reading, console: Console) -> None:
+    """What the controls are caught at, and what got no answer: the loud outcomes a line each, the others counted."""
+    controls = reading.targets[reading.targets["control"]]
+    if len(controls):
+        caught = f"{controls['violation'].sum():,}"
+        say(console, (f"textbook controls: {len(controls)}, whose mistakes are caught in {caught} rows", "dim"))
+    for row in dicts(reading.unanswered):
+        if row["outcome"] in tables.LOUD:
+            say(console, (f"{row['outcome'].replace('_', ' ')} ", "bold red"), sentences.unanswered(row))
+    unsupported = reading.unanswered[~reading.unanswered["outcome"].isin(tables.LOUD)]
+    if len(unsupported):
+        say(console, (f"unsupported: {unsupported['questions'].sum():,} questions; the report says why", "dim"))
+
+
+def _unexpected(reading: Reading, console: Console) -> None:
+    """The first findings that nobody knows, policies that differ within a framework, and entries that are stale."""
+    unexpected = reading.unexpected
+    for finding in dicts(unexpected.head(_NEW)):
+        way = "" if finding["way"] == "plain" else f" {finding['way']}"
+        where = f"{finding['name']} {finding['op']}{way} {finding['dtype']} {finding['family']}"
+        head = "unexpected " if finding["problem"] == "unknown" else f"{finding['problem']} "
+        say(console, (head, "bold red"), (where, "bold"), f" {finding['kind']}: {finding['detail']}")
+    if len(unexpected) > _NEW:
+        say(console, f"… and {len(unexpected) - _NEW} more unexpected findings, in the report")
+    if lines := inconsistencies(reading):
+        failing = Severity.DEGRADED in reading.failing
+        shown = lines if failing else [f"inconsistent: {len(lines)} policy questions, each answered in several ways"]
+        for line in shown:
+            say(console, line)
+    for stale in reading.stale:
+        say(console, ("stale ", "bold red"), f"ledger entry {stale}")
+
+
+def _faults(reading: Reading, console: Console) -> None:
+    """The faults that break the contract, worst first, a line each; the others counted."""
+    found = faults(reading)
+    violated = [fault for fault in found if fault.violated]
+    for fault in violated[:_SHOWN]:
+        new = "" if fault.known else "new: "
+        text = Text.assemble(("✗ ", "red"), (f"{fault.framework}: ", "bold"), (new, "bold red"), fault.title)
+        text.append(f" ({', '.join(fault.values('mode'))})", "dim")
+        text.truncate(console.width, overflow="ellipsis")
+        console.print(text)
+    more = [f"{len(violated) - _SHOWN} more faults"] if len(violated) > _SHOWN else []
+    if mild := len(found) - len(violated):
+        more.append(f"{mild} that {'is' if mild == 1 else 'are'} legal, and worse than a user would expect")
+    if more:
+        say(console, (f"and {', and '.join(more)}; the report has them", "dim"))
 
 
 def worst_row(console: Console, *, where: str, asked: int, length: int, judgement: Judgement, script: str = "") -> None:
@@ -194,18 +235,15 @@ def _table(reading: Reading) -> Table:
     table.add_column("worst")
     for name in ("violated", "new", "degraded", "policy"):
         table.add_column(name, justify="right")
-    rows = dicts(reading.targets)
-    for i, row in enumerate(rows):
-        after = rows[i + 1] if i + 1 < len(rows) else None
+    for row in dicts(reading.targets[~reading.targets["control"]]):
         table.add_row(
-            _text(row["name"], style="dim" if row["control"] else ""),
+            _text(row["name"]),
             f"{row['cases']:,}",
             Text(row["grade"] or "—", style=STYLES[row["grade"]]),
-            count(row["violation"], "dim" if row["control"] else "red"),
+            count(row["violation"], "red"),
             count(row["unexpected"], "bold red"),
             count(row["degraded"], "yellow"),
             count(row["policy"], ""),
-            end_section=after is not None and row["control"] and not after["control"],
         )
     return table
 
