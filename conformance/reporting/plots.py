@@ -19,12 +19,14 @@ from matplotlib.lines import Line2D
 
 from conformance.reporting.escape import printable
 from conformance.reporting.frames import names
+from conformance.reporting.history import age
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
     from conformance.record import Record
+    from conformance.values import Target
 
 _INK = "#010203"
 """Stands for ``currentColor``, which matplotlib does not know."""
@@ -58,7 +60,7 @@ def error_against_gap(record: Record) -> str:
 
 
 def figure(record: Record) -> Figure:
-    """The figure itself: a row of panels a dtype, a column an op, a line for each target that is no control."""
+    """The figure itself: a row of panels a dtype, a column an op, a line for each target, in its newest release; no controls."""
     rows = record.observations
     rows = rows[~rows["control"].astype(bool) & rows["error_over_bound"].notna()]
     rows = rows.assign(name=names(record, rows))
@@ -107,7 +109,10 @@ def _classes(svg: str) -> str:
 
 def _styles(record: Record) -> dict[str, _Style]:
     """Target → a colour for each framework, a dash and a marker for each of its modes."""
-    own = {target: name for target, name in record.names.items() if not target.control}
+    newest: dict[str, Target] = {}
+    for target in sorted((one for one in record.names if not one.control), key=lambda one: age(one.version)):
+        newest[str(target)] = target
+    own = {target: name for target, name in record.names.items() if newest.get(str(target)) == target}
     frameworks = list(dict.fromkeys(target.framework for target in own))
     styles = {}
     for target, name in own.items():

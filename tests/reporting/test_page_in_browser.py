@@ -52,7 +52,11 @@ def fresh(browser: Any) -> None:
 
 
 def cell(browser: Any, target: str, family: str) -> Any:
-    return browser.find_element(By.CSS_SELECTOR, f'#grade-table td[data-target="{target}"][data-family="{family}"]')
+    heads = [
+        one.get_attribute("data-target") for one in browser.find_elements(By.CSS_SELECTOR, "#grade-table thead th")
+    ]
+    row = browser.find_element(By.CSS_SELECTOR, f'#grade-table tr[data-family="{family}"]')
+    return row.find_elements(By.TAG_NAME, "td")[heads.index(target) - 1]
 
 
 def lines(browser: Any) -> list[Any]:
