@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from called import call
 
-from conformance import cli, vectors
+from conformance import vectors
 from conformance.record import read
 from conformance.values import Tier
 
@@ -37,13 +38,6 @@ def answer(folder: Path, program: str) -> None:
         [sys.executable, "-c", program], cwd=folder, env=environment, check=False, capture_output=True, text=True
     )
     assert 0 == ended.returncode, ended.stderr
-
-
-def call(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.fixture

@@ -221,10 +221,11 @@ def read(sources: Mapping[str, str]) -> tuple[Entry, ...]:
             if entry.id in entries:
                 raise BadLedger(f"{name}: entry {entry.id}: stands twice, in {entries[entry.id].source} too")
             entries[entry.id] = entry
+    found = tuple(_told(entry, faults) for entry in entries.values())
     for fault in faults.values():
-        if not any(entry.fault == fault.id for entry in entries.values()):
+        if not any(entry.fault == fault.id for entry in found):
             raise BadLedger(f"{fault.source}: fault {fault.id}: no entry is of this fault")
-    return tuple(_told(entry, faults) for entry in entries.values())
+    return found
 
 
 def _told(entry: Entry, faults: Mapping[str, Fault]) -> Entry:

@@ -11,9 +11,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from called import call
 from commands import CULPRIT, SIGNALS, SMALL, ledger, one_line, until
 
-from conformance import cli, frameworks
+from conformance import frameworks
 from conformance.cli import options, status
 from conformance.record import read
 from conformance.record.rows import findings_of
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
 
 FILES = {"index.html", "summary.md", "divergences.csv", "observations.parquet", "environment.json"}
 HONEST = ("run", "--target", "honest", *SMALL, "--out", "report")
-
-
-def call(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 def refused(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:

@@ -196,6 +196,12 @@ def rows(framework: frameworks.Adapter) -> Any:
     return framework.send(np.array([[0.0, 2.0, -4.0], [8.0, 6.0, 4.0]]), "float64", "cpu")
 
 
+def within_bounds(op: str, got: Any, x: np.ndarray, axis: int, cotangent: np.ndarray | None = None) -> bool:
+    """Whether float64 answers are within the bound of a good algorithm."""
+    asked: dict[str, Any] = {"format": FORMATS["float64"], "cotangent": cotangent}
+    return bool(truth(op, x, axis, **asked).within(bounds(op, x, axis, grade="stable", **asked), got).all())
+
+
 def spied(monkeypatch: pytest.MonkeyPatch, place: Any, name: str) -> list[Any]:
     """What a function is called with, in the order of its calls; it does what it did."""
     seen: list[Any] = []
@@ -216,7 +222,6 @@ def test_vmap_maps_over_the_other_axis(name: str, op: str, axis: int, monkeypatc
     """The function sees one row of the array, as a tensor that stands for all of them."""
     framework = load(name)
     x = rows(framework)
-    due = framework.fetch(framework.function(op, "plain", "eager", "cpu")(x, axis))[1]
     seen = spied(monkeypatch, framework.torch if name == "torch" else framework.jax.nn, op)
     framework.forget()
 
@@ -228,7 +233,7 @@ def test_vmap_maps_over_the_other_axis(name: str, op: str, axis: int, monkeypatc
         assert framework.torch._C._functorch.is_batchedtensor(row)
     else:
         assert isinstance(row, framework.jax.core.Tracer)
-    np.testing.assert_allclose(got, due, rtol=1e-14)
+    assert within_bounds(op, got, framework.fetch(x)[1], axis)
     framework.forget()
 
 
@@ -238,11 +243,9 @@ def test_vmap_maps_the_gradient_of_a_row(name: str) -> None:
     x = rows(framework)
 
     for axis in (0, 1):
-        got, due = (
-            framework.fetch(framework.function("softmax_vjp", "plain", mode, "cpu")(x, axis, x))[1]
-            for mode in ("vmap", "eager")
-        )
-        np.testing.assert_allclose(got, due, atol=1e-13)
+        got = framework.fetch(framework.function("softmax_vjp", "plain", "vmap", "cpu")(x, axis, x))[1]
+        numbers = framework.fetch(x)[1]
+        assert within_bounds("softmax_vjp", got, numbers, axis, cotangent=numbers)
     assert "vmap(lambda x, g: " in framework.program("softmax_vjp", "plain", "vmap", "cpu").define
 
 
@@ -314,9 +317,9 @@ def test_what_stands_under_a_mask_has_no_part_in_the_row(name: str, mode: str, u
     framework = load(name)
     x, mask = (framework.send(np.array([row]), "float64", "cpu") for row in ([0.0, under, 0.0], [1.0, 0.0, 1.0]))
 
-    for op, due in (("softmax", [0.5, 0.0, 0.5]), ("log_softmax", [-np.log(2), -np.inf, -np.log(2)])):
+    for op in ("softmax", "log_softmax"):
         got = framework.fetch(framework.function(op, "where", mode, "cpu")(x, mask, -1))[1]
-        np.testing.assert_allclose(got, [due], rtol=1e-15)
+        assert within_bounds(op, got, np.array([[0.0, -np.inf, 0.0]]), -1)
 
 
 @pytest.mark.parametrize(("variant", "enabled"), [("", True), ("onednn-off", False)])

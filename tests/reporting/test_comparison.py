@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from called import call
 from report_rows import CONTROL, EAGER, HOSTILE, JIT, record, row, violation
 
-from conformance import cli
 from conformance import record as records
 from conformance.record import NoSuchTarget, Record
 from conformance.reporting.blocks import html, markdown
@@ -104,13 +104,6 @@ def folder(tmp_path: Path) -> str:
     found = told(both("a", {"findings": [violation()]}, {"digest": "1"}), [row(CONTROL, case="a")])
     records.write(found, tmp_path / "observations.parquet")
     return str(tmp_path)
-
-
-def call(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 def test_the_command_prints_it_in_eighty_columns(

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from called import call
 from report_rows import CONTROL, EAGER, HOSTILE, JIT, degraded, record, row, violation
 
-from conformance import cli
 from conformance import record as records
 from conformance.reporting.blocks import html, markdown
 from conformance.reporting.difference import EVERY, Diff, diff
@@ -166,13 +166,6 @@ def write(told: Record, folder: Path) -> str:
     folder.mkdir()
     records.write(told, folder / "observations.parquet")
     return str(folder)
-
-
-def call(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(list(arguments))
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from called import call
 from report_rows import CONTROL, EAGER, record, row, violation
 
-from conformance import cases, cli
+from conformance import cases
 from conformance import record as records
 from conformance.record import Record, findings
 from conformance.record.exhibit import exhibit_as_text
@@ -57,15 +58,8 @@ def id_of(told: Record, kind: str = "nonfinite") -> str:
     return str(found[found["kind"] == kind]["id"].iloc[0])
 
 
-def call(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["reproduce", *arguments])
-    out, err = capsys.readouterr()
-    return int(ended.value.code or 0), out, err
-
-
 def refused(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
-    status, out, err = call(*arguments, capsys=capsys)
+    status, out, err = call("reproduce", *arguments, capsys=capsys)
     assert (2, "", 1) == (status, out, len(err.splitlines()))
     return err
 
@@ -74,7 +68,7 @@ def test_a_script_runs_from_any_folder_and_ends_with_one(
     told: tuple[Record, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made, folder = told
-    status, text, err = call(id_of(made), "--record", folder, capsys=capsys)
+    status, text, err = call("reproduce", id_of(made), "--record", folder, capsys=capsys)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "fault.py").write_text(text)
@@ -93,7 +87,7 @@ def test_a_parquet_file_does_as_well_and_a_version_can_be_named(
 ) -> None:
     made, folder = told
 
-    _, text, _ = call(f"{id_of(made)}@1.0", "--record", f"{folder}/observations.parquet", capsys=capsys)
+    _, text, _ = call("reproduce", f"{id_of(made)}@1.0", "--record", f"{folder}/observations.parquet", capsys=capsys)
 
     assert "# f/eager/cpu 1.0: softmax of float32" == text.splitlines()[0]
     message = refused(f"{id_of(made)}@2.0", "--record", folder, capsys=capsys)
@@ -123,8 +117,8 @@ def test_what_has_no_script_is_one_line(told: tuple[Record, str], capsys: pytest
 def test_an_issue_says_what_a_maintainer_needs(told: tuple[Record, str], capsys: pytest.CaptureFixture[str]) -> None:
     made, folder = told
 
-    status, text, _ = call(id_of(made), "--record", folder, "--issue", capsys=capsys)
-    _, script, _ = call(id_of(made), "--record", folder, capsys=capsys)
+    status, text, _ = call("reproduce", id_of(made), "--record", folder, "--issue", capsys=capsys)
+    _, script, _ = call("reproduce", id_of(made), "--record", folder, capsys=capsys)
 
     assert 0 == status
     assert "# softmax of float32, eager: returned nan" == text.splitlines()[0]
@@ -162,7 +156,7 @@ def test_an_array_that_the_record_has_no_room_for_is_made_again(
     texts = []
     for name, one in (("without", made), ("with", kept)):
         records.write(one, tmp_path / f"{name}.parquet")
-        texts.append(call(id_of(one), "--record", str(tmp_path / f"{name}.parquet"), capsys=capsys)[1])
+        texts.append(call("reproduce", id_of(one), "--record", str(tmp_path / f"{name}.parquet"), capsys=capsys)[1])
 
     assert texts[0] == texts[1]
     assert "numpy.tile(" in texts[0]
