@@ -1,6 +1,7 @@
 """Every script of the published record runs, and sees its fault where the record was made.
 
-The scripts of a framework run one after the other in one interpreter.  Each of a mode that compiles is a compilation or
+The scripts of a framework run one after the other in one interpreter, those that set environment variables for its import
+in one of their own.  Each of a mode that compiles is a compilation or
 two: of those the usual run takes the first of each target, op and kind of finding, which is the worst, and the nightly
 one all (``pytest -m nightly``).  A script that ends with a traceback is broken, whatever the machine.  One that ends with
 status 0 says that the fault is not here: that is wrong on the platform of the record, but for findings that the ledger
@@ -11,8 +12,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,19 +74,24 @@ def scripts(reading: Reading, found: pd.DataFrame) -> dict[str, str]:
 
 
 def statuses(texts: dict[str, str], folder: Path) -> dict[str, int]:
-    """What each script ends with, in one interpreter.
+    """What each script ends with, in one interpreter for all that set the same environment variables.
 
     Raises
     ------
     AssertionError
         If one ends with anything else than 0 or 1, or prints no answer, truth and bound.
     """
-    done = subprocess.run(  # noqa: S603 - this interpreter
-        [sys.executable, "-c", DRIVER], input=json.dumps(list(texts.items())), capture_output=True, text=True,
-        check=False, cwd=folder,
-    )  # fmt: skip
-    assert 0 == done.returncode, done.stderr[-2000:]
-    said = json.loads(done.stdout.splitlines()[-1])
+    groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for name, text in texts.items():
+        groups["".join(re.findall(r"^os\.environ.*\n", text, re.MULTILINE))].append((name, text))
+    said: list[Any] = []
+    for group in groups.values():
+        done = subprocess.run(  # noqa: S603 - this interpreter
+            [sys.executable, "-c", DRIVER], input=json.dumps(group), capture_output=True, text=True, check=False,
+            cwd=folder,
+        )  # fmt: skip
+        assert 0 == done.returncode, done.stderr[-2000:]
+        said += json.loads(done.stdout.splitlines()[-1])
     assert {} == {name: (status, out) for name, status, out in said if status not in (0, 1)}
     assert [] == [name for name, _, out in said if not all(word in out for word in ("answer", "truth", "bound"))]
     return {name: status for name, status, _ in said}
