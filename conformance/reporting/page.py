@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from conformance.reporting import claims, escape, plots, summary, tables
 from conformance.reporting.evidence import evidence
-from conformance.reporting.faults import ASPECTS, faults, matrix
+from conformance.reporting.faults import ASPECTS, matrix
 from conformance.reporting.frames import dicts
 from conformance.reporting.questions import packed
 from conformance.values import Severity
@@ -59,7 +59,7 @@ _ALSO = 20
 
 def render(reading: Reading) -> str:
     """The report as one page."""
-    record, found = reading.record, faults(reading)
+    record, found = reading.record, reading.faults
     violated = [fault for fault in found if fault.violated]
     context = {
         "reading": reading,

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from conformance.ledger import Known
-from conformance.reporting import controls, policies, tables
+from conformance.reporting import controls, faults, policies, tables
 from conformance.values import GATES, Severity
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from conformance.ledger import Entry, Stale
     from conformance.record import Record
+    from conformance.reporting.faults import Fault
     from conformance.reporting.policies import Policy
 
 
@@ -99,6 +100,11 @@ class Reading:
     def inconsistent(self) -> tuple[Policy, ...]:
         """The policies whose question a framework answers in several ways, where no entry knows of it."""
         return tuple(policy for policy in policies.policies(self.record, self.entries) if policy.inconsistent)
+
+    @cached_property
+    def faults(self) -> tuple[Fault, ...]:
+        """:func:`conformance.reporting.faults.faults`."""
+        return tuple(faults.faults(self))
 
     @cached_property
     def targets(self) -> pd.DataFrame:

@@ -15,7 +15,6 @@ from conformance.record.findings import size_of
 from conformance.reporting import escape, tables
 from conformance.reporting import summary as sentences
 from conformance.reporting.controls import not_caught
-from conformance.reporting.faults import faults
 from conformance.reporting.frames import dicts
 from conformance.reporting.scripts import script_of
 from conformance.values import Grade, Severity
@@ -97,7 +96,7 @@ def _unexpected(reading: Reading, console: Console) -> None:
 
 def _faults(reading: Reading, console: Console) -> None:
     """The faults that break the contract, worst first, a line each; the others counted."""
-    found = faults(reading)
+    found = reading.faults
     violated = [fault for fault in found if fault.violated]
     for fault in violated[:_SHOWN]:
         new = "" if fault.known else "new: "
