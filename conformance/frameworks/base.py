@@ -248,7 +248,10 @@ class Adapter(Border):
     """What a function of a user's own promises; a framework promises everything."""
 
     variables: ClassVar[tuple[str, ...]] = ()
-    """The environment variables, by full name, that can change an answer or its time."""
+    """The environment variables, by full name, that can change an answer or its time: the record publishes them.
+
+    None that names a folder or a file, which says nothing to a reader on another machine.
+    """
 
     @abstractmethod
     def program(self, op: str, way: str, mode: str, device: str) -> Program:

@@ -153,8 +153,8 @@ class Jax(Adapter):
     ways = tuple({**_EXPRESSIONS, **_DERIVATIVES})
     distributions = ("jax", "jaxlib")
     variables = (
-        "JAX_COMPILATION_CACHE_DIR", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_COMPILATION_CACHE", "JAX_PLATFORMS",
-        "NVIDIA_TF32_OVERRIDE", "XLA_FLAGS",
+        "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_COMPILATION_CACHE", "JAX_PLATFORMS", "NVIDIA_TF32_OVERRIDE",
+        "XLA_FLAGS",
     )  # fmt: skip
 
     def __init__(self) -> None:

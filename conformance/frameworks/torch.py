@@ -148,7 +148,7 @@ class Torch(Adapter):
     distributions = ("torch",)
     variables = (
         "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS",
-        "TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_COMPILE_THREADS", "TORCH_COMPILE_DISABLE",
+        "TORCHINDUCTOR_COMPILE_THREADS", "TORCH_COMPILE_DISABLE",
     )  # fmt: skip
 
     def __init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,13 @@ def offer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 def test_the_own_ones_are_listed() -> None:
     assert {"jax", "tensorflow", "torch"} <= set(frameworks.names())
+
+
+def test_variables_are_published_by_their_full_names_and_none_names_a_folder() -> None:
+    published = {variable for name in frameworks.own() for variable in frameworks.adapter(name).variables}
+
+    assert "XLA_FLAGS" in published
+    assert [] == [name for name in published if not re.fullmatch(r"\w+", name) or re.search("(DIR|FILE|PATH)$", name)]
 
 
 def test_one_of_another_package_is_found(offer: Any) -> None:

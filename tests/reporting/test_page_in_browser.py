@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,10 +16,14 @@ if not (shutil.which("chromium") and shutil.which("chromedriver")):
     pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)
 
 from selenium.webdriver.common.by import By  # noqa: E402 - needs selenium
+from selenium.webdriver.common.keys import Keys  # noqa: E402 - needs selenium
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402 - needs selenium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
+"""The checker of accessibility that others are made of, as it is published; `npm ci` in this folder brings it."""
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -224,3 +229,116 @@ def test_a_query_of_the_address_opens_the_rows(browser: Any, small: Reading) -> 
     field.send_keys("numpi:violation")
     WebDriverWait(browser, 20).until(lambda _: "numpi is no target" in note.text)
     assert "true" == field.get_attribute("aria-invalid")
+
+
+def shown(browser: Any, state: str) -> None:
+    """Bring the page into one of the states that it is read in."""
+    if state == "fault":
+        opened(browser, "where")
+    if state == "rows":
+        browser.get(f"{browser.current_url.partition('#')[0]}#/?rows=raising:violation")
+        WebDriverWait(browser, 20).until(lambda _: browser.find_elements(By.CSS_SELECTOR, ".tabulator-row"))
+        browser.execute_script("document.querySelector('.tabulator-row .tabulator-cell').click()")
+    if state == "everything":
+        browser.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+
+
+@pytest.fixture
+def medium(browser: Any) -> Iterator[Any]:
+    """Makes the page one of a screen that is light or dark, or of paper."""
+
+    def make(kind: str, scheme: str = "light") -> None:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": kind, "features": features})
+
+    yield make
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    browser.set_window_size(1400, 1000)
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: npm ci in tests/reporting")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("state", "width"), [("home", 1400), ("fault", 1400), ("rows", 1400), ("everything", 500)])
+def test_it_keeps_to_the_guidelines_for_accessibility(
+    browser: Any, medium: Any, scheme: str, state: str, width: int
+) -> None:
+    medium("screen", scheme)
+    browser.set_window_size(width, 1000)
+    shown(browser, state)
+
+    browser.execute_script(AXE.read_text("utf-8"))
+    found = browser.execute_async_script(
+        "const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];"
+        "axe.run(document, { runOnly: rules, resultTypes: ['violations'] }).then(arguments[0]);"
+    )
+
+    assert len(found["passes"]) > 10
+    assert [] == [(one["id"], node["html"]) for one in found["violations"] for node in one["nodes"]]
+
+
+CONTRAST = """
+const light = (text) => {
+  const [r, g, b] = text.match(/[\\d.]+/g).map((part) => part / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+return [...document.querySelectorAll(arguments[0])].map((one) => {
+  const style = getComputedStyle(one), both = [light(style.color), light(style.backgroundColor)].sort();
+  return (both[1] + 0.05) / (both[0] + 0.05);
+});
+"""
+"""The ratio of contrast of each element that has a background of its own, as WCAG 2.2 defines it."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_signs_are_seen_on_their_colours(browser: Any, medium: Any, scheme: str) -> None:
+    medium("screen", scheme)
+
+    ratios = browser.execute_script(CONTRAST, ".sign, .swatch, #matrix td > *, #grade-table td > *, .release")
+
+    assert len(ratios) > 50
+    assert min(ratios) >= 4.5  # level AA; axe-core leaves out what is a sign and no text
+
+
+def test_each_control_is_reached_by_the_keyboard_and_seen_there(browser: Any) -> None:
+    reached, outlined = [], []
+    while True:
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        one = browser.switch_to.active_element
+        if one.tag_name == "body":
+            break
+        reached.append(one.get_attribute("name") or one.text)
+        outlined.append(one.value_of_css_property("outline-style"))
+
+    assert ["to the faults", "to the matrix"] == reached[:2]
+    assert {"mode", "op", "dtype", "q", "everything"} <= set(reached)
+    assert "none" not in outlined
+    browser.find_element(By.LINK_TEXT, "to the matrix").send_keys(Keys.ENTER)
+    assert "Who, and what" == browser.switch_to.active_element.text
+
+
+def test_a_row_is_opened_by_the_keyboard(browser: Any) -> None:
+    shown(browser, "rows")
+    case = browser.execute_script(
+        "const row = document.querySelectorAll('.tabulator-row')[1]; row.focus();"
+        "return row.querySelector('[tabulator-field=case]').innerText"
+    )
+    browser.switch_to.active_element.send_keys(Keys.ENTER)
+
+    assert case in browser.find_element(By.ID, "row-detail").text
+
+
+def test_paper_shows_the_faults_with_their_evidence(browser: Any, medium: Any) -> None:
+    wrong = browser.find_elements(By.CSS_SELECTOR, ".fault-page.violation")
+    medium("print", "dark")
+    browser.set_window_size(718, 1000)  # A4 without its margins, at 96 dots an inch
+
+    assert wrong
+    assert all(page.find_element(By.CSS_SELECTOR, ".lanes, pre").is_displayed() for page in wrong)
+    assert not browser.find_element(By.ID, "picker").is_displayed()
+    assert "rgb(253, 253, 252)" in browser.find_element(By.TAG_NAME, "body").value_of_css_property("background")
+    wide = "return [...document.querySelectorAll('table')].filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.id)"
+    assert [] == browser.execute_script(wide)
+    medium("screen")
+    browser.get(f"{browser.current_url.partition('#')[0]}#/?mode=honest")
+    medium("print")
+    assert [] == [page for page in wrong if page.is_displayed()]

@@ -10,11 +10,11 @@ const rows = [...document.querySelectorAll("#matrix tbody tr")];
 function build() {
   for (const [name, values] of Object.entries(choices)) {
     if (values.length < 2) continue;
-    const label = document.createElement("label"), select = document.createElement("select");
+    const select = document.createElement("select");
     select.name = name;
+    select.setAttribute("aria-label", name);
     select.append(new Option(`any ${name}`, ""), ...values.map((value) => new Option(value, value)));
-    label.append(select);
-    document.getElementById("picked").append(label, " ");
+    document.getElementById("picked").append(select, " ");
   }
   picker.hidden = false;
 }
@@ -27,14 +27,24 @@ function written() {
   paint();
 }
 
+/** Move focus to a heading, as a link to it does, and leave the address as it is. */
+function focusOn(heading) {
+  heading.tabIndex = -1;
+  heading.focus();
+}
+
 function paint() {
   const { fault, filters } = parsed(location.hash);
   home.hidden = Boolean(fault);
   document.getElementById("rows-section").hidden = false;
   for (const page of pages.children) page.hidden = page.id !== `/fault/${fault}`;
   if (fault) {
-    if ([...pages.children].every((page) => page.hidden)) location.hash = "/";
-    else scrollTo(0, 0);
+    const page = document.getElementById(`/fault/${fault}`);
+    if (!page) location.hash = "/";
+    else {
+      focusOn(page.querySelector("h2"));
+      scrollTo(0, 0);
+    }
     return;
   }
   for (const field of picker.elements) if (field.name) field.value = filters[field.name] ?? "";
@@ -42,6 +52,8 @@ function paint() {
   for (const line of lines) {
     line.hidden = !matches(line.dataset, filters, line.textContent.toLowerCase());
     shown += !line.hidden;
+    // What is printed with the faults that are shown.
+    document.getElementById(`/fault/${line.dataset.fault}`).classList.toggle("filtered", line.hidden);
   }
   for (const row of rows) row.hidden = !matches(row.dataset, { ...filters, q: "" }, "");
   const narrowed = Object.entries(filters).some(([name, value]) => value && name !== "rows");
@@ -56,6 +68,12 @@ function paint() {
   }
   if (filters.cell) document.getElementById("faults").scrollIntoView();
 }
+
+for (const link of document.querySelectorAll("a.skip"))
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    focusOn(document.querySelector(link.getAttribute("href")));
+  });
 
 const rowsQuery = document.getElementById("rows-query");
 function asked() {

@@ -19,7 +19,7 @@ function rowOf(table, i) {
 function detail(table, i) {
   const list = document.createElement("table"), body = list.createTBody();
   const head = list.createTHead().insertRow();
-  for (const name of ["target", "", "÷ bound", "same bits as"]) {
+  for (const name of ["target", "answer", "÷ bound", "same bits as"]) {
     const cell = document.createElement("th");
     cell.scope = "col";
     cell.textContent = name;
@@ -49,26 +49,36 @@ async function openRows(query) {
       const mark = (cell) => {
         const state = cell.getValue();
         cell.getElement().classList.add(`state-${state}`);
+        cell.getElement().setAttribute("aria-label", table.states[state]);
         return SIGNS[state];
       };
       const grid = new Tabulator("#rows-table", {
         height: "32rem",
         layout: "fitDataFill",
+        autoResize: false, // it takes the rows out and puts them back when they come into view, and the focus is lost
         columns: [
           ...COLUMNS.map((name) => ({ title: name, field: name, frozen: name === "case" })),
           ...table.targets.map((target, j) => ({ title: target.name, field: `t${j}`, formatter: mark, hozAlign: "center", headerVertical: true,
             accessorDownload: (state) => table.states[state] })),
         ],
         data: [],
+        rowFormatter: (row) => { row.getElement().tabIndex = 0; },
       });
-      grid.on("rowClick", (_, row) => {
+      const show = (row) => {
         const data = row.getData(), box = document.getElementById("row-detail");
         const title = document.createElement("p");
         title.textContent = `${data.op} of ${data.dtype}${data.way === "plain" ? "" : `, ${data.way}`}: ${data.family}/${data.case}`;
         box.replaceChildren(title, detail(table, data.i));
         box.hidden = false;
-      });
+      };
+      grid.on("rowClick", (_, row) => show(row));
+      const drawn = document.getElementById("rows-table");
+      drawn.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.target.matches(".tabulator-row")) show(grid.getRow(event.target)); });
       await new Promise((done) => { grid.on("tableBuilt", done); });
+      // Tabulator's group of rows is not a child of its grid, but of the element that scrolls.
+      drawn.removeAttribute("aria-owns");
+      drawn.querySelector(".tabulator-tableholder").setAttribute("role", "rowgroup");
+      drawn.querySelector(".tabulator-table").setAttribute("role", "presentation");
       document.getElementById("rows-csv").addEventListener("click", () => grid.download("csv", "questions.csv"));
       return { table, grid, all: Array.from({ length: table.count }, (_, i) => i) };
     })();
