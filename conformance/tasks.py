@@ -157,6 +157,7 @@ def perform(
     found: dict[AnyTask, list[Any]] = defaultdict(list)
     programs: dict[AnyTask, dict[str, Program]] = defaultdict(dict)
     judging: defaultdict[AnyTask, float] = defaultdict(float)
+    arrays: Counter[AnyTask] = Counter()
     done = 0
 
     def work(asker: Asker, task: AnyTask) -> Iterator[Any]:
@@ -175,6 +176,8 @@ def perform(
                 judging[task] += time.perf_counter() - start
                 for one in judged:
                     see(one)
+                arrays[task] += 1
+                watch(done, f"{task}, array {arrays[task]}")
             case Told(task=task, what=row):
                 found[task].append(row)
             case Finished(task=task, timing=timing):

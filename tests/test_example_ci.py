@@ -61,6 +61,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         "PIP_NO_INDEX": "1",
         "PIP_NO_BUILD_ISOLATION": "0",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
     }
     assert sys.version_info[:2] == tuple(map(int, site.parent.name.removeprefix("python").split(".")))
     return Place(folder, variables)
@@ -72,6 +73,8 @@ def test_each_command_of_an_examples_ci_passes_and_fails_where_it_must(place: Pl
         done = place.run(command)
         assert 0 == done.returncode, f"{command}\n{done.stdout}{done.stderr}"
 
+    if place.folder.name == "framework-ci":
+        assert (place.folder.parent / "summary.md").read_text().startswith("# softmax conformance\n")
     [asks] = [command for command in place.commands if command.startswith(begins)]
     ledger = place.folder / "known.toml"
     known = ledger.read_text()

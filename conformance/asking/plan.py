@@ -77,12 +77,22 @@ SMOKE_FORMATS = (WHOLE, "float16")
 """The formats that modes that compile, further modes, and the controls are asked in by the smoke tier."""
 
 
+_ELSEWHERE = {
+    "half": "float16", "fp16": "float16", "f16": "float16", "single": "float32", "float": "float32", "fp32": "float32",
+    "f32": "float32", "double": "float64", "fp64": "float64", "f64": "float64", "bf16": "bfloat16", "pytorch": "torch",
+    "tf": "tensorflow", "jnp": "jax", "np": "numpy", "ort": "onnxruntime",
+}  # fmt: skip
+"""What dtypes and frameworks are called elsewhere."""
+
+
 class UnknownName(Exception):
     """A name that means nothing here; the message lists the names there are."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         known = list(known)
-        near = difflib.get_close_matches(name, known, n=1)
+        word = name.partition("/")[0] if what == "target" else name
+        elsewhere = _ELSEWHERE.get(word.lower())
+        near = [elsewhere] if elsewhere in known else difflib.get_close_matches(word, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         super().__init__(f"unknown {what} {name!r}{hint} known: {', '.join(known)}".replace("' known", "'; known"))
 

@@ -31,13 +31,18 @@ class progress:  # noqa: N801 - used as a function in a with statement
         self.bar.start()
         row = self.bar.add_task("starting the workers", total=None)
         start = told = time.monotonic()
+        first: int | None = None
 
         def watch(done: int, known: int, now: str) -> None:
-            nonlocal told
-            self.bar.update(row, completed=done, total=known or None, description=now)
+            nonlocal told, first
+            if known and first is None:
+                first = done  # by the run that is resumed
+            spent = time.monotonic() - start
+            left = remaining(spent, done - (first or 0), known - done)
+            self.bar.update(row, completed=done, total=known or None, description=f"{left}{now}")
             if not console.is_terminal and time.monotonic() - told > _NOW_AND_THEN:
                 told = time.monotonic()
-                click.echo(f"{told - start:4.0f} s: {done} of {known} tasks done, now {now}", err=True)
+                click.echo(f"{spent:4.0f} s: {done} of {known} tasks done, {left}now {now}", err=True)
 
         return watch
 
@@ -47,6 +52,14 @@ class progress:  # noqa: N801 - used as a function in a with statement
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
+
+
+def remaining(spent: float, done: int, left: int) -> str:
+    """How long the tasks that are left will take if they are like those that are done; empty before the first is done."""
+    if not done or not left:
+        return ""
+    seconds = spent / done * left
+    return f"about {seconds:.0f} s left, " if seconds < 100 else f"about {seconds / 60:.0f} min left, "
 
 
 _NOW_AND_THEN = 30.0

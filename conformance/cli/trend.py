@@ -42,8 +42,9 @@ def trend(
 
     Each DIR is the folder of a report, or its Parquet file; a release may be in one of them only.
     """
+    from conformance import ledger
     from conformance.reporting import history
 
     shown = GATES[: GATES.index(Severity(severity)) + 1]
-    said(history.page(narrowed(merged(records), ops, dtypes, families), shown), markdown)
+    said(history.page(narrowed(merged(records), ops, dtypes, families), shown, ledger.load()), markdown)
     return OK

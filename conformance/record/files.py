@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -120,7 +121,9 @@ def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
             text = (file.metadata.metadata or {})[KEY]
             table = file.read()
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise UnreadableRecord(f"{path}: {str(error).strip().partition(chr(10))[0]}") from None
+        number = getattr(error, "errno", None)
+        why = os.strerror(number) if number else str(error).strip().partition("\n")[0]
+        raise UnreadableRecord(f"{path}: {why}") from None
     except KeyError:
         raise UnreadableRecord(f"{path}: this Parquet file is not a conformance record") from None
     try:

@@ -54,7 +54,7 @@ class Sheet:
     right: tuple[str, ...] = ()
 
 
-_NAME = 36
+_NAME = 38
 """So long a word is kept on one line of a terminal, whatever stands beside it."""
 
 
@@ -162,8 +162,10 @@ def _printed(sheet: Sheet) -> Table:
         right = head in sheet.right
         cells = [row[i] for row in sheet.rows]
         words = [word for cell in cells for word in (cell.split() if isinstance(cell, str) else cell)]
-        least = min(max(map(len, words), default=0), _NAME)
-        printed.add_column(head, justify="right" if right else "left", no_wrap=right, overflow="fold", min_width=least)
+        least = min(max(map(len, [head, *words] if right else words), default=0), _NAME)
+        # rich would take from a list of names what it then gives back to it, and cut the last column.
+        whole = right or any(isinstance(cell, tuple) for cell in cells)
+        printed.add_column(head, justify="right" if right else "left", no_wrap=whole, overflow="fold", min_width=least)
     for row in sheet.rows:
         texts = ("\n".join(map(escape.printable, cell)) if isinstance(cell, tuple) else escape.printable(cell)
                  for cell in row)  # fmt: skip

@@ -243,8 +243,9 @@ def _places(words: pd.Series, order: Sequence[str]) -> pd.Series:
 
 def _answer(row: Mapping[str, Any], side: str) -> str:
     """An answer in a line: its grade and errors, and of each finding what is seen."""
-    said = [row[f"grade_{side}"] or row[f"outcome_{side}"]]
     found = findings_of({"witness": row[f"witness_{side}"]})
+    grade = row[f"grade_{side}"] or row[f"outcome_{side}"]
+    said = [] if grade in [finding.kind for finding in found] else [grade]
     if row[f"max_ulp_{side}"] >= 0 and not found:
         said.append(f"{row[f'max_ulp_{side}']:.3g} ulp, {row[f'error_over_bound_{side}']:.3g} × the stable bound")
     for finding in found:
@@ -254,5 +255,6 @@ def _answer(row: Mapping[str, Any], side: str) -> str:
             if lane
             else ""
         )
-        said.append(f"{finding.kind}: {finding.detail}{seen}")
+        kind = "" if finding.detail.startswith(finding.kind) else f"{finding.kind}: "
+        said.append(f"{kind}{finding.detail}{seen}")
     return "; ".join(said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -59,11 +60,14 @@ def target_named(record: Record, name: str) -> Target:
     if found:
         versions = ", ".join(target.versioned for target in found)
         raise NoSuchTarget(f"{name!r} stands here at several versions; name one of {versions}")
+    own = [versioned for target, versioned in record.names.items() if not target.control]
+    if inside := [one for one in own if re.match(rf"{re.escape(name)}[:@/]", one)]:
+        raise NoSuchTarget(f"{name!r} is the name of several targets; name one of {', '.join(inside)}")
     known = [one for target in record.targets for one in (str(target), target.versioned)]
     near = difflib.get_close_matches(name, list(dict.fromkeys(known)), n=1)
     if near:
         raise NoSuchTarget(f"the record holds no target {name!r}; did you mean {near[0]!r}?")
-    raise NoSuchTarget(f"the record holds no target {name!r}; it holds {', '.join(record.names.values())}")
+    raise NoSuchTarget(f"the record holds no target {name!r}; it holds {', '.join(own)}")
 
 
 def aligned(

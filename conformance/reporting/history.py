@@ -55,6 +55,8 @@ class Change:
         Release that shows it → its largest error over the stable bound; NaN where there are no numbers.
     links
         Where it is reported or was fixed, as the ledger has it.
+    titles
+        What the ledger calls its faults.
     """
 
     subject: str
@@ -67,6 +69,7 @@ class Change:
     releases: Mapping[str, bool | None]
     worst: Mapping[str, float]
     links: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
 
     @property
     def strip(self) -> str:
@@ -113,7 +116,7 @@ def changes(
     severities
         Of the findings that count.
     entries
-        The ledger, whose entries have the links.
+        The ledger, whose entries have the links and the titles.
     """
     observations = record.observations
     own = observations[~observations["control"]]
@@ -137,8 +140,10 @@ def changes(
         if (row["framework"], row["variant"]) in ordered:
             shown.setdefault((*(row[name] for name in _PLACE), row["kind"]), []).append(row)
     link = {entry.id: entry.link for entry in entries if entry.link}
+    title = {entry.id: entry.told.title for entry in entries if entry.told}
     gathered: dict[tuple[Any, ...], list[tuple[str, ...]]] = {}
     links: dict[tuple[Any, ...], set[str]] = {}
+    titles: dict[tuple[Any, ...], set[str]] = {}
     for place, rows in shown.items():
         bad = {row["version"] for row in rows}
         strip = tuple(
@@ -150,6 +155,7 @@ def changes(
         gathered.setdefault(change, []).append(place)
         known = {name for row in rows for name in row["ledger"].split(";")}
         links.setdefault(change, set()).update(link[name] for name in known & set(link))
+        titles.setdefault(change, set()).update(title[name] for name in known & set(title))
     result = []
     for change, places in gathered.items():
         framework, variant, kind, op, severity, strip = change
@@ -167,6 +173,7 @@ def changes(
             Change(
                 f"{framework}:{variant}" if variant else framework, kind, op, severity, modes, dtypes, families,
                 dict(zip(ordered[framework, variant], strip, strict=True)), worst, tuple(sorted(links[change])),
+                tuple(sorted(titles[change])),
             )
         )  # fmt: skip
     return sorted(
@@ -196,10 +203,10 @@ def frame(record: Record) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def page(record: Record, severities: Sequence[str]) -> list[Block]:
+def page(record: Record, severities: Sequence[str], entries: Sequence[Entry] = ()) -> list[Block]:
     """For each subject with several releases, and for each kind of finding: which releases show it, and how badly."""
     by_subject: dict[str, list[Change]] = {}
-    for one in changes(record, severities):
+    for one in changes(record, severities, entries):
         by_subject.setdefault(one.subject, []).append(one)
     if not by_subject:
         return [Said("No framework stands here at several releases of which one shows such a finding.")]
@@ -218,6 +225,7 @@ def _point(one: Change) -> tuple[str, ...]:
     errors = [f"error over the stable bound: {one.errors}"] if one.errors else []
     return (
         f"{one.strip} {one.op} {one.kind}: first bad {first}, {f'first good {one.fixed}' if one.fixed else 'not fixed'}",
+        *one.titles,
         f"{', '.join(one.modes)} in {listed(one.dtypes, 10)}: {listed(one.families)}",
         *errors,
     )

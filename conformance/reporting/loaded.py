@@ -12,7 +12,7 @@ from conformance import ledger
 from conformance import record as records
 from conformance.reporting import blocks, comparison, difference, tables
 from conformance.reporting import summary as sentences
-from conformance.reporting.blocks import Said, Sheet, Title
+from conformance.reporting.blocks import Points, Said, Sheet, Title
 from conformance.reporting.frames import dicts
 from conformance.reporting.reading import Reading
 
@@ -41,6 +41,41 @@ class LoadedRecord:
     def claims(self) -> pd.DataFrame:
         """One row for each claim × target × dtype."""
         return self.reading.record.claims.copy()
+
+    @property
+    def faults(self) -> pd.DataFrame:
+        """One row a fault, a cause with a name, worst first, by its ``id``.
+
+        ``framework``, ``title`` and ``severity`` of the worst of its findings, whether it is ``known`` to the ledger, how
+        many ``cases`` show it, the different ``version``, ``mode``, ``op`` and ``dtype`` that do, in one text each, what to
+        do ``instead``, and a ``link`` to where it is reported; empty where the ledger does not say.
+        """
+        rows = {
+            fault.id: {
+                "framework": fault.framework,
+                "title": fault.title,
+                "severity": fault.severity,
+                "known": fault.known,
+                "cases": fault.cases,
+                **{name: ", ".join(fault.values(name)) for name in ("version", "mode", "op", "dtype")},
+                **{name: fault.text(name) for name in ("instead", "link")},
+            }
+            for fault in self.reading.faults
+        }
+        columns = (
+            "framework",
+            "title",
+            "severity",
+            "known",
+            "cases",
+            "version",
+            "mode",
+            "op",
+            "dtype",
+            "instead",
+            "link",
+        )
+        return pd.DataFrame.from_dict(rows, orient="index", columns=list(columns)).rename_axis("id")
 
     @property
     def findings(self) -> pd.DataFrame:
@@ -83,7 +118,7 @@ class LoadedRecord:
         )
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict, and a row a target."""
+        """What a notebook shows: the verdict, the faults that are wrong, and a row a target."""
         heads = ("cases", "violated", "degraded", "policy")
         rows = tuple(
             (
@@ -98,6 +133,9 @@ class LoadedRecord:
             [
                 Title("softmax conformance", 3),
                 Said(sentences.verdict(self.reading)),
+                Points(
+                    tuple((f"{fault.framework}: {fault.title}",) for fault in self.reading.faults if fault.violated)
+                ),
                 Sheet(("target", "worst grade", *heads), rows, heads),
             ]
         )

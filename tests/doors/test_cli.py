@@ -16,6 +16,7 @@ from commands import CULPRIT, SIGNALS, SMALL, ledger, one_line, until
 
 from conformance import frameworks
 from conformance.cli import options, status
+from conformance.cli.progress import remaining
 from conformance.record import read
 from conformance.record.rows import findings_of
 from reference.formats import FORMATS
@@ -40,6 +41,10 @@ def refused(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
+        (["run", "--target", "pytorch/eager"], ["did you mean 'torch'?", "jax", "tensorflow"]),
+        (["run", "--target", "jnp"], ["did you mean 'jax'?"]),
+        (["run", "--dtype", "bf16"], ["did you mean 'bfloat16'?", *FORMATS]),
+        (["run", "--dtype", "float"], ["did you mean 'float32'?", *FORMATS]),
         (["run", "--target", "troch/eager"], ["unknown target 'troch/eager'", "torch", "jax", "tensorflow"]),
         (["run", "--dtype", "float8"], ["unknown dtype 'float8'", *FORMATS]),
         (["run", "--family", "nasty"], ["unknown family 'nasty'", "underflow", "all_equal"]),
@@ -341,6 +346,15 @@ def test_off_a_terminal_there_is_a_line_of_progress_now_and_then(bench: Bench) -
     assert "0 of 0 tasks done, now starting the workers" in lines[0]
     assert "6 of 6 tasks done, now several/" in lines[-1]
     assert [] == [line for line in lines if " s: " not in line]
+    assert any(", array 1" in line for line in lines)
+    assert not any("left" in line for line in lines if "0 of" in line)
+    assert all(" s left, now " in line for line in lines if "3 of 6" in line)
+
+
+def test_what_is_left_takes_as_long_as_what_was_done() -> None:
+    assert ["about 90 s left, ", "about 10 min left, ", "", ""] == [
+        remaining(30.0, 1, 3), remaining(100.0, 2, 12), remaining(30.0, 0, 4), remaining(30.0, 4, 0)
+    ]  # fmt: skip
 
 
 def test_nothing_to_ask_is_an_error_and_not_an_empty_report(bench: Bench) -> None:

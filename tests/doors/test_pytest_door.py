@@ -52,7 +52,9 @@ def entry(kind: str, target: str = "drill", **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--target", "troch/eager"], "unknown target 'troch/eager'; known: coarse, drill, executorch, honest"),
+        (["--target", "troch/eager"], "unknown target 'troch/eager'; did you mean 'torch'? known: coarse, drill"),
+        (["--target", "tf"], "unknown target 'tf'; did you mean 'tensorflow'? known: coarse, drill"),
+        (["--dtype", "fp16"], "unknown dtype 'fp16'; did you mean 'float16'? known: float64"),
         (["--dtype", "float8"], "unknown dtype 'float8'; did you mean 'float64'? known: float64"),
         (["--family", "nasty"], "unknown family 'nasty'; known: accumulators"),
         (["--tier", "deep"], "unknown tier 'deep'; known: smoke, standard, exhaustive"),

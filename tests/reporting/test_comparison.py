@@ -133,6 +133,7 @@ def test_the_command_writes_markdown(folder: str, tmp_path: Path, capsys: pytest
     ("arguments", "message"),
     [
         (("f/eagre/cpu", "f/jit/cpu"), "no target 'f/eagre/cpu'; did you mean 'f/eager/cpu'?"),
+        (("f", "f/jit/cpu"), "'f' is the name of several targets; name one of f/"),
         (("f/eager/cpu", "f/jit/cpu", "--op", "softmx"), "unknown op 'softmx'; did you mean 'softmax'?"),
         (("f/eager/cpu", "f/jit/cpu", "--dtype", "flaot32"), "unknown dtype 'flaot32'; did you mean 'float32'?"),
         (("f/eager/cpu", "f/jit/cpu", "--family", "randm"), "unknown family 'randm'; did you mean 'random'?"),

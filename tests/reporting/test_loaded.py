@@ -42,6 +42,12 @@ def test_every_table_is_a_frame(loaded: LoadedRecord) -> None:
     assert [("f", "0-d", "returns", True), ("f", "0-d", "rejects", True)] == list(
         loaded.policies[["framework", "question", "answer", "inconsistent"]].itertuples(index=False, name=None)
     )
+    assert [("f", "violation", False, 1, "eager", "softmax", "")] == list(
+        loaded.faults[["framework", "severity", "known", "cases", "mode", "op", "link"]].itertuples(
+            index=False, name=None
+        )
+    )
+    assert loaded.faults.index.is_unique
     assert "violation" == loaded.matrix(op="softmax").loc["f/eager/cpu", ("random", "severity")]
     assert loaded.matrix(op="log_softmax").empty
     assert [False] == loaded.compare("f/eager/cpu", "f/jit/cpu")["same_bits"].tolist()
@@ -68,6 +74,7 @@ def test_a_notebook_shows_the_verdict_and_the_targets_and_no_markup_of_a_framewo
 
     assert "1 of 2 targets violate the contract somewhere" in shown
     assert "<td>f/eager/cpu</td>" in shown
+    assert 1 == shown.count("<li>f: ")
     assert "definition" not in shown
     assert "<script>" not in shown
     assert "<record of 3 targets, 3 observations, tier smoke>" == repr(loaded)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +64,51 @@ def test_the_naive_definition_was_caught_in_every_framework(published: Reading) 
     assert {"torch", "tensorflow", "jax"} <= asked
     assert asked == set(naive["framework"])
     assert {"float64", "float32", "float16", "bfloat16"} == set(naive["dtype"])
+
+
+def test_the_lines_of_the_readme_for_pandas_answer(published: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    [text] = [block for block in blocks if "read_parquet" in block]
+    begin = [one for one in ast.parse(text).body if not isinstance(one, ast.Expr)]
+    space: dict[str, Any] = {}
+    exec(compile(ast.Module(begin, []), "README.md", "exec"), space)  # noqa: S102 - our own page
+
+    wrong, lost, half = (
+        eval(compile(ast.Expression(one.value), "README.md", "eval"), space)  # noqa: S307
+        for one in ast.parse(text).body if isinstance(one, ast.Expr)
+    )  # fmt: skip
+
+    own = published.record.observations[~published.record.observations["control"]]
+    assert (own["severity"] == "violation").sum() == wrong.sum()
+    assert sum("lost_normal" in kinds.split(";") for kinds in own["findings"]) == lost.sum()
+    assert {"torch/eager/cpu", "jax/jit/cpu"} <= set(half.columns)
+    assert len(half) == own[["op", "dtype"]].drop_duplicates().shape[0]
+
+
+def test_what_the_readme_says_of_two_releases_stands_in_the_record(published: Reading) -> None:
+    rows = published.record.observations
+    jax = rows[(rows["framework"] == "jax") & ~rows["control"]]
+    kinds = {"nonfinite", "lost_normal", "accuracy", "row_sum", "raised", "dtype"}  # of violations
+    asked, shown = {}, {}
+    for release in ("0.4.30", "0.10.2"):
+        mine = jax[(jax["version"] == release) & ~jax["outcome"].isin(["unsupported", "not_asked"])]
+        keys = list(
+            zip(mine["target"], mine["op"], mine["way"], mine["dtype"], mine["family"], mine["case_id"], strict=True)
+        )
+        asked[release] = set(keys)
+        shown[release] = {
+            (key, kind)
+            for key, found in zip(keys, mine["findings"], strict=True)
+            for kind in found.split(";")
+            if kind in kinds
+        }
+    both = asked["0.4.30"] & asked["0.10.2"]
+    old, new = ({one for one in shown[release] if one[0] in both} for release in ("0.4.30", "0.10.2"))
+    told = re.search(
+        r"From JAX 0.4.30 to 0.10.2, (\d+) violated questions became right .* and (\d+) others wrong",
+        (ROOT / "README.md").read_text(),
+    )
+
+    assert told
+    assert (len({key for key, _ in old - new}), len({key for key, _ in new - old})) == tuple(map(int, told.groups()))
