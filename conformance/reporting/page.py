@@ -7,6 +7,7 @@ fault, with its evidence; then grades by family, policies, claims, plots, and th
 from __future__ import annotations
 
 import json
+from collections import Counter
 from importlib import resources
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,9 @@ def render(reading: Reading) -> str:
         "signs": SIGNS,
         "meanings": MEANINGS,
         "who": _who(record),
+        "releases": Counter(
+            framework for framework, _ in {(one.framework, one.version) for one in record.targets if not one.control}
+        ),
         "choices": json.dumps(_choices(record)).replace("<", "\\u003c"),
         "grades": _grades(reading),
         "families": record.families,

@@ -108,7 +108,7 @@ def _faults(reading: Reading, console: Console) -> None:
     if mild := len(found) - len(violated):
         more.append(f"{mild} that {'is' if mild == 1 else 'are'} legal, and worse than a user would expect")
     if more:
-        say(console, (f"and {', and '.join(more)}; the report has them", "dim"))
+        say(console, (f"{'and ' if violated else ''}{', and '.join(more)}; the report has them", "dim"))
 
 
 def worst_row(console: Console, *, where: str, asked: int, length: int, judgement: Judgement, script: str = "") -> None:

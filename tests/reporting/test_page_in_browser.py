@@ -136,6 +136,25 @@ def test_what_somebody_uses_is_kept_in_the_address(browser: Any) -> None:
     assert everything == len(lines(browser))
 
 
+def test_the_matrix_is_of_the_dtype_and_the_op_that_are_chosen(browser: Any, small: Reading) -> None:
+    def cell(aspect: str) -> str:
+        place = f'#matrix tr[data-name="numpy/raising/cpu"] td[data-aspect="{aspect}"]'
+        return str(browser.find_element(By.CSS_SELECTOR, place).text)
+
+    aspects = ("shapes", "numbers", "sums")
+    whole = [cell(aspect) for aspect in aspects]
+    Select(browser.find_element(By.NAME, "op")).select_by_visible_text("log_softmax")
+    found = [cell(aspect) for aspect in aspects]
+    due = [sum(f"numpy/raising/cpu: {aspect}" in one.cells and "log_softmax" in one.values("op") for one in small.faults)
+           for aspect in aspects]  # fmt: skip
+
+    assert [f"✗ {count}" for count in due] == found
+    assert found != whole
+    browser.find_element(By.NAME, "q").send_keys("nothing is called so")
+    assert [] == lines(browser)
+    assert found == [cell(aspect) for aspect in aspects]  # what is searched for makes nothing fine
+
+
 def test_a_word_finds_faults(browser: Any) -> None:
     browser.find_element(By.NAME, "q").send_keys("raises valueerror")
 

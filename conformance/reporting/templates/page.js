@@ -27,6 +27,30 @@ function written() {
   paint();
 }
 
+const cells = [...document.querySelectorAll("#matrix td")].map((element) => {
+  const name = `${element.parentElement.dataset.name}: ${element.dataset.aspect}`;
+  const shown = element.firstElementChild;
+  return { shown, whole: shown.outerHTML, mine: lines.filter((line) => JSON.parse(line.dataset.cell).includes(name)) };
+});
+
+/** A cell of the matrix: as it is, or where a dtype or an op is chosen, of the faults that these have. */
+function paintCell(cell, filters) {
+  const chosen = filters.dtype || filters.op;
+  const listed = cell.mine.filter((line) => matches(line.dataset, { ...filters, q: "", cell: "" }, ""));
+  const made = document.createElement("template");
+  made.innerHTML = cell.whole;
+  const next = made.content.firstElementChild, small = next.querySelector("small");
+  if (chosen && small) {
+    const state = ["violation", "degraded"].find((one) => listed.some((line) => line.classList.contains(one))) ?? "fine";
+    next.className = state;
+    next.firstElementChild.textContent = { violation: "✗", degraded: "△", fine: "✓" }[state];
+    small.textContent = listed.length || "";
+    next.setAttribute("aria-label", next.getAttribute("aria-label").replace(/: [^:]*$/, `: ${state}, ${listed.length} faults`));
+  }
+  cell.shown.replaceWith(next);
+  cell.shown = next;
+}
+
 /** Move focus to a heading, as a link to it does, and leave the address as it is. */
 function focusOn(heading) {
   heading.tabIndex = -1;
@@ -61,7 +85,11 @@ function paint() {
   counted.hidden = !narrowed;
   counted.textContent = `${shown} of ${lines.length} faults`;
   const degraded = document.getElementById("degraded");
-  if (degraded) degraded.open = narrowed;
+  if (degraded) {
+    degraded.open = narrowed;
+    document.getElementById("milder").textContent = lines.filter((line) => !line.hidden && degraded.contains(line)).length;
+  }
+  for (const cell of cells) paintCell(cell, filters);
   if ("rows" in filters) {
     document.getElementById("rows").open = true;
     openRows(filters.rows);

@@ -53,7 +53,7 @@ async function openRows(query) {
         return SIGNS[state];
       };
       const grid = new Tabulator("#rows-table", {
-        height: "32rem",
+        height: "min(85vh, 52rem)",
         layout: "fitDataFill",
         autoResize: false, // it takes the rows out and puts them back when they come into view, and the focus is lost
         columns: [
