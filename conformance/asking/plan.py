@@ -79,10 +79,9 @@ SMOKE_FORMATS = (WHOLE, "float16")
 
 _ELSEWHERE = {
     "half": "float16", "fp16": "float16", "f16": "float16", "single": "float32", "float": "float32", "fp32": "float32",
-    "f32": "float32", "double": "float64", "fp64": "float64", "f64": "float64", "bf16": "bfloat16", "pytorch": "torch",
-    "tf": "tensorflow", "jnp": "jax", "np": "numpy", "ort": "onnxruntime",
+    "f32": "float32", "double": "float64", "fp64": "float64", "f64": "float64", "bf16": "bfloat16",
 }  # fmt: skip
-"""What dtypes and frameworks are called elsewhere."""
+"""What dtypes are called elsewhere; an adapter says it of its framework."""
 
 
 class UnknownName(Exception):
@@ -91,7 +90,8 @@ class UnknownName(Exception):
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         known = list(known)
         word = name.partition("/")[0] if what == "target" else name
-        elsewhere = _ELSEWHERE.get(word.lower())
+        adapters = {other: name for name in frameworks.own() for other in frameworks.adapter(name).also}
+        elsewhere = (_ELSEWHERE | adapters).get(word.lower())
         near = [elsewhere] if elsewhere in known else difflib.get_close_matches(word, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         super().__init__(f"unknown {what} {name!r}{hint} known: {', '.join(known)}".replace("' known", "'; known"))

@@ -247,6 +247,8 @@ class Adapter(Border):
     contract: ClassVar[Contract] = Contract()
     """What a function of a user's own promises; a framework promises everything."""
 
+    also: ClassVar[tuple[str, ...]] = ()
+    """What else people call it: a suggestion where one of these is asked for."""
     variables: ClassVar[tuple[str, ...]] = ()
     """The environment variables, by full name, that can change an answer or its time: the record publishes them.
 

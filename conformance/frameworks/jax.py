@@ -152,6 +152,7 @@ class Jax(Adapter):
     further = tuple(_OTHERS)
     ways = tuple({**_EXPRESSIONS, **_DERIVATIVES})
     distributions = ("jax", "jaxlib")
+    also = ("jnp",)
     variables = (
         "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_COMPILATION_CACHE", "JAX_PLATFORMS", "NVIDIA_TF32_OVERRIDE",
         "XLA_FLAGS",

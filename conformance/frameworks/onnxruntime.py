@@ -64,6 +64,7 @@ class OnnxRuntime(Adapter):
     imports = ("onnxruntime", "onnx")
     modes = tuple(OPSETS)
     distributions = ("onnxruntime", "onnxruntime-gpu", "onnx")
+    also = ("ort",)
     variables = ("OMP_NUM_THREADS", "ORT_DISABLE_ALL_OPTIMIZATION")
 
     def __init__(self) -> None:

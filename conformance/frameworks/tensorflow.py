@@ -104,6 +104,7 @@ class TensorFlow(Adapter):
     ways = tuple({**_EXPRESSIONS, **_DERIVATIVES})
     variants = (Variant(), Variant("onednn-off", {_ONEDNN: "0"}, modes=("eager",)))
     distributions = ("tensorflow", "tensorflow-cpu", "keras", "ml_dtypes")
+    also = ("tf",)
     variables = (
         "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS", _ONEDNN, "TF_NUM_INTEROP_THREADS",
         "TF_NUM_INTRAOP_THREADS", "TF_XLA_FLAGS", "XLA_FLAGS",

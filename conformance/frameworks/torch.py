@@ -146,6 +146,7 @@ class Torch(Adapter):
         "transposed", "heads", "step", "offset", "broadcast", "broadcast-row", "broadcast-axis",
     )  # no strides below zero  # fmt: skip
     distributions = ("torch",)
+    also = ("pytorch",)
     variables = (
         "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "MKL_NUM_THREADS", "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS",
         "TORCHINDUCTOR_COMPILE_THREADS", "TORCH_COMPILE_DISABLE",
