@@ -18,7 +18,7 @@ from scipy.optimize import differential_evolution
 from conformance.asking import plan
 from conformance.asking.connections import Limits, default_memory
 from conformance.asking.hello import AbsentSubject
-from conformance.asking.interpreters import invitations
+from conformance.asking.interpreters import invitations, is_kernel
 from conformance.asking.narrowing import fitted
 from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation
@@ -308,12 +308,6 @@ def read_case(path: Path) -> dict[str, Any]:
         raise BadCase(f"{path} holds no row that `conformance hunt --out` kept: {error!r}") from None
     said = {"cotangent": np.array(cotangent) if cotangent else None, "saved": bool(kept.get("saved"))}
     return kept | {"row": np.array(row)} | said
-
-
-def is_kernel(name: str) -> bool:
-    """Whether a name is a kernel's (``file.py:function``, ``module:function``) and no target's (``torch/eager/cuda:0``)."""
-    head, colon, _ = name.rpartition(":")
-    return bool(colon) and (head.endswith(".py") or "/" not in head)
 
 
 def hunter(

@@ -23,14 +23,14 @@ from conformance import frameworks
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
 
-WORKER_HALF = ("conformance.asking.protocol", "conformance.asking.state", "conformance.asking.worker")
+WORKER_HALF = tuple(f"conformance.asking.{name}" for name in ("numbered", "protocol", "state", "worker"))
 SUITE_HALF = tuple(
     f"conformance.asking.{name}"
     for name in ("asker", "connections", "interpreters", "narrowing", "plan", "pool", "saved")
 )
 EVERY_ROOM = (
     "reference", "conformance.values", "conformance.cases", "conformance.frameworks", "conformance.asking",
-    "conformance.judgement", "conformance.record", "conformance.ledger", "conformance.reporting",
+    "conformance.judgement", "conformance.record", "conformance.sweep", "conformance.ledger", "conformance.reporting",
 )  # fmt: skip
 
 # Row of the page → its modules, and what else of this project they may import: modules, and what stands in them.
@@ -51,6 +51,10 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "`conformance/judgement/`": (("conformance.judgement",), ("conformance.values", "reference")),
     "`conformance/record/`": (("conformance.record",), ("conformance.values",)),
+    "`conformance/sweep/`": (
+        ("conformance.sweep",),
+        ("conformance.values", "conformance.asking", "conformance.record", "reference"),
+    ),
     "`conformance/ledger/`": (
         ("conformance.ledger",),
         (
@@ -60,10 +64,13 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "`conformance/reporting/`": (
         ("conformance.reporting",),
-        ("conformance.values", "conformance.record", "conformance.ledger", "conformance.frameworks.base"),
+        ("conformance.values", "conformance.record", "conformance.ledger", "conformance.sweep", "conformance.frameworks.base"),
     ),
-    "`conformance/claims.py`, `tasks.py`, `run.py`, `suite.py`, `hunting.py`, `api.py`, `vectors.py`": (
-        tuple(f"conformance.{name}" for name in ("claims", "tasks", "run", "suite", "hunting", "api", "vectors")),
+    "`conformance/claims.py`, `tasks.py`, `run.py`, `suite.py`, `hunting.py`, `sweeping.py`, `api.py`, `vectors.py`": (
+        tuple(
+            f"conformance.{name}"
+            for name in ("claims", "tasks", "run", "suite", "hunting", "sweeping", "api", "vectors")
+        ),
         (*EVERY_ROOM, *(f"conformance.{name}" for name in ("claims", "tasks", "run"))),
     ),
     "`conformance/cli/`, `pytest_plugin.py`, `test_conformance.py`": (
@@ -71,7 +78,7 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "conformance", "conformance.__main__", "conformance.cli", "conformance.pytest_plugin",
             "conformance.test_conformance",
         ),
-        (*EVERY_ROOM, *(f"conformance.{name}" for name in ("run", "suite", "hunting", "api", "vectors"))),
+        (*EVERY_ROOM, *(f"conformance.{name}" for name in ("run", "suite", "hunting", "sweeping", "api", "vectors"))),
     ),
 }  # fmt: skip
 

@@ -186,15 +186,29 @@ class Asker:
         if hello.watched and dtype != batch.format.name:
             return Unsupported("a function of one's own is asked only in the dtypes that it is said to take")
         for wanted in dict.fromkeys((batch.format.name, dtype)):
-            if why := self._probe(("transport", target.device, wanted), partial(self._transport, target, wanted)):
+            if why := self._carries(target, wanted):
                 return Unsupported(why)
-        why = self._probe(
-            ("support", target, batch.op.name, batch.format.name),
-            partial(self._support, target, batch.op, batch.format),
-        )
+        why = self._supports(target, batch.op, batch.format)
         if why:
             return Raised(why) if self.must else Unsupported(why)
         return None
+
+    def cannot(self, target: Target, op: Op, format: Format) -> str:
+        """Why a target is not asked an op in a format, by the two probes; empty where it is.
+
+        Raises
+        ------
+        AbsentSubject
+            If no worker can be started.
+        """
+        self.start()
+        return self._carries(target, format.name) or self._supports(target, op, format)
+
+    def _carries(self, target: Target, dtype: str) -> str:
+        return self._probe(("transport", target.device, dtype), partial(self._transport, target, dtype))
+
+    def _supports(self, target: Target, op: Op, format: Format) -> str:
+        return self._probe(("support", target, op.name, format.name), partial(self._support, target, op, format))
 
     def _probe(self, key: object, probe: Callable[[], str]) -> str:
         """The answer to a probe, asked once a task; one that ends its worker settles nothing, and the cases are asked."""
@@ -243,6 +257,22 @@ class Asker:
             return lost.observation
         except AbsentSubject as absent:
             return NotAsked(f"its worker did not come back: {absent}")
+        return self._observation(reply, back, printed)
+
+    def numbered(
+        self, target: Target, op: str, axis: int, rows: Sequence[Message], start: int, count: int, step: int
+    ) -> Observation:
+        """One call on rows that the worker makes itself; see ``docs/protocol.md``."""
+        message = self._call(target, op, Call(axis=axis)) | {"type": "numbered", "rows": list(rows)}
+        message |= {"start": start, "count": count, "step": step}
+        try:
+            reply, back, printed = self._exchange(message, [], self.limits.seconds)
+        except Lost as lost:
+            return lost.observation
+        except AbsentSubject as absent:
+            return NotAsked(f"its worker did not come back: {absent}")
+        if reply["type"] == "refused":
+            return Unsupported("its worker makes no numbered rows")
         return self._observation(reply, back, printed)
 
     def _divided(self, target: Target, batch: Batch, seconds: float) -> Iterator[tuple[Batch, Observation]]:

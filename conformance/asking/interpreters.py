@@ -52,6 +52,12 @@ def invitations(pythons: Sequence[str] = (), workers: Sequence[tuple[str, tuple[
     return list(dict.fromkeys(invited))
 
 
+def is_kernel(name: str) -> bool:
+    """Whether a name is a kernel's (``file.py:function``, ``module:function``) and no target's (``torch/eager/cuda:0``)."""
+    head, colon, _ = name.rpartition(":")
+    return bool(colon) and (head.endswith(".py") or "/" not in head)
+
+
 def _found(python: str) -> str:
     path = shutil.which(python)
     if path is None:

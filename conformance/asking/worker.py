@@ -91,6 +91,7 @@ class Worker:
         answer: Callable[[Message, list[Array]], Reply] | None = {
             "hello": self._hello,
             "call": self._call,
+            "numbered": self._numbered,
             "carry": self._carry,
             "program": self._program,
             "forget": self._forget,
@@ -233,6 +234,25 @@ class Worker:
             "side_effects": list(dict.fromkeys(effects + changes)),
             "spoiled": spoiled,
         }, reply
+
+    def _numbered(self, message: Message, _: list[Array]) -> Reply:
+        """Ask the framework for the answer of rows that are made here; nothing but the answer is looked at."""
+        from conformance.asking.numbered import rows  # noqa: PLC0415
+        from conformance.frameworks.base import NotOffered  # noqa: PLC0415
+
+        which, axis = (message["start"], message["count"], message["step"]), message["axis"]
+        start = time.perf_counter()
+        try:
+            function = self._function(message)
+            arrays = [(one["dtype"], rows(one["lanes"], *which, one["storage"], axis)) for one in message["rows"]]
+            given = self._send(message, arrays)
+            start = time.perf_counter()
+            answer = _fetch(self.adapter, function(given[0], axis, *given[1:]), given[0])
+        except BaseException as error:  # noqa: BLE001 - whatever a framework raises is an observation
+            said: Message = {"type": "raised", "error": describe(error), "place": last_place(error)}
+            said["unsupported"] = isinstance(error, NotOffered)
+            return {**said, "seconds": time.perf_counter() - start}, []
+        return {"type": "answered", "seconds": time.perf_counter() - start}, [answer]
 
     def _wrote(self, message: Message, arrays: list[Array], given: list[Any]) -> bool:
         """Whether the bits of an input are others now; but for the operand of ``out``, which is there for that."""

@@ -22,6 +22,7 @@ from conformance.cli.report import report
 from conformance.cli.reproduce import reproduce
 from conformance.cli.run import run
 from conformance.cli.status import INCOMPLETE, MISTAKE, USAGE
+from conformance.cli.sweep import sweep
 from conformance.cli.trend import trend
 from conformance.cli.vectors import export, judge
 
@@ -36,6 +37,7 @@ Examples:
   conformance run --target 'jax/jit/*' --dtype bfloat16 --family underflow
   conformance run --resume                          go on with a run that was interrupted
   conformance check my_softmax.py:softmax           your own function, a few seconds
+  conformance sweep torch --dtype float16           every gap of a format, and the worst of it
   conformance list families
   conformance report reports/partial/* --out reports/latest
   conformance ledger update known.toml              write what is new into a list of known findings of your own
@@ -54,7 +56,9 @@ def cli() -> None:
     """Ask frameworks for softmax of adversarial rows, and compare their answers with the truth."""
 
 
-for command in (run, check, hunt, list_, report, ledger, reproduce, clusters, compare, diff, trend, export, judge):
+for command in (
+    run, check, hunt, sweep, list_, report, ledger, reproduce, clusters, compare, diff, trend, export, judge,
+):  # fmt: skip
     cli.add_command(command)
 
 
@@ -72,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from conformance.frameworks.kernel import BadKernel
     from conformance.ledger import BadLedger
     from conformance.record import RecordError, printable
+    from conformance.sweep.plan import NothingToSweep
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
@@ -85,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         message = error.format_message()
     except (
         plan.UnknownName, plan.MissingTarget, RecordError, BadLedger, BadInterpreter, BadKernel, BadContract, BrokenFamily,
-        BrokenPlugin,
+        BrokenPlugin, NothingToSweep,
     ) as error:  # fmt: skip
         message = str(error)
     except (click.Abort, KeyboardInterrupt):

@@ -116,14 +116,14 @@ class Journal:
         tidy(folder)
         if resume and not folder.is_dir():
             raise NothingToResume(f"there is no journal to resume at {folder}")
-        lock = _locked(folder)
+        lock = locked(folder)
         journal = cls(folder, lock)
         try:
             for half in folder.rglob(".*.unfinished"):  # of this run, whose only process this one is
-                _remove(half)
+                remove(half)
             if restart:
                 for name in ("plan.json", "tasks", "sittings"):  # without its plan, the rest is nothing
-                    _remove(folder / name)
+                    remove(folder / name)
             journal._load()
             journal._refuse_unfinished(resume=resume)
         except BaseException:
@@ -156,7 +156,7 @@ class Journal:
         told = to_json(Header, header)
         if self.header is None:
             for name in ("tasks", "sittings"):
-                _remove(self.folder / name)
+                remove(self.folder / name)
             write_whole(self.folder / "plan.json", json.dumps({"schema": SCHEMA, "header": told}, indent=2).encode())
             self.header = from_json(Header, told)
         elif difference := _difference(to_json(Header, self.header), told):
@@ -229,7 +229,7 @@ class Journal:
         with one_line(f"cannot remove {self.folder}"):
             self.folder.rename(gone)
         self._tasks, self.header = {}, None
-        _remove(gone)
+        remove(gone)
 
     def close(self) -> None:
         """Let other processes have it; what is finished stays."""
@@ -298,7 +298,7 @@ class Journal:
         write_whole(self._sitting_path, json.dumps(to_json(_Sitting, self._sitting())).encode())
 
 
-def _locked(folder: Path) -> int:
+def locked(folder: Path) -> int:
     """A descriptor that holds the lock of a journal, whose folder is made where it is not there."""
     path = folder / "lock"
     with one_line(f"cannot write {folder}"):
@@ -322,7 +322,8 @@ def _locked(folder: Path) -> int:
             os.close(lock)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
     with one_line(f"cannot remove {path}"):
         if path.is_dir():
             shutil.rmtree(path)

@@ -91,7 +91,7 @@ def _codec(kind: Any, *, defaults: bool) -> _Codec:
     if origin is tuple:
         return _tuple(arguments, defaults)
     if origin is Mapping:
-        return _mapping(_codec(arguments[1], defaults=defaults))
+        return _mapping(arguments[0], _codec(arguments[1], defaults=defaults))
     if origin in (typing.Union, types.UnionType):
         (inner,) = (_codec(one, defaults=defaults) for one in arguments if one is not types.NoneType)
         return _Codec(
@@ -186,15 +186,23 @@ def _tuple(arguments: tuple[Any, ...], defaults: bool) -> _Codec:
     return _Codec(lambda value: [item.write(one) for item, one in zip(items, value, strict=True)], read_all)
 
 
-def _mapping(item: _Codec) -> _Codec:
-    """``Mapping[str, X]``."""
+def _mapping(key: Any, item: _Codec) -> _Codec:
+    """``Mapping[str, X]``, or ``Mapping[int, X]``, whose keys are written as text."""
 
-    def read(value: Any, where: str) -> dict[str, Any]:
+    def read_key(name: Any, where: str) -> Any:
+        if key is str:
+            return _read_text(name, where)
+        try:
+            return int(name)
+        except ValueError:
+            raise _wrong(where, "a whole number for a name", name) from None
+
+    def read(value: Any, where: str) -> dict[Any, Any]:
         if not isinstance(value, dict):
             raise _wrong(where, "a table of names", value)
-        return {_read_text(name, where): item.read(one, f"{where}.{name}") for name, one in value.items()}
+        return {read_key(name, where): item.read(one, f"{where}.{name}") for name, one in value.items()}
 
-    return _Codec(lambda value: {printable(name): item.write(one) for name, one in value.items()}, read)
+    return _Codec(lambda value: {printable(str(name)): item.write(one) for name, one in value.items()}, read)
 
 
 def _fields(kind: Any, defaults: bool) -> _Codec:

@@ -15,8 +15,9 @@ from commands import SIGNALS, one_line, until
 from conformance import hunting
 from conformance.asking import plan
 from conformance.asking.connections import Limits
+from conformance.asking.interpreters import is_kernel
 from conformance.asking.pool import Invitation
-from conformance.hunting import WRONG, Hunt, cotangents_of, is_kernel, population, rows_of
+from conformance.hunting import WRONG, Hunt, cotangents_of, population, rows_of
 from reference.formats import FORMATS
 from reference.ops import SOFTMAX
 

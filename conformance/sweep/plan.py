@@ -1,0 +1,103 @@
+"""What a sweep asks: which rows, which questions about them, of which targets, and the shards that this is cut into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from conformance.record.schema import Machine  # noqa: TC001 - the reader of JSON looks at annotations while it runs
+from conformance.sweep.block import QUESTIONS, Question
+from conformance.sweep.rows import BLOCK, KINDS, Rows, rows_of
+from conformance.values import Target  # noqa: TC001
+
+SHARD = 16
+"""Blocks of a shard: a few seconds of work, which is what an interruption may cost."""
+
+
+class NothingToSweep(Exception):
+    """There are no such rows; the message says which there are."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Consecutive blocks of rows, and one question about them.
+
+    Attributes
+    ----------
+    first, last
+        Numbers of blocks; the last one is not among them.
+    """
+
+    rows: Rows
+    question: Question
+    first: int
+    last: int
+
+    @property
+    def id(self) -> str:
+        """Its name, and that of its file."""
+        question = str(self.question).replace(", ", "-")
+        return f"{self.rows.dtype}.{self.rows.kind}.{question}.{self.first}"
+
+    def __str__(self) -> str:
+        part = f", blocks {self.first + 1} to {self.last} of {self.rows.blocks}" if self.rows.blocks > 1 else ""
+        return f"{self.question} {self.rows.dtype} {self.rows.kind}{part}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of a sweep; two with equal plans add up to one.
+
+    Attributes
+    ----------
+    suite
+        Its version.
+    block
+        Rows of a block.
+    """
+
+    suite: str
+    machine: Machine
+    targets: tuple[Target, ...]
+    rows: tuple[Rows, ...]
+    questions: tuple[Question, ...]
+    block: int = BLOCK
+
+    @cached_property
+    def shards(self) -> tuple[Shard, ...]:
+        """Everything, cut into pieces of a few seconds."""
+        return tuple(
+            Shard(rows, question, first, min(first + SHARD, rows.blocks))
+            for rows in self.rows
+            for question in self.questions
+            for first in range(0, rows.blocks, SHARD)
+        )
+
+
+def questions_of(ops: tuple[str, ...]) -> tuple[Question, ...]:
+    """What is asked of these ops."""
+    return tuple(question for question in QUESTIONS if question.op in ops)
+
+
+def chosen_rows(dtypes: tuple[str, ...], kinds: tuple[str, ...], most: int) -> tuple[Rows, ...]:
+    """The rows of these kinds in these formats.
+
+    Parameters
+    ----------
+    most
+        At most about so many of each.
+
+    Raises
+    ------
+    NothingToSweep
+        If a format has no rows of any of the kinds.
+    """
+    found = []
+    for dtype in dtypes:
+        here = [rows for kind in kinds if (rows := rows_of(kind, dtype, most)) is not None]
+        if not here:
+            raise NothingToSweep(
+                f"{dtype} has no {' or '.join(kinds)}: {'; '.join(f'{k}: {v}' for k, v in KINDS.items())}"
+            )
+        found += here
+    return tuple(found)

@@ -1,0 +1,178 @@
+"""Works on the shards of a sweep: on each core a thread with workers of its own; the truth of a block once for all targets."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conformance.asking.asker import told
+from conformance.asking.hello import AbsentSubject
+from conformance.sweep.block import Block
+from conformance.sweep.shards import Swept
+from conformance.sweep.tally import tallied
+from conformance.values import Answered
+from reference.ops import OPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from conformance.asking.asker import Asker
+    from conformance.asking.connections import Limits
+    from conformance.asking.pool import Invitation
+    from conformance.sweep.plan import Shard
+    from conformance.sweep.rows import Placement
+    from conformance.sweep.tally import Tally
+    from conformance.values import Numbers, Target
+
+
+Wanted = tuple["Invitation", "Target"]
+
+
+class Lane:
+    """One thread's workers: one of each subject, started when it is first asked."""
+
+    def __init__(self, limits: Limits, stopped: Callable[[], bool]) -> None:
+        self._limits, self._stopped = limits, stopped
+        self._askers: dict[Invitation, Asker] = {}
+
+    def asker(self, invitation: Invitation) -> Asker:
+        """The one of a subject."""
+        if invitation not in self._askers:
+            self._askers[invitation] = invitation.asker(self._limits, stopped=self._stopped)
+        return self._askers[invitation]
+
+    def close(self) -> None:
+        """End them."""
+        for asker in self._askers.values():
+            asker.close()
+
+
+def swept(shard: Shard, targets: Sequence[Wanted], lane: Lane, plan: str) -> Swept:
+    """Ask every target the rows of a shard, in every placement, and tally what they answer."""
+    tallies: dict[str, dict[str, Tally]] = defaultdict(dict)
+    failed: dict[str, str] = {}
+    seconds: defaultdict[str, float] = defaultdict(float)
+    op, format = OPS[shard.question.op], shard.rows.format
+    for invitation, target in targets:
+        try:
+            why = lane.asker(invitation).cannot(target, op, format)
+        except AbsentSubject as absent:
+            why = f"its worker did not come back: {absent}"
+        if why:
+            failed[target.versioned] = why
+    for number in range(shard.first, shard.last):
+        block = Block.of(shard.question, shard.rows, number)
+        if not len(block.numbers) or len(failed) == len(targets):
+            continue
+        with _timed(seconds, "truth"):
+            _prepare(block)
+        for invitation, target in targets:
+            name = target.versioned
+            for placement in shard.rows.placements:
+                if name in failed:
+                    break
+                answers = _answers(lane.asker(invitation), target, shard, number, placement, seconds)
+                if isinstance(answers, str):
+                    failed[name] = answers
+                    tallies.pop(name, None)
+                    break
+                with _timed(seconds, "judge"):
+                    before = tallies[name].get(str(placement))
+                    best = (
+                        [lane.worst.get("over_bound", (0.0,))[0] for lane in before.lanes]
+                        if before
+                        else [0.0] * len(answers)
+                    )
+                    found = tallied(block, answers[:, block.defined], best)
+                    tallies[name][str(placement)] = before + found if before else found
+    return Swept(shard.id, plan, tallies, failed, seconds)
+
+
+def _prepare(block: Block) -> None:
+    """Compute what every target needs of the truth."""
+    with np.errstate(all="ignore"):
+        _ = block.truth.rounded, block.units_over_bound, block.smallest, block.by_binade, block.overflows
+        _ = block.cancels
+
+
+def _answers(
+    asker: Asker, target: Target, shard: Shard, number: int, placement: Placement, seconds: dict[str, float]
+) -> Numbers | str:
+    """The answers to a block, float64, in the order of the lanes of its rows; or why there are none."""
+    rows, (start, count) = shard.rows, shard.rows.block(number)
+    storage = {"dtype": rows.dtype, "storage": rows.format.storage}
+    asked: list[dict[str, Any]] = [{**storage, "lanes": placement.lanes(rows.lanes)}]
+    if cotangent := shard.question.cotangent(len(rows.lanes)):
+        bits = rows.format.encode(cotangent)
+        constant = tuple((int(one), 0, 0) for one in bits.view(f"uint{8 * bits.dtype.itemsize}"))
+        asked.append({**storage, "lanes": placement.lanes(constant)})
+    seen = asker.numbered(target, shard.question.op, placement.axis, asked, start, count, rows.step)
+    seconds[target.versioned] += seen.seconds
+    if not isinstance(seen, Answered):
+        return told(seen)
+    shape = (len(rows.lanes), count) if placement.axis == 0 else (count, len(rows.lanes))
+    if (seen.dtype, seen.shape) != (rows.dtype, shape):
+        return f"answered {seen.dtype} of the shape {seen.shape} where {rows.dtype} of {shape} was due"
+    with np.errstate(invalid="ignore"):
+        stored = seen.stored if placement.axis == 0 else seen.stored.T
+        stored = stored[::-1] if placement.reverse else stored
+        return rows.format.decode(np.ascontiguousarray(stored))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
+    """Add the seconds of a with statement to a part."""
+    start = time.perf_counter()
+    yield
+    seconds[part] += time.perf_counter() - start
+
+
+class Sweep:
+    """Shards at work, on ``jobs`` threads."""
+
+    def __init__(self, targets: Sequence[Wanted], limits: Limits, jobs: int, plan: str) -> None:
+        self.targets, self.limits, self.jobs, self.plan = targets, limits, jobs, plan
+
+    def perform(self, shards: Sequence[Shard]) -> Iterator[Swept]:
+        """What came of each shard, as they are finished; closing the iterator ends the workers."""
+        waiting, found = list(reversed(shards)), queue.Queue[Swept | BaseException | None]()
+        stop = threading.Event()
+
+        def work() -> None:
+            lane = Lane(self.limits, stop.is_set)
+            try:
+                while not stop.is_set():
+                    try:
+                        shard = waiting.pop()
+                    except IndexError:
+                        break
+                    found.put(swept(shard, self.targets, lane, self.plan))
+            except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
+                if not stop.is_set():
+                    found.put(error)
+            finally:
+                lane.close()
+                found.put(None)
+
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="sweep") as threads:
+            try:
+                running = self.jobs
+                for _ in range(running):
+                    threads.submit(work)
+                while running:
+                    one = found.get()
+                    if one is None:
+                        running -= 1
+                    elif isinstance(one, BaseException):
+                        raise one
+                    else:
+                        yield one
+            finally:
+                stop.set()

@@ -1,0 +1,141 @@
+"""Sweeps behind their door: who is asked, what is done already, and what it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import conformance
+from conformance.asking import plan
+from conformance.asking.interpreters import invitations, is_kernel
+from conformance.asking.plan import MissingTarget
+from conformance.asking.pool import Invitation, Pool
+from conformance.record import this_machine
+from conformance.run import Options as RunOptions
+from conformance.run import choose, introduce
+from conformance.sweep.finished import Finished, finished
+from conformance.sweep.plan import Plan, chosen_rows, questions_of
+from conformance.sweep.run import Sweep
+from conformance.sweep.shards import Shards
+from conformance.values import Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from conformance.asking.connections import Limits
+    from conformance.values import Target
+
+SAMPLE = 2**20
+"""Rows of float64 that are asked where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to sweep; see the options of ``conformance sweep``."""
+
+    targets: tuple[str, ...]
+    pythons: tuple[str, ...]
+    ops: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    kinds: tuple[str, ...]
+    devices: tuple[str, ...]
+    most: int | None
+    framework: str
+    jobs: int
+    limits: Limits
+    command: str = ""
+
+
+def execute(
+    options: Options,
+    out: Path,
+    watch: Callable[[int, int, str], None],
+    warn: Callable[[str], None],
+    *,
+    resume: bool = False,
+    restart: bool = False,
+) -> Finished | None:
+    """Sweep to the end; None where it was interrupted, and what was finished is kept.
+
+    Parameters
+    ----------
+    watch
+        Called with shards done, shards planned, and the last one.
+    warn
+        Called with a line for each file of an earlier sitting that cannot be used.
+
+    Raises
+    ------
+    NothingToSweep, UnknownName, MissingTarget, RecordError
+        Before anything is asked.
+    KeyboardInterrupt
+        If it is interrupted before anything was finished.
+    """
+    rows = tuple(
+        one
+        for dtype in options.dtypes
+        for one in chosen_rows((dtype,), options.kinds, options.most or (SAMPLE if dtype == "float64" else 2**62))
+    )
+    chosen, ops = _targets(options)
+    planned = Plan(
+        conformance.__version__,
+        this_machine(),
+        tuple(target for _, target in chosen),
+        rows,
+        questions_of(ops),
+    )
+    with Shards.open(out, resume=resume, restart=restart) as shards:
+        shards.begin(planned)
+        for line in shards.damaged:
+            warn(line)
+        left = [shard for shard in planned.shards if shard.id not in shards.done]
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        count = len(planned.shards)
+        watch(count - len(left), count, "starting the workers")
+        try:
+            for one in Sweep(chosen, options.limits, options.jobs, shards.plan_hash).perform(left):
+                shards.finish(one)
+                watch(len(shards.done), count, one.shard)
+        except KeyboardInterrupt:
+            if not shards.done:
+                raise
+            return None
+        found = finished(planned, shards.done.values(), command=options.command, started=started)
+        found.write(out)
+        shards.discard()
+    return found
+
+
+def _targets(options: Options) -> tuple[Sequence[tuple[Invitation, Target]], tuple[str, ...]]:
+    """The targets that are meant, and their ops: of a kernel, what its file promises.
+
+    The modes that lead to the kernels of another one are meant where they are named.
+    """
+    kernels = [name for name in options.targets if is_kernel(name)]
+    patterns = [name for name in options.targets if name not in kernels]
+    invited = invitations(options.pythons) if patterns or not kernels else []
+    plan.check_targets(patterns, sorted({one.framework for one in invited}))
+    if kernels:
+        plan.check_names("framework", [options.framework], ("numpy", *plan.known_frameworks()))
+        invited += [Invitation(options.framework, kernel=name) for name in kernels]
+    asked = RunOptions(
+        Tier.SMOKE, invited, patterns, options.ops, devices=options.devices, controls=False, limits=options.limits
+    )
+    with Pool(options.jobs, options.limits) as pool:
+        here = introduce(pool, asked)
+        chosen = choose(asked, here)
+
+    def named(target: Target) -> bool:
+        return any(
+            pattern.count("/") and "*" not in pattern.split("/")[1] and fnmatchcase(target.mode, pattern.split("/")[1])
+            for pattern in patterns
+        )
+
+    kept = [(one, target) for one, target in chosen if target.mode not in here.hellos[one].further or named(target)]
+    if not kept:
+        raise MissingTarget(f"there is no target to sweep ({here.told('*')})")
+    promised = [hello.contract.settled().op for hello in here.hellos.values() if hello.watched]
+    return kept, tuple(dict.fromkeys(promised)) or options.ops
