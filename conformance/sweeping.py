@@ -79,7 +79,7 @@ def execute(
         for dtype in options.dtypes
         for one in chosen_rows((dtype,), options.kinds, options.most or (SAMPLE if dtype == "float64" else 2**62))
     )
-    chosen, ops = _targets(options)
+    chosen, ops = chosen_targets(options)
     planned = Plan(
         conformance.__version__,
         this_machine(),
@@ -109,7 +109,7 @@ def execute(
     return found
 
 
-def _targets(options: Options) -> tuple[Sequence[tuple[Invitation, Target]], tuple[str, ...]]:
+def chosen_targets(options: Options) -> tuple[Sequence[tuple[Invitation, Target]], tuple[str, ...]]:
     """The targets that are meant, and their ops: of a kernel, what its file promises.
 
     The modes that lead to the kernels of another one are meant where they are named.

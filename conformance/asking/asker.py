@@ -20,6 +20,7 @@ import numpy as np
 
 from conformance.asking.connections import Limits, Lost
 from conformance.asking.hello import AbsentSubject, hello_of
+from conformance.asking.numbered import shape
 from conformance.asking.protocol import VERSION
 from conformance.values import Answered, Batch, Call, Crashed, NotAsked, OutOfMemory, Raised, TimedOut, Unsupported
 from reference.formats import EVERY_FORMAT
@@ -262,7 +263,7 @@ class Asker:
     def numbered(
         self, target: Target, op: str, axis: int, rows: Sequence[Message], start: int, count: int, step: int
     ) -> Observation:
-        """One call on rows that the worker makes itself; see ``docs/protocol.md``."""
+        """One call on rows that the worker makes itself (``docs/protocol.md``); answered in their shape and dtype, or not."""
         message = self._call(target, op, Call(axis=axis)) | {"type": "numbered", "rows": list(rows)}
         message |= {"start": start, "count": count, "step": step}
         try:
@@ -273,7 +274,12 @@ class Asker:
             return NotAsked(f"its worker did not come back: {absent}")
         if reply["type"] == "refused":
             return Unsupported("its worker makes no numbered rows")
-        return self._observation(reply, back, printed)
+        seen = self._observation(reply, back, printed)
+        dtype, due = rows[0]["dtype"], shape(rows[0]["lanes"], count, axis)
+        if isinstance(seen, Answered) and (seen.dtype, seen.shape) != (dtype, due):
+            said = f"answered {seen.dtype} of the shape {seen.shape}, where {dtype} of {due} was due"
+            return Raised(said, seen.seconds)
+        return seen
 
     def _divided(self, target: Target, batch: Batch, seconds: float) -> Iterator[tuple[Batch, Observation]]:
         """Ask a batch; where there is something wrong with it as a whole, ask its halves, down to one case."""

@@ -84,7 +84,9 @@ class Line:
     @staticmethod
     def of(result: Result) -> Line:
         """Of one result."""
-        lanes = tuple((name, k, lane) for name, lanes in result.placements.items() for k, lane in enumerate(lanes))
+        lanes = tuple(
+            (name, k, lane) for name, which in result.placements.items() for k, lane in enumerate(result.lanes[which])
+        )
         return Line(result.target, result.kind, result.dtype, result.question, lanes, result.failed)
 
     def count(self, name: str) -> int:

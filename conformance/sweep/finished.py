@@ -75,8 +75,10 @@ class Result:
         With its version.
     kind, dtype, question
         Which rows, and what was asked.
+    lanes
+        What there is to say of the lanes, where that is the same in several placements once.
     placements
-        Placement → its lanes; none where it failed.
+        Placement → which of these; none where it failed.
     failed
         Why there is no answer to all of them; else empty.
     """
@@ -85,7 +87,8 @@ class Result:
     kind: str
     dtype: str
     question: str
-    placements: Mapping[str, tuple[WorstLane, ...]]
+    lanes: tuple[tuple[WorstLane, ...], ...]
+    placements: Mapping[str, int]
     failed: str = ""
 
 
@@ -114,7 +117,14 @@ class Finished:
             If the disk refuses.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / NAME, (json.dumps({"schema": SCHEMA, **to_json(Finished, self)}) + "\n").encode())
+        write_whole(folder / NAME, _text({"schema": SCHEMA, **to_json(Finished, self)}).encode())
+
+
+def _text(data: dict[str, Any]) -> str:
+    """JSON with a line for each result."""
+    results = ",\n".join(json.dumps(one, separators=(",", ":")) for one in data["results"])
+    rest = json.dumps({name: value for name, value in data.items() if name != "results"})
+    return f'{rest[:-1]}, "results": [\n{results}\n]}}\n'
 
 
 def read(path: Path) -> Finished:
@@ -162,7 +172,9 @@ def finished(plan: Plan, shards: Iterable[Swept], *, command: str, started: str)
                 why = failed.get(key, "")
                 placements = {} if why else tallies.get(key, {})
                 lanes = {name: _certified(tally, rows, question) for name, tally in placements.items()}
-                results.append(Result(target, rows.kind, rows.dtype, str(question), lanes, why))
+                unique = [one for k, one in enumerate(lanes.values()) if one not in list(lanes.values())[:k]]
+                which = {name: unique.index(one) for name, one in lanes.items()}
+                results.append(Result(target, rows.kind, rows.dtype, str(question), tuple(unique), which, why))
     return Finished(plan, command, started, tuple(results), seconds)
 
 
@@ -182,7 +194,12 @@ def _certified(tally: Tally, rows: Rows, question: Question) -> tuple[WorstLane,
         counts = {**lane.counts, "out_of_order": lane.counts.get("out_of_order", 0) + broken[k]}
         trimmed = {binade: _trimmed(counts_) for binade, counts_ in sorted(lane.histogram.items())}
         found.append(
-            WorstLane({name: n for name, n in counts.items() if n}, worst, trimmed, dict(sorted(lane.peaks.items())))
+            WorstLane(
+                {name: n for name, n in counts.items() if n},
+                worst,
+                trimmed,
+                {binade: float(f"{peak:.6g}") for binade, peak in sorted(lane.peaks.items()) if peak},
+            )
         )
     return tuple(found)
 

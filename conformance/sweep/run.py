@@ -56,53 +56,64 @@ class Lane:
 
 def swept(shard: Shard, targets: Sequence[Wanted], lane: Lane, plan: str) -> Swept:
     """Ask every target the rows of a shard, in every placement, and tally what they answer."""
-    tallies: dict[str, dict[str, Tally]] = defaultdict(dict)
-    failed: dict[str, str] = {}
-    seconds: defaultdict[str, float] = defaultdict(float)
-    op, format = OPS[shard.question.op], shard.rows.format
+    work = _Work(shard, lane)
     for invitation, target in targets:
+        work.begin(invitation, target)
+    for number in range(shard.first, shard.last):
+        block = Block.of(shard.question, shard.rows, number)
+        left = [one for one in targets if one[1].versioned not in work.failed]
+        if len(block.numbers) and left:
+            with _timed(work.seconds, "truth"):
+                prepare(block)
+            for invitation, target in left:
+                work.ask(invitation, target, block, number)
+    return Swept(shard.id, plan, work.tallies, work.failed, work.seconds)
+
+
+class _Work:
+    """A shard in hand: the tallies so far, who is out of it, and the seconds; see :class:`Swept`."""
+
+    def __init__(self, shard: Shard, lane: Lane) -> None:
+        self.shard, self.lane = shard, lane
+        self.tallies: defaultdict[str, dict[str, Tally]] = defaultdict(dict)
+        self.failed: dict[str, str] = {}
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def begin(self, invitation: Invitation, target: Target) -> None:
+        """Find out whether a target has the op and the format."""
         try:
-            why = lane.asker(invitation).cannot(target, op, format)
+            why = self.lane.asker(invitation).cannot(target, OPS[self.shard.question.op], self.shard.rows.format)
         except AbsentSubject as absent:
             why = f"its worker did not come back: {absent}"
         if why:
-            failed[target.versioned] = why
-    for number in range(shard.first, shard.last):
-        block = Block.of(shard.question, shard.rows, number)
-        if not len(block.numbers) or len(failed) == len(targets):
-            continue
-        with _timed(seconds, "truth"):
-            _prepare(block)
-        for invitation, target in targets:
-            name = target.versioned
-            for placement in shard.rows.placements:
-                if name in failed:
-                    break
-                answers = _answers(lane.asker(invitation), target, shard, number, placement, seconds)
-                if isinstance(answers, str):
-                    failed[name] = answers
-                    tallies.pop(name, None)
-                    break
-                with _timed(seconds, "judge"):
-                    before = tallies[name].get(str(placement))
-                    best = (
-                        [lane.worst.get("over_bound", (0.0,))[0] for lane in before.lanes]
-                        if before
-                        else [0.0] * len(answers)
-                    )
-                    found = tallied(block, answers[:, block.defined], best)
-                    tallies[name][str(placement)] = before + found if before else found
-    return Swept(shard.id, plan, tallies, failed, seconds)
+            self.failed[target.versioned] = why
+
+    def ask(self, invitation: Invitation, target: Target, block: Block, number: int) -> None:
+        """Ask a target a block in every placement; one that does not answer is out of the shard."""
+        name, asker = target.versioned, self.lane.asker(invitation)
+        for placement in self.shard.rows.placements:
+            got = answers(asker, target, self.shard, number, placement, self.seconds)
+            if isinstance(got, str):
+                self.failed[name] = got
+                self.tallies.pop(name, None)
+                return
+            with _timed(self.seconds, "judge"):
+                before = self.tallies[name].get(str(placement))
+                best = (
+                    [lane.worst.get("over_bound", (0.0,))[0] for lane in before.lanes] if before else [0.0] * len(got)
+                )
+                found = tallied(block, got[:, block.defined], best)
+                self.tallies[name][str(placement)] = before + found if before else found
 
 
-def _prepare(block: Block) -> None:
+def prepare(block: Block) -> None:
     """Compute what every target needs of the truth."""
     with np.errstate(all="ignore"):
         _ = block.truth.rounded, block.units_over_bound, block.smallest, block.by_binade, block.overflows
         _ = block.cancels
 
 
-def _answers(
+def answers(
     asker: Asker, target: Target, shard: Shard, number: int, placement: Placement, seconds: dict[str, float]
 ) -> Numbers | str:
     """The answers to a block, float64, in the order of the lanes of its rows; or why there are none."""
@@ -117,9 +128,6 @@ def _answers(
     seconds[target.versioned] += seen.seconds
     if not isinstance(seen, Answered):
         return told(seen)
-    shape = (len(rows.lanes), count) if placement.axis == 0 else (count, len(rows.lanes))
-    if (seen.dtype, seen.shape) != (rows.dtype, shape):
-        return f"answered {seen.dtype} of the shape {seen.shape} where {rows.dtype} of {shape} was due"
     with np.errstate(invalid="ignore"):
         stored = seen.stored if placement.axis == 0 else seen.stored.T
         stored = stored[::-1] if placement.reverse else stored

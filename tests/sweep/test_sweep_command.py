@@ -67,8 +67,8 @@ def test_a_sweep_finds_what_a_look_at_every_row_finds(swept: Swept, function: st
     got, due, errors = by_hand(function)
     (result,) = read(swept[0] / function).results
     assert set(result.placements) == {"last axis", "last axis, reversed", "first axis", "first axis, reversed"}
-    for lanes in result.placements.values():
-        for k, lane in enumerate(lanes):
+    for which in result.placements.values():
+        for k, lane in enumerate(result.lanes[which]):
             assert lane.counts["rows"] == 0x7C00
             assert lane.counts["correct"] == np.count_nonzero(got[:, k] == due[:, k])
             worst = lane.worst["ulp"]
