@@ -73,7 +73,15 @@ class Folded:
     inside: tuple[Block, ...]
 
 
-Block = Title | Said | Sheet | Points | Folded
+@dataclass(frozen=True)
+class Picture:
+    """A file beside the page, and what it shows; a terminal says the second."""
+
+    file: str
+    shows: str
+
+
+Block = Picture | Title | Said | Sheet | Points | Folded
 
 
 def markdown(blocks: Iterable[Block]) -> str:
@@ -84,6 +92,8 @@ def markdown(blocks: Iterable[Block]) -> str:
         if isinstance(block, Folded):
             inside = markdown(block.inside).rstrip("\n")
             lines += ["<details>", f"<summary>{text(block.title)}</summary>", "", inside, "", "</details>", ""]
+        elif isinstance(block, Picture):
+            lines += [f"![{text(block.shows)}]({block.file})", ""]
         elif isinstance(block, Title):
             lines += [f"{'#' * block.level} {text(block.text)}", ""]
         elif isinstance(block, Said):
@@ -118,6 +128,8 @@ def html(blocks: Iterable[Block]) -> str:
     for block in blocks:
         if isinstance(block, Folded):
             parts.append(f"<details><summary>{text(block.title)}</summary>\n{html(block.inside)}</details>")
+        elif isinstance(block, Picture):
+            parts.append(f'<img src="{text(block.file)}" alt="{text(block.shows)}">')
         elif isinstance(block, Title):
             parts.append(f"<h{block.level}>{text(block.text)}</h{block.level}>")
         elif isinstance(block, Said):
@@ -142,6 +154,8 @@ def terminal(blocks: Iterable[Block], console: Console) -> None:
     for block in blocks:
         if isinstance(block, Folded):
             terminal((Title(block.title), *block.inside), console)
+        elif isinstance(block, Picture):
+            console.print(Text(f"[{escape.printable(block.shows)}]"))
         elif isinstance(block, Title):
             console.print()
             console.print(Text(escape.printable(block.text), style="bold"))

@@ -10,11 +10,12 @@ import numpy as np
 
 from conformance.record.disk import write_whole
 from conformance.reporting import blocks
-from conformance.reporting.blocks import Points, Said, Sheet, Title
+from conformance.reporting.blocks import Picture, Points, Said, Sheet, Title
+from conformance.reporting.worst_plots import error_against_gap
 from conformance.sweep.rows import written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -163,8 +164,14 @@ def lines(sweeps: Iterable[Finished]) -> list[Line]:
     return sorted(found, key=place)
 
 
-def page(sweeps: Sequence[Finished]) -> list[Block]:
-    """The whole page."""
+def page(sweeps: Sequence[Finished], pictures: Mapping[str, str]) -> list[Block]:
+    """The whole page.
+
+    Parameters
+    ----------
+    pictures
+        Dtype → the file of the picture of its gaps.
+    """
     found = lines(sweeps)
     said: list[Block] = [
         Title("Worst cases", 1),
@@ -172,7 +179,7 @@ def page(sweeps: Sequence[Finished]) -> list[Block]:
             "How wrong is each framework's softmax at most, and where? Not of a list of rows, but of every row of a kind, "
             "each in every placement: both orders, along the last and the first axis."
         ),
-        *_tables(found),
+        *_tables(found, pictures=pictures),
         *_shared(found),
         *_changed(found),
         Title("How to read it"),
@@ -193,7 +200,9 @@ def _rows(here: Sequence[Line]) -> list[tuple[str | tuple[str, ...], ...]]:
     return [(question, tuple(targets), *cells) for (question, *cells), targets in same.items()]
 
 
-def _tables(found: Sequence[Line], columns: Sequence[int] = range(len(HEADS))) -> list[Block]:
+def _tables(
+    found: Sequence[Line], columns: Sequence[int] = range(len(HEADS)), pictures: Mapping[str, str] | None = None
+) -> list[Block]:
     """A table for each format and kind, of some of the columns."""
     said: list[Block] = []
     for dtype, kind in dict.fromkeys((line.dtype, line.kind) for line in found):
@@ -205,6 +214,8 @@ def _tables(found: Sequence[Line], columns: Sequence[int] = range(len(HEADS))) -
                 tuple(HEADS[k] for k in columns), tuple(tuple(row[k] for k in columns) for row in _rows(here)), _RIGHT
             ),
         ]
+        if kind == "gaps" and dtype in (pictures or {}):
+            said.append(Picture((pictures or {})[dtype], f"largest error against the gap, {dtype}"))
         if refused := sorted({f"{line.target}, {line.question}: {line.failed}" for line in here if line.failed}):
             said.append(Said(f"Not swept: {'; '.join(refused)}."))
     return said
@@ -267,5 +278,13 @@ def terminal(sweeps: Sequence[Finished], console: Console) -> None:
 
 
 def write(sweeps: Sequence[Finished], path: Path) -> None:
-    """The page, as Markdown."""
-    write_whole(path, blocks.markdown(page(sweeps)).encode())
+    """The page as Markdown, and its pictures beside it."""
+    pictures = {}
+    for dtype in dict.fromkeys(line.dtype for line in lines(sweeps) if line.kind == "gaps" and not line.failed):
+        file = path.with_name(f"{path.stem}-{dtype}.svg")
+        write_whole(
+            file,
+            error_against_gap([line for line in lines(sweeps) if (line.dtype, line.kind) == (dtype, "gaps")]).encode(),
+        )
+        pictures[dtype] = file.name
+    write_whole(path, blocks.markdown(page(sweeps, pictures)).encode())
