@@ -37,7 +37,7 @@ CONVENTIONS = (
         "flushed: the same as others' tables have it of platforms that flush, to be read beside JAX's page of numerical accuracy: all "
         "numbers below the smallest normal one are zero, and that is one unit above them"
     ),
-    "of bound: error over the stable bound of docs/error-bounds.md, to 0.1%; above 1 it is worse than any good algorithm explains",
+    "of bound: error over the stable bound of docs/error-bounds.md, to 0.1%, but of subnormal numbers that were flushed to zero; above 1 it is worse than any good algorithm explains",
     "exact: share of the answers that are the correctly rounded truth",
     "to 0: zeros where the truth rounds to a subnormal number",
     "lost: zeros where the truth rounds to a normal number",

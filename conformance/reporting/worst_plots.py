@@ -27,7 +27,9 @@ _SHOWN = 30
 
 def error_against_gap(here: Sequence[Line]) -> str:
     """The largest error in units in the last place in each binade of the gap, a panel a question; an SVG."""
-    questions = list(dict.fromkeys(line.question for line in here))
+    # Of a truth of zero there is no error in units in the last place.
+    erring = (line for line in here if any(lane.peaks for _, _, lane in line.lanes))
+    questions = list(dict.fromkeys(line.question for line in erring))
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "conformance", "font.size": 9}):
         figure = Figure(figsize=(9, 2.6 * ((len(questions) + 1) // 2)), layout="constrained")
         panels = figure.subplots((len(questions) + 1) // 2, 2, squeeze=False, sharex=True)
@@ -62,4 +64,4 @@ def _panel(panel: Axes, here: Sequence[Line]) -> None:
     panel.set_yscale("log", base=2)
     panel.set_xlabel("gap d")
     panel.set_ylabel("largest error, ulp")
-    panel.legend(fontsize=6, frameon=False)
+    panel.legend(fontsize=6, framealpha=0.8, edgecolor="none")
