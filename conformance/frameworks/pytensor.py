@@ -4,6 +4,8 @@ Peculiarities
 -------------
 - Without an axis they take the softmax of the whole array.
 - An op is a graph of elementary ones; the mode decides what of it is rewritten and what runs it.
+- The graph inside of softmax, where it is not taken apart, is run by the mode of the configuration, which is Numba's
+  unless it is told otherwise, whatever mode is named for the function.  So the mode is set there.
 - A graph is built for each op, dtype, axis and rank, with all lengths left open.
 - There is no bfloat16, and float16 can be held but not computed with.
 - A first graph that C runs is compiled for 1 to 4 s; it is kept on disk (``base_compiledir``) after that.
@@ -44,11 +46,11 @@ def variable(array):
 def f({arguments}):
     arrays = ({arrays},)
     key = (axis, *((a.dtype.name, *(n == 1 for n in a.shape)) for a in arrays))
-    if key not in functions:
-        {arrays}{comma} = variables = [variable(a) for a in arrays]
-        y = {expression}
-        functions[key] = pytensor.function(variables, y, mode='{mode}', on_unused_input='ignore')
-    return functions[key](*arrays)
+    with pytensor.config.change_flags(mode='{mode}'):
+        if key not in functions:
+            {arrays}{comma} = variables = [variable(a) for a in arrays]
+            functions[key] = pytensor.function(variables, {expression}, on_unused_input='ignore')
+        return functions[key](*arrays)
 """
 
 _VJP = "pytensor.grad(None, x, known_grads={{{expression}: g}})"

@@ -33,6 +33,9 @@ OTHER_DTYPES = (
 )  # fmt: skip
 """Dtypes of arrays that are handed over besides the formats."""
 
+OTHER_WORKERS = {"tfjs": ("eager",), "tfjs:wasm": ("eager",), "onnxruntime-node": ("opset13",)}
+"""The modes of the frameworks that the project asks through a worker in another language (``examples/node-worker``)."""
+
 
 @dataclass(frozen=True)
 class Names:
@@ -64,7 +67,7 @@ def known_names() -> Names:
     No framework is imported: modes and variants stand in its adapter.  Another package's adapter is not imported either,
     and may have any mode.
     """
-    modes: dict[str, set[str]] = {}
+    modes: dict[str, set[str]] = {name: set(known) for name, known in OTHER_WORKERS.items()}
     for name in set(frameworks.names()) - set(frameworks.own()):
         modes[name] = set()  # another package's adapter, which nobody imports to know its modes
     for name in frameworks.own():

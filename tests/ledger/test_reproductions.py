@@ -6,15 +6,18 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
 from conformance import frameworks, ledger
 from conformance.ledger.entry import covers_version, framework_of
+from conformance.ledger.names import OTHER_WORKERS
 from conformance.record.machine import this_platform
 from conformance.values import Tier
 
@@ -96,3 +99,16 @@ def test_each_line_prints_what_its_comment_says(framework: str) -> None:
 
     assert all(said.values())
     assert {line: line.rpartition("  # ")[2] for line in firm} == {line: said[line] for line in firm}
+
+
+@pytest.mark.skipif(
+    shutil.which("node") is None or not Path("examples", "node-worker", "node_modules").is_dir(),
+    reason="node is not installed, or not its packages: npm ci in examples/node-worker",
+)
+def test_each_line_about_a_framework_of_node_prints_what_its_comment_says() -> None:
+    mine = [entry for entry in ledger.load() if framework_of(entry.target[0]) in OTHER_WORKERS]
+    lines = sorted({entry.reproduce for entry in mine if entry.seen_on(this_platform())})
+
+    said = reproduced(lines)
+
+    assert {line: line.rpartition("  # ")[2] for line in lines} == said
