@@ -182,6 +182,8 @@ class Asker:
         for layout in (call.layout, call.cotangent_layout):
             if layout and layout not in hello.layouts:
                 return Unsupported(f"{target.framework} has no arrays of the layout {layout}")
+        if hello.largest is not None and batch.cases[0].logits.size > hello.largest:
+            return Unsupported(f"{target.framework} is not asked arrays of more than {hello.largest:,} numbers here")
         if call.way not in ("plain", *(() if target.control else hello.ways)):
             return Unsupported(f"{target.framework} cannot be called in the way {call.way}")
         if hello.watched and dtype != batch.format.name:

@@ -30,6 +30,8 @@ class Hello:
         Those of the modes that compile a function anew for each shape or rank, or interpret it.
     further
         Those of the modes that lead to the kernels of another mode.
+    largest
+        How many numbers an array may have that it is asked; None for any number.
     controls
         Control → the ops it has a formula of.
     variants
@@ -55,6 +57,7 @@ class Hello:
     contract: Contract
     compiled: tuple[str, ...]
     further: tuple[str, ...]
+    largest: int | None
     python: str
     numpy: str
     versions: Mapping[str, str]
@@ -99,6 +102,7 @@ def hello_of(message: Message, seconds: float) -> Hello:
             contract=Contract.of(message.get("contract", {})),
             compiled=texts("compiled"),
             further=texts("further"),
+            largest=None if message.get("largest") is None else int(message["largest"]),
             python=str(message.get("python", "")),
             numpy=str(message.get("numpy", "")),
             versions={str(k): str(v) for k, v in message.get("versions", {}).items()},
@@ -107,5 +111,5 @@ def hello_of(message: Message, seconds: float) -> Hello:
         )
     except BadContract as error:
         raise AbsentSubject(str(error)) from None
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AbsentSubject(f"its worker's hello is incomplete: {error!r}") from None

@@ -135,6 +135,7 @@ class Worker:
             "modes": list(adapter.modes),
             "compiled": list(adapter.compiled),
             "further": list(adapter.further),
+            "largest": adapter.largest,
             "devices": devices,
             "ways": list(adapter.ways),
             "layouts": list(adapter.layouts),

@@ -229,6 +229,9 @@ class Adapter(Border):
     further: ClassVar[tuple[str, ...]] = ()
     """Those of the modes that lead to the kernels of another mode, which the plan asks less."""
 
+    largest: ClassVar[int | None] = None
+    """How many numbers an array may have that it is asked, where what it computes is interpreted number by number."""
+
     twice: ClassVar[bool] = False
     """Whether every question is asked again, and what else a call does is watched: true for a function of a user's own."""
 

@@ -4,8 +4,9 @@ Peculiarities
 -------------
 - Nothing is computed until it is realised; what stands together then is one schedule of kernels, generated for its shape.
 - The device is chosen by ``DEV`` when tinygrad is first used, so that each is a variant.  That of the CPU calls ``clang``,
-  which has to be there, whatever generates the code.
-- The device ``PYTHON`` interprets the kernels element by element: slow, and there everywhere.
+  which has to be there, whatever generates the code; ``CC`` names another one, and below release 15 it has no bfloat16.
+- The device ``PYTHON`` interprets the kernels element by element: slow, and there everywhere.  It is asked no array of
+  more than 4,096 numbers.
 - Bits cross as bytes; a *bitcast* is computed, and on the device ``PYTHON`` it changes NaN and subnormals.
 - What is not realised becomes part of the kernel that follows: arrays are realised before they are handed over.
 - In release 0.14.0 the device ``PYTHON`` refuses its own kernel for float16 rows of a hundred numbers.
@@ -83,13 +84,15 @@ class Tinygrad(Adapter):
     modes = ("realized",)
     compiled = modes
     ways = tuple(_EXPRESSIONS)
-    variants = (Variant(), Variant("python", {"DEV": "PYTHON"}))
+    variants = (Variant(), Variant("x86", {"DEV": "CPU:X86"}), Variant("python", {"DEV": "PYTHON"}))
     distributions = ("tinygrad",)
     variables = ("CC", "DEV", "NOOPT", "BEAM")
 
     def __init__(self) -> None:
         self.version = importlib.metadata.version("tinygrad")
         self.device = os.environ.setdefault("DEV", "CPU")
+        if self.device == "PYTHON":
+            self.largest = 4096  # type: ignore[misc]
         if self.device.startswith("CPU") and shutil.which(os.environ.get("CC", "clang")) is None:
             raise ImportError("tinygrad's device of the CPU needs clang, which is not there")
         from tinygrad import Tensor, dtypes

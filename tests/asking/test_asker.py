@@ -301,6 +301,21 @@ def test_what_a_subject_does_not_have_is_unsupported_with_a_reason() -> None:
     ] == whys
 
 
+def test_an_interpreter_is_asked_no_array_of_more_numbers_than_it_says() -> None:
+    class Slow(Fake):
+        def exchange(self, message: dict[str, Any], arrays: Sequence[Any], seconds: float) -> tuple[Any, Any, str]:
+            reply, back, printed = super().exchange(message, arrays, seconds)
+            return reply | {"largest": 2} if message["type"] == "hello" else reply, back, printed
+
+    long = np.zeros(3)
+    asker = Asker(lambda: Slow(Log(), lambda _: None), {"framework": "fake"}, LIMITS)
+    several = [seen for _, seen in asker.ask(TARGET, batch(7))]
+    one = Batch((Case(SOFTMAX, FLOAT32, "f", "n", Inputs(long, "float32"), Call(), logits=long),))
+
+    assert [Answered] == [type(seen) for seen in several]
+    assert [(one, Unsupported("fake is not asked arrays of more than 2 numbers here"))] == list(asker.ask(TARGET, one))
+
+
 def test_a_question_that_cannot_be_asked_so_is_unsupported_alone() -> None:
     def answer(rows: np.ndarray) -> dict[str, Any] | None:
         return {"type": "raised", "error": "no axis but the last", "unsupported": True} if rows.any() else None

@@ -334,7 +334,7 @@ class Chatty:
     """An adapter that prints by every road."""
 
     name = version = "chatty"
-    modes, compiled, further, ways, layouts, variants = (), (), (), ("plain",), (), (Variant(),)
+    modes, compiled, further, largest, ways, layouts, variants = (), (), (), None, ("plain",), (), (Variant(),)
     distributions, variables, twice, contract = (), (), True, EVERYTHING
 
     def devices(self) -> tuple[str, ...]:
