@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -239,7 +240,7 @@ def _shared(found: Sequence[Line]) -> list[Block]:
     rows = tuple(
         (dtype, question, where, error, tuple(targets))
         for (dtype, _, question, where, error, _), targets in same.items()
-        if len({target.partition("@")[0] for target in targets}) > 1
+        if len({re.split("[:@]", target)[0] for target in targets}) > 1
     )
     if not rows:
         return []

@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def _panel(panel: Axes, here: Sequence[Line]) -> None:
             [2.0**b for b, _ in shown], [p for _, p in shown], drawstyle="steps-post", color=colour, ls=dash, label=name
         )
     panel.axhline(0.5, color="#888888", lw=0.6)
+    # What is lost where the truth is subnormal, to a flush, would leave nothing else to be seen.
+    worst = [found[2].error for line in here if (found := line.worst("ulp_normal")) and np.isfinite(found[2].error)]
+    panel.set_ylim(0.4, 4 * max(worst, default=1.0))
     panel.set_xscale("log", base=2)
     panel.set_yscale("log", base=2)
     panel.set_xlabel("gap d")
