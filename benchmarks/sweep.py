@@ -17,13 +17,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
+from conformance.asking.asker import told
 from conformance.asking.connections import Limits
 from conformance.record import this_machine
 from conformance.sweep.block import Block
 from conformance.sweep.plan import Shard, questions_of
 from conformance.sweep.rows import BLOCK, rows_of
-from conformance.sweep.run import Lane, answers, prepare, swept
+from conformance.sweep.run import Workers, answers, prepare, swept
 from conformance.sweep.tally import tallied
 from conformance.sweeping import Options, chosen_targets
 
@@ -54,32 +56,32 @@ class Bench:
             return Shard(self.rows, self.question, first - KEPT, first)
         return Shard(self.rows, self.question, first + k * count, first + (k + 1) * count)
 
-    def on_every_core(self, work: Callable[[Lane, int], None]) -> float:
-        """Until ``work(lane, number of the thread)`` is done on each thread."""
-        lanes = [Lane(Limits(), lambda: False) for _ in range(self.jobs)]
+    def on_every_core(self, work: Callable[[Workers, int], None]) -> float:
+        """Until ``work(workers, number of the thread)`` is done on each thread."""
+        every = [Workers(Limits(), lambda: False) for _ in range(self.jobs)]
         with ThreadPoolExecutor(self.jobs) as threads:
-            list(threads.map(lambda k: work(lanes[k], -1), range(self.jobs)))  # compile, and warm the caches
+            list(threads.map(lambda k: work(every[k], -1), range(self.jobs)))  # compile, and warm the caches
             start = time.perf_counter()
-            list(threads.map(lambda k: work(lanes[k], k), range(self.jobs)))
+            list(threads.map(lambda k: work(every[k], k), range(self.jobs)))
             gone = time.perf_counter() - start
-            list(threads.map(Lane.close, lanes))
+            list(threads.map(Workers.close, every))
         return gone
 
-    def answers(self, lane: Lane, k: int, one: Wanted) -> Iterator[tuple[int, Numbers]]:
+    def answers(self, workers: Workers, k: int, one: Wanted) -> Iterator[tuple[int, Numbers]]:
         """What a target answers to the blocks of a thread, in each placement, with the number of the block."""
         invitation, target = one
         for number in range(self.shard(k).first, self.shard(k).last):
             for placement in self.rows.placements:
-                got = answers(lane.asker(invitation), target, self.shard(k), number, placement, defaultdict(float))
-                if isinstance(got, str):
-                    raise click.ClickException(f"{target}: {got}")
+                got = answers(workers.asker(invitation), target, self.shard(k), number, placement, defaultdict(float))
+                if not isinstance(got, np.ndarray):
+                    raise click.ClickException(f"{target}: {told(got)}")
                 yield number, got
 
     def alone(self, one: Wanted) -> float:
         """A target, whose answers nobody looks at; those of the first blocks are kept."""
 
-        def work(lane: Lane, k: int) -> None:
-            for number, got in self.answers(lane, k, one):
+        def work(workers: Workers, k: int) -> None:
+            for number, got in self.answers(workers, k, one):
                 if k == 0 and number < self.shard(0).first + KEPT:
                     self.kept.setdefault(number, []).append(got)
 
@@ -88,7 +90,7 @@ class Bench:
     def judge(self) -> float:
         """The judge, of the answers that were kept, again and again."""
 
-        def work(_: Lane, k: int) -> None:
+        def work(_: Workers, k: int) -> None:
             best: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
             for _turn in range(self.blocks // KEPT if k >= 0 else 1):
                 for number, given in self.kept.items():
@@ -104,8 +106,8 @@ class Bench:
     def both(self) -> float:
         """The sweep."""
 
-        def work(lane: Lane, k: int) -> None:
-            swept(self.shard(k), self.wanted, lane, "")
+        def work(workers: Workers, k: int) -> None:
+            swept(self.shard(k), self.wanted, workers, "")
 
         return self.on_every_core(work)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import conformance
@@ -12,6 +15,7 @@ from conformance.asking import plan
 from conformance.asking.interpreters import invitations, is_kernel
 from conformance.asking.plan import MissingTarget
 from conformance.asking.pool import Invitation, Pool
+from conformance.frameworks.contract import Contract
 from conformance.record import this_machine
 from conformance.run import Options as RunOptions
 from conformance.run import choose, introduce
@@ -23,7 +27,6 @@ from conformance.values import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from conformance.asking.connections import Limits
     from conformance.values import Target
@@ -34,7 +37,7 @@ SAMPLE = 2**20
 
 @dataclass(frozen=True)
 class Options:
-    """What to sweep; see the options of ``conformance sweep``."""
+    """What to sweep; see the options of ``conformance sweep``.  No ops: those that a kernel promises, or all."""
 
     targets: tuple[str, ...]
     pythons: tuple[str, ...]
@@ -86,6 +89,7 @@ def execute(
         tuple(target for _, target in chosen),
         rows,
         questions_of(ops),
+        _source(options.targets),
     )
     with Shards.open(out, resume=resume, restart=restart) as shards:
         shards.begin(planned)
@@ -96,9 +100,12 @@ def execute(
         count = len(planned.shards)
         watch(count - len(left), count, "starting the workers")
         try:
-            for one in Sweep(chosen, options.limits, options.jobs, shards.plan_hash).perform(left):
-                shards.finish(one)
-                watch(len(shards.done), count, one.shard)
+            with contextlib.closing(
+                Sweep(chosen, options.limits, options.jobs, shards.plan_hash).perform(left)
+            ) as found_so_far:
+                for one in found_so_far:
+                    shards.finish(one)
+                    watch(len(shards.done), count, one.shard)
         except KeyboardInterrupt:
             if not shards.done:
                 raise
@@ -118,11 +125,18 @@ def chosen_targets(options: Options) -> tuple[Sequence[tuple[Invitation, Target]
     patterns = [name for name in options.targets if name not in kernels]
     invited = invitations(options.pythons) if patterns or not kernels else []
     plan.check_targets(patterns, sorted({one.framework for one in invited}))
-    if kernels:
+    for name in kernels:
         plan.check_names("framework", [options.framework], ("numpy", *plan.known_frameworks()))
-        invited += [Invitation(options.framework, kernel=name) for name in kernels]
+        promised = Contract.of({"op": options.ops[0]} if options.ops else {})
+        invited.append(Invitation(options.framework, kernel=name, contract=promised))
     asked = RunOptions(
-        Tier.SMOKE, invited, patterns, options.ops, devices=options.devices, controls=False, limits=options.limits
+        Tier.SMOKE,
+        invited,
+        patterns,
+        options.ops or plan.ops(),
+        devices=options.devices,
+        controls=False,
+        limits=options.limits,
     )
     with Pool(options.jobs, options.limits) as pool:
         here = introduce(pool, asked)
@@ -137,5 +151,14 @@ def chosen_targets(options: Options) -> tuple[Sequence[tuple[Invitation, Target]
     kept = [(one, target) for one, target in chosen if target.mode not in here.hellos[one].further or named(target)]
     if not kept:
         raise MissingTarget(f"there is no target to sweep ({here.told('*')})")
-    promised = [hello.contract.settled().op for hello in here.hellos.values() if hello.watched]
-    return kept, tuple(dict.fromkeys(promised)) or options.ops
+    ops = tuple(hello.contract.settled().op for hello in here.hellos.values() if hello.watched)
+    return kept, ops or options.ops or plan.ops()
+
+
+def _source(targets: Sequence[str]) -> str:
+    """The file of a kernel among the targets, and a hash of it: what a sweep began with is what it goes on with."""
+    for name in filter(is_kernel, targets):
+        file = Path(name.rpartition(":")[0])
+        content = file.read_bytes() if file.is_file() else b""
+        return f"{file.name} {hashlib.blake2b(content, digest_size=8).hexdigest()}"
+    return ""

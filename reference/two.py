@@ -15,7 +15,7 @@ log_softmax_vjp, ones  expm1(-g)/s                     -expm1(-g)/s
 =====================  ==============================  ==========================================
 
 Each is wrong by at most (20 + g)·2⁻⁵³ of itself (docs/error-bounds.md, "Rows of two logits"), which says how it rounds to a
-format of at most 24 bits but for one lane in millions; those are asked of :func:`reference.truth`.
+format of at most 24 bits but for one gap in millions; those, and the ties that pairs of logits make, are asked of :func:`reference.truth`.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class TwoLogits:
 
     @cached_property
     def least_bound(self) -> Numbers:
-        """Not more than the stable bound of :func:`reference.bounds.bounds`, and at most 2% less: its first order.
+        """Not more than the stable bound of :func:`reference.bounds.bounds`, its first order: within 1% of it in formats of 11 and more bits.
 
         Where an error is below this times a number, its share of the bound is below that number.
         """

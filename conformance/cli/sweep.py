@@ -15,14 +15,13 @@ from conformance.asking import plan
 from conformance.asking.interpreters import is_kernel
 from conformance.cli.options import Folder, check_writable, chosen_limits, limits, many
 from conformance.cli.progress import progress
-from conformance.cli.status import INCOMPLETE, OK
+from conformance.cli.status import FINDINGS, INCOMPLETE, OK
+from conformance.sweep.rows import KINDS
 from reference.formats import EVERY_FORMAT
 from reference.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-KINDS = ("gaps", "pairs", "triples")
 
 EXAMPLES = """
 \b
@@ -34,7 +33,7 @@ Examples:
   conformance sweep jax --dtype float64 --rows 1e7         a sample, evenly spread: a lower bound
   conformance sweep --resume '*' --dtype float32           go on with a sweep that was interrupted
   conformance sweep --from reports/torch --from reports/jax --table docs/worst-cases.md   one table of both
-Exit status: 0 done, 2 bad usage, 3 incomplete.
+Exit status: 0 done, 1 a target crashed, hung or raised, 2 bad usage, 3 incomplete.
 """
 
 
@@ -109,24 +108,28 @@ def sweep(
 
     if resume and restart:
         raise click.UsageError("--resume or --restart, not both")
-    if sum(map(is_kernel, targets)) > 1:
-        raise click.UsageError("one kernel at a time: --from makes one table of several sweeps")
+    if any(map(is_kernel, targets)) and (len(targets) > 1 or len(ops) > 1):
+        raise click.UsageError("a kernel alone, and one op of it: --from makes one table of several sweeps")
     plan.check_names("op", ops, plan.ops())
     plan.check_names("dtype", dtypes, EVERY_FORMAT)
     plan.check_names("kind", kinds, KINDS)
+    if table:
+        check_writable(table)
     console = Console()
     if finished:
-        if targets or resume or restart:
-            raise click.UsageError("--from asks nobody: neither a target nor --resume nor --restart goes with it")
-        sweeps = [read(Path(folder)) for folder in finished]
+        if targets or resume or restart or ops or dtypes or kinds or devices or pythons or most:
+            raise click.UsageError("--from asks nobody: nothing but --table goes with it")
+        sweeps = [read(Path(folder)) for folder in dict.fromkeys(finished)]
     else:
         check_writable(out)
+        if out.exists() and not out.is_dir():
+            raise click.UsageError(f"{out} is no folder")
         options = sweeping.Options(
             targets=tuple(targets),
             pythons=tuple(pythons),
-            ops=tuple(ops) or plan.ops(),
+            ops=tuple(ops),
             dtypes=tuple(dtypes) or ("float32",),
-            kinds=tuple(kinds) or KINDS[:1],
+            kinds=tuple(kinds) or ("gaps",),
             devices=tuple(devices),
             most=most,
             framework=framework,
@@ -142,10 +145,9 @@ def sweep(
         if done is None:
             console.print("interrupted; go on with it: the same command and --resume", highlight=False, markup=False)
             return INCOMPLETE
-        done.write(out)
         sweeps = [done]
     worst_cases.terminal(sweeps, console)
     if table:
         worst_cases.write(sweeps, table)
         click.echo(f"written: {table}")
-    return OK
+    return FINDINGS if any(result.failed for one in sweeps for result in one.results) else OK

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from conformance.reporting.blocks import Block
     from conformance.sweep.finished import Finished, Result, WorstLane, WorstRow
+    from conformance.sweep.rows import Rows
 
 CONVENTIONS = (
     (
@@ -81,15 +82,18 @@ class Line:
     question: str
     lanes: tuple[tuple[str, int, WorstLane], ...]
     """(placement, number of the lane, what it has)."""
+    rows: Rows
     failed: str
 
     @staticmethod
-    def of(result: Result) -> Line:
+    def of(result: Result, rows: Rows) -> Line:
         """Of one result."""
         lanes = tuple(
             (name, k, lane) for name, which in result.placements.items() for k, lane in enumerate(result.lanes[which])
         )
-        return Line(result.target, result.kind, result.dtype, result.question, lanes, result.failed)
+        return Line(
+            result.target, result.kind, result.dtype, result.question, lanes, rows, result.refused or result.failed
+        )
 
     def count(self, name: str) -> int:
         """A count over all lanes and placements."""
@@ -118,10 +122,12 @@ class Line:
 
     def _everywhere(self, row: WorstRow) -> bool:
         """Whether each placement has the same worst row."""
-        per: defaultdict[str, list[WorstRow]] = defaultdict(list)
-        for name, _, lane in self.lanes:
-            per[name] += [lane.worst[m] for m in ("ulp_normal",) if m in lane.worst]
-        return all(any((one.number, one.error) == (row.number, row.error) for one in rows) for rows in per.values())
+        having = {
+            name
+            for name, _, lane in self.lanes
+            if (found := lane.worst.get("ulp_normal")) and (found.number, found.error) == (row.number, row.error)
+        }
+        return having == {name for name, _, _ in self.lanes}
 
     def cells(self) -> tuple[str, ...]:
         """As :data:`HEADS` has them from the third on."""
@@ -148,15 +154,22 @@ def number(value: float) -> str:
 
 def lines(sweeps: Iterable[Finished]) -> list[Line]:
     """Every row of the table, those of one format and kind together, the worst first."""
-    widths = {rows.dtype: rows.format.precision for sweep in sweeps for rows in sweep.plan.rows}
-    found = [Line.of(result) for sweep in sweeps for result in sweep.results if result.placements or result.failed]
+    found = [
+        Line.of(result, rows)
+        for sweep in sweeps
+        for rows in sweep.plan.rows
+        for result in sweep.results
+        if (result.dtype, result.kind) == (rows.dtype, rows.kind)
+        and (result.placements or result.refused or result.failed)
+    ]
 
     def place(line: Line) -> tuple[object, ...]:
         worst = line.worst("ulp_normal")
         return (
-            -widths[line.dtype],
+            -line.rows.format.precision,
             line.dtype,
             line.kind,
+            line.rows.step,
             line.question,
             -(worst[2].error if worst else 0.0),
             line.target,
@@ -178,7 +191,7 @@ def page(sweeps: Sequence[Finished], pictures: Mapping[str, str]) -> list[Block]
         Title("Worst cases", 1),
         Said(
             "How wrong is each framework's softmax at most, and where? Not of a list of rows, but of every row of a kind, "
-            "each in every placement: both orders, along the last and the first axis."
+            "each in every placement: both orders, along the last and the first axis. The one-hot cotangent is one in lane 0."
         ),
         *_tables(found, pictures=pictures),
         *_shared(found),
@@ -206,11 +219,11 @@ def _tables(
 ) -> list[Block]:
     """A table for each format and kind, of some of the columns."""
     said: list[Block] = []
-    for dtype, kind in dict.fromkeys((line.dtype, line.kind) for line in found):
-        here = [line for line in found if (line.dtype, line.kind) == (dtype, kind)]
+    for rows in dict.fromkeys(line.rows for line in found):
+        here, dtype, kind = [line for line in found if line.rows == rows], rows.dtype, rows.kind
         said += [
-            Title(f"{dtype}, {kind}"),
-            Said(_of(here, kind)),
+            Title(f"{dtype}, {kind}" if rows.exhaustive else f"{dtype}, {kind}: a sample"),
+            Said(_of(rows)),
             Sheet(
                 tuple(HEADS[k] for k in columns), tuple(tuple(row[k] for k in columns) for row in _rows(here)), _RIGHT
             ),
@@ -222,11 +235,14 @@ def _tables(
     return said
 
 
-def _of(here: Sequence[Line], kind: str) -> str:
-    rows = {lane.counts["rows"] for line in here for _, _, lane in line.lanes}
-    count = f"{max(rows):,}" if rows else "no"
-    shape = {"gaps": "[0, -d] and [-d, 0]", "pairs": "[a, b]", "triples": "[a, b, c]"}[kind]
-    return f"{count} rows {shape} in each placement."
+def _of(rows: Rows) -> str:
+    shape = {"gaps": "[0, -d] and [-d, 0]", "pairs": "[a, b]", "triples": "[a, b, c]"}[rows.kind]
+    if rows.exhaustive:
+        return f"All {rows.total:,} rows {shape} in each placement."
+    return (
+        f"{rows.count:,} of {rows.total:,} rows {shape} in each placement, evenly spread: what is the worst of them is a "
+        "lower bound of the worst of all."
+    )
 
 
 def _shared(found: Sequence[Line]) -> list[Block]:

@@ -52,7 +52,7 @@ def _panel(panel: Axes, here: Sequence[Line]) -> None:
         peaks: defaultdict[int, float] = defaultdict(lambda: 0.5)
         for _, _, lane in line.lanes:
             for binade in lane.histogram:
-                peaks[binade] = max(peaks[binade], lane.peaks.get(binade, 0.5))
+                peaks[binade] = min(max(peaks[binade], lane.peaks.get(binade, 0.5)), 2.0**40)  # of no number, too
         same[tuple(sorted(peaks.items()))].append(line.target)
     for (points, targets), (colour, dash) in zip(same.items(), itertools.cycle(_PENS)):
         shown = [(binade, peak) for binade, peak in points if -_SHOWN <= binade <= _SHOWN]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping  # noqa: TC003 - the reader of JSON looks at annotations while it runs
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.record.disk import write_whole
+from conformance.record.disk import one_line, write_whole
 from conformance.record.errors import RecordError
 from conformance.record.typed import WrongData, from_json, to_json
 from conformance.sweep.plan import Plan  # noqa: TC001
@@ -79,8 +80,10 @@ class Result:
         What there is to say of the lanes, where that is the same in several placements once.
     placements
         Placement → which of these; none where it failed.
+    refused
+        Why it cannot be asked; else empty.
     failed
-        Why there is no answer to all of them; else empty.
+        What ended it; else empty.
     """
 
     target: str
@@ -89,6 +92,7 @@ class Result:
     question: str
     lanes: tuple[tuple[WorstLane, ...], ...]
     placements: Mapping[str, int]
+    refused: str = ""
     failed: str = ""
 
 
@@ -116,7 +120,8 @@ class Finished:
         CannotWrite
             If the disk refuses.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        with one_line(f"cannot write {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / NAME, _text({"schema": SCHEMA, **to_json(Finished, self)}).encode())
 
 
@@ -152,6 +157,7 @@ def finished(plan: Plan, shards: Iterable[Swept], *, command: str, started: str)
     """Add the shards up, in whatever order they come."""
     by_id = {shard.id: shard for shard in plan.shards}
     tallies: dict[tuple[str, Rows, Question], dict[str, Tally]] = {}
+    refused: dict[tuple[str, Rows, Question], str] = {}
     failed: dict[tuple[str, Rows, Question], str] = {}
     seconds: dict[str, float] = {}
     for one in sorted(shards, key=lambda one: one.shard):
@@ -160,21 +166,24 @@ def finished(plan: Plan, shards: Iterable[Swept], *, command: str, started: str)
             found = tallies.setdefault((target, shard.rows, shard.question), {})
             for placement, tally in placements.items():
                 found[placement] = found[placement] + tally if placement in found else tally
-        for target, why in one.failed.items():
-            failed.setdefault((target, shard.rows, shard.question), why)
+        for whys, said in ((refused, one.refused), (failed, one.failed)):
+            for target, why in said.items():
+                whys.setdefault((target, shard.rows, shard.question), why)
         for part, more in one.seconds.items():
             seconds[part] = seconds.get(part, 0.0) + more
     results = []
-    for target in (target.versioned for target in plan.targets):
-        for rows in plan.rows:
-            for question in plan.questions:
-                key = (target, rows, question)
-                why = failed.get(key, "")
-                placements = {} if why else tallies.get(key, {})
-                lanes = {name: _certified(tally, rows, question) for name, tally in placements.items()}
-                unique = [one for k, one in enumerate(lanes.values()) if one not in list(lanes.values())[:k]]
-                which = {name: unique.index(one) for name, one in lanes.items()}
-                results.append(Result(target, rows.kind, rows.dtype, str(question), tuple(unique), which, why))
+    for target, rows, question in itertools.product(
+        (target.versioned for target in plan.targets), plan.rows, plan.questions
+    ):
+        key = (target, rows, question)
+        gone = key in refused or key in failed
+        lanes = {
+            name: _certified(tally, rows, question) for name, tally in ({} if gone else tallies.get(key, {})).items()
+        }
+        unique = [one for k, one in enumerate(lanes.values()) if one not in list(lanes.values())[:k]]
+        which = {name: unique.index(one) for name, one in lanes.items()}
+        whys_not = refused.get(key, ""), failed.get(key, "")
+        results.append(Result(target, rows.kind, rows.dtype, str(question), tuple(unique), which, *whys_not))
     return Finished(plan, command, started, tuple(results), seconds)
 
 

@@ -52,6 +52,8 @@ class Plan:
     ----------
     suite
         Its version.
+    kernel
+        Of a function of somebody's own: the name of its file, and a hash of what stands there; else empty.
     block
         Rows of a block.
     """
@@ -61,6 +63,7 @@ class Plan:
     targets: tuple[Target, ...]
     rows: tuple[Rows, ...]
     questions: tuple[Question, ...]
+    kernel: str = ""
     block: int = BLOCK
 
     @cached_property
@@ -96,8 +99,7 @@ def chosen_rows(dtypes: tuple[str, ...], kinds: tuple[str, ...], most: int) -> t
     for dtype in dtypes:
         here = [rows for kind in kinds if (rows := rows_of(kind, dtype, most)) is not None]
         if not here:
-            raise NothingToSweep(
-                f"{dtype} has no {' or '.join(kinds)}: {'; '.join(f'{k}: {v}' for k, v in KINDS.items())}"
-            )
+            has = ", ".join(kind for kind in KINDS if rows_of(kind, dtype, most))
+            raise NothingToSweep(f"{dtype} has no {' or '.join(kinds)}; it has {has}")
         found += here
     return tuple(found)

@@ -28,7 +28,8 @@ KINDS = {
 }
 """Kind → which rows."""
 
-Lane = tuple[int, int, int]
+BitField = tuple[int, int, int]
+"""(base, shift, mask): see :mod:`conformance.asking.numbered`."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Rows:
 
     kind: str
     dtype: str
-    lanes: tuple[Lane, ...]
+    lanes: tuple[BitField, ...]
     total: int
     count: int
     step: int
@@ -103,7 +104,7 @@ class Placement:
     axis: int
     reverse: bool
 
-    def lanes(self, lanes: tuple[Lane, ...]) -> list[Lane]:
+    def lanes(self, lanes: tuple[BitField, ...]) -> list[BitField]:
         """The lanes in the order in which they are handed over."""
         return list(reversed(lanes)) if self.reverse else list(lanes)
 
@@ -123,7 +124,7 @@ def rows_of(kind: str, dtype: str, most: int) -> Rows | None:
     Parameters
     ----------
     most
-        At most about so many rows, spread evenly over all.
+        At most so many rows, spread evenly over all.
     """
     format = EVERY_FORMAT[dtype]
     width = 8 * np.dtype(format.storage).itemsize
@@ -141,5 +142,5 @@ def rows_of(kind: str, dtype: str, most: int) -> Rows | None:
         total, lanes = 2**24, [(0, 16, 0xFF), (0, 8, 0xFF), (0, 0, 0xFF)]
     else:
         return None
-    count = total if total <= most else BLOCK * max(1, most // BLOCK)
-    return Rows(kind, dtype, tuple(lanes), total, count, total // count)
+    step = max(1, -(-total // most))
+    return Rows(kind, dtype, tuple(lanes), total, len(range(step // 2, total, step)), step)

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,25 +18,26 @@ from conformance.asking.hello import AbsentSubject
 from conformance.sweep.block import Block
 from conformance.sweep.shards import Swept
 from conformance.sweep.tally import tallied
-from conformance.values import Answered
+from conformance.values import Answered, Unsupported
 from reference.ops import OPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from conformance.asking.asker import Asker
     from conformance.asking.connections import Limits
     from conformance.asking.pool import Invitation
+    from conformance.sweep.block import Question
     from conformance.sweep.plan import Shard
     from conformance.sweep.rows import Placement
     from conformance.sweep.tally import Tally
-    from conformance.values import Numbers, Target
+    from conformance.values import Numbers, Observation, Target
 
 
 Wanted = tuple["Invitation", "Target"]
 
 
-class Lane:
+class Workers:
     """One thread's workers: one of each subject, started when it is first asked."""
 
     def __init__(self, limits: Limits, stopped: Callable[[], bool]) -> None:
@@ -54,47 +56,49 @@ class Lane:
             asker.close()
 
 
-def swept(shard: Shard, targets: Sequence[Wanted], lane: Lane, plan: str) -> Swept:
+def swept(shard: Shard, targets: Sequence[Wanted], workers: Workers, plan: str) -> Swept:
     """Ask every target the rows of a shard, in every placement, and tally what they answer."""
-    work = _Work(shard, lane)
+    work = _Work(shard, workers)
     for invitation, target in targets:
         work.begin(invitation, target)
     for number in range(shard.first, shard.last):
         block = Block.of(shard.question, shard.rows, number)
-        left = [one for one in targets if one[1].versioned not in work.failed]
+        left = [one for one in targets if one[1].versioned not in (work.refused | work.failed)]
         if len(block.numbers) and left:
             with _timed(work.seconds, "truth"):
                 prepare(block)
             for invitation, target in left:
                 work.ask(invitation, target, block, number)
-    return Swept(shard.id, plan, work.tallies, work.failed, work.seconds)
+    return Swept(shard.id, plan, work.tallies, work.refused, work.failed, work.seconds)
 
 
 class _Work:
     """A shard in hand: the tallies so far, who is out of it, and the seconds; see :class:`Swept`."""
 
-    def __init__(self, shard: Shard, lane: Lane) -> None:
-        self.shard, self.lane = shard, lane
+    def __init__(self, shard: Shard, workers: Workers) -> None:
+        self.shard, self.workers = shard, workers
         self.tallies: defaultdict[str, dict[str, Tally]] = defaultdict(dict)
+        self.refused: dict[str, str] = {}
         self.failed: dict[str, str] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def begin(self, invitation: Invitation, target: Target) -> None:
         """Find out whether a target has the op and the format."""
+        name, why = target.versioned, ""
         try:
-            why = self.lane.asker(invitation).cannot(target, OPS[self.shard.question.op], self.shard.rows.format)
+            why = self.workers.asker(invitation).cannot(target, OPS[self.shard.question.op], self.shard.rows.format)
         except AbsentSubject as absent:
-            why = f"its worker did not come back: {absent}"
+            self.failed[name] = f"its worker did not come back: {absent}"
         if why:
-            self.failed[target.versioned] = why
+            self.refused[name] = why
 
     def ask(self, invitation: Invitation, target: Target, block: Block, number: int) -> None:
         """Ask a target a block in every placement; one that does not answer is out of the shard."""
-        name, asker = target.versioned, self.lane.asker(invitation)
+        name, asker = target.versioned, self.workers.asker(invitation)
         for placement in self.shard.rows.placements:
             got = answers(asker, target, self.shard, number, placement, self.seconds)
-            if isinstance(got, str):
-                self.failed[name] = got
+            if not isinstance(got, np.ndarray):
+                (self.refused if isinstance(got, Unsupported) else self.failed)[name] = told(got)
                 self.tallies.pop(name, None)
                 return
             with _timed(self.seconds, "judge"):
@@ -115,8 +119,8 @@ def prepare(block: Block) -> None:
 
 def answers(
     asker: Asker, target: Target, shard: Shard, number: int, placement: Placement, seconds: dict[str, float]
-) -> Numbers | str:
-    """The answers to a block, float64, in the order of the lanes of its rows; or why there are none."""
+) -> Numbers | Observation:
+    """The answers to a block, float64, in the order of the lanes of its rows; or what came instead."""
     rows, (start, count) = shard.rows, shard.rows.block(number)
     storage = {"dtype": rows.dtype, "storage": rows.format.storage}
     asked: list[dict[str, Any]] = [{**storage, "lanes": placement.lanes(rows.lanes)}]
@@ -127,7 +131,7 @@ def answers(
     seen = asker.numbered(target, shard.question.op, placement.axis, asked, start, count, rows.step)
     seconds[target.versioned] += seen.seconds
     if not isinstance(seen, Answered):
-        return told(seen)
+        return seen
     with np.errstate(invalid="ignore"):
         stored = seen.stored if placement.axis == 0 else seen.stored.T
         stored = stored[::-1] if placement.reverse else stored
@@ -147,26 +151,42 @@ class Sweep:
 
     def __init__(self, targets: Sequence[Wanted], limits: Limits, jobs: int, plan: str) -> None:
         self.targets, self.limits, self.jobs, self.plan = targets, limits, jobs, plan
+        self._failed: dict[tuple[str, str, Question], str] = {}
 
-    def perform(self, shards: Sequence[Shard]) -> Iterator[Swept]:
+    def _left(self, shard: Shard) -> list[Wanted]:
+        """Who is asked a shard: a target that has failed at such rows once is not ended by each shard of them."""
+        return [one for one in self.targets if self._key(one[1].versioned, shard) not in self._failed]
+
+    @staticmethod
+    def _key(target: str, shard: Shard) -> tuple[str, str, Question]:
+        return target, shard.rows.dtype, shard.question
+
+    def perform(self, shards: Sequence[Shard]) -> Generator[Swept]:
         """What came of each shard, as they are finished; closing the iterator ends the workers."""
         waiting, found = list(reversed(shards)), queue.Queue[Swept | BaseException | None]()
         stop = threading.Event()
 
         def work() -> None:
-            lane = Lane(self.limits, stop.is_set)
+            workers = Workers(self.limits, stop.is_set)
             try:
                 while not stop.is_set():
                     try:
                         shard = waiting.pop()
                     except IndexError:
                         break
-                    found.put(swept(shard, self.targets, lane, self.plan))
+                    one = swept(shard, self._left(shard), workers, self.plan)
+                    self._failed |= {self._key(name, shard): why for name, why in one.failed.items()}
+                    skipped = {
+                        target.versioned: why
+                        for _, target in self.targets
+                        if (why := self._failed.get(self._key(target.versioned, shard)))
+                    }
+                    found.put(replace(one, failed={**skipped, **one.failed}))
             except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
                 if not stop.is_set():
                     found.put(error)
             finally:
-                lane.close()
+                workers.close()
                 found.put(None)
 
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="sweep") as threads:

@@ -13,7 +13,7 @@ from collections.abc import Mapping  # noqa: TC003 - the reader of JSON looks at
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from conformance.record.disk import tidy, write_whole
+from conformance.record.disk import one_line, tidy, unfinished, write_whole
 from conformance.record.errors import DifferentPlan, NothingToResume, UnfinishedRun, UnreadableJournal
 from conformance.record.journal import journal_folder, locked, remove
 from conformance.record.typed import from_json, to_json
@@ -36,8 +36,10 @@ class Swept:
         A hash of the plan it belongs to.
     tallies
         Target, with its version → placement → tally.
+    refused
+        Target → why it has none: it has no such op or format.
     failed
-        Target → why it has none: it has no such op or format, or an exception, a crash, a limit ended it.
+        Target → why it has none: an exception, a crash, a limit ended it; a sweep that is resumed asks again.
     seconds
         Part (a target, ``truth``, ``judge``) → how long it took.
     """
@@ -45,6 +47,7 @@ class Swept:
     shard: str
     plan: str
     tallies: Mapping[str, Mapping[str, Tally]]
+    refused: Mapping[str, str]
     failed: Mapping[str, str]
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -69,6 +72,7 @@ class Shards:
         self.damaged: list[str] = []
         self.done: dict[str, Swept] = {}
         self.plan_hash = ""
+        self._discarded = False
 
     @classmethod
     def open(cls, out: Path, *, resume: bool = False, restart: bool = False) -> Self:
@@ -88,6 +92,8 @@ class Shards:
         if resume and not (folder / "plan.json").exists():
             raise NothingToResume(f"there is no sweep to resume at {folder}")
         shards = cls(folder, locked(folder))
+        for half in folder.rglob(".*.unfinished"):  # of this sweep, whose only process this one is
+            remove(half)
         if restart:
             remove(folder / "plan.json")
         if (folder / "plan.json").exists() and not resume:
@@ -115,6 +121,8 @@ class Shards:
             write_whole(path, json.dumps(told, indent=1).encode())
         else:
             before = _read(path)
+            if not isinstance(before, dict):
+                raise UnreadableJournal(f"{path}: it holds no plan")
             for name, value in told.items():
                 if before.get(name) != value:
                     raise DifferentPlan(f"{self.folder} was begun with other {name}: --restart discards what it holds")
@@ -125,7 +133,8 @@ class Shards:
                 swept: Swept = from_json(Swept, _read(file))
                 if swept.plan != self.plan_hash or swept.shard not in ids:
                     raise UnreadableJournal("it belongs to another sweep")  # noqa: TRY301
-                self.done[swept.shard] = swept
+                if not swept.failed:
+                    self.done[swept.shard] = swept
             except (UnreadableJournal, ValueError) as error:
                 self.damaged.append(f"{file}: {error}")
 
@@ -142,14 +151,18 @@ class Shards:
 
     def discard(self) -> None:
         """Remove the folder, once the sweep is published."""
-        remove(self.folder)
+        gone = unfinished(self.folder)  # under this name, it is removed by the next sweep where this one ends here
+        with one_line(f"cannot remove {self.folder}"):
+            self.folder.rename(gone)
+        remove(gone)
+        self._discarded = True
 
     def close(self) -> None:
         """Let other processes have it; what is finished stays."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-            if not (self.folder / "plan.json").exists():
+            if not self._discarded and not (self.folder / "plan.json").exists():
                 remove(self.folder)
 
     def __enter__(self) -> Self:

@@ -29,7 +29,7 @@ COUNTS = {
     "flushed_subnormals": "zeros where the truth rounds to a subnormal number",
     "flushed_normals": "zeros where the truth rounds to a normal number",
     "nonfinite": "NaN or an infinity where the truth rounds to a number, or a number where it rounds to an infinity",
-    "cancelled": "lanes of a vjp whose truth is within its own bound of zero: their error is in no unit in the last place",
+    "cancelled": "other answers of a vjp whose truth is within the bound of zero: their error is in no unit in the last place",
     "out_of_order": "answers that fall from one gap to the next where the truth rises, or rise where it falls",
 }
 """Count of a lane → what is counted."""
@@ -105,8 +105,7 @@ class Tally:
     Attributes
     ----------
     ends
-        First row → (number of rows, first answer, last answer) of each run of consecutive blocks, for the order of what
-        stands at its ends.
+        First row → (number of rows, first answer, last answer) of each block, for the order of what stands at its ends.
     """
 
     lanes: tuple[Lane, ...]
@@ -135,6 +134,8 @@ def tallied(block: Block, got: Numbers, best: Sequence[float]) -> Tally:
 def _lane(block: Block, lane: int, answers: Numbers, best: float) -> Lane:
     got, due = answers[lane], block.truth.rounded[lane]
     wrong = got != due
+    if block.overflows:  # to NaN, in a format without an infinity
+        wrong &= ~(np.isnan(got) & np.isnan(due))
     many = int(np.count_nonzero(wrong))
     counts = Counter(rows=len(got), correct=len(got) - many, out_of_order=_out_of_order(got, block.rising[lane]))
     if not many:
@@ -250,7 +251,7 @@ def _by_binade(
 
 
 def order_at_ends(tally: Tally, rising: Sequence[int], step: int) -> tuple[int, ...]:
-    """For each lane, how often the order is broken between one run of consecutive rows and the next."""
+    """For each lane, how often the order is broken between one block and the next."""
     broken = [0] * len(tally.lanes)
     for start, (count, _, last) in tally.ends.items():
         if (after := tally.ends.get(start + count * step)) is None:

@@ -59,8 +59,6 @@ def test_pairs_and_triples_hold_every_combination() -> None:
 def test_a_sample_is_spread_evenly_over_all_rows() -> None:
     rows = rows_of("gaps", "float64", 2**20)
     assert rows is not None
-    assert not rows.exhaustive
-    assert rows.count == 2**20
     first, _ = rows.block(0)
     last, count = rows.block(rows.blocks - 1)
     assert first < rows.step
@@ -73,8 +71,23 @@ def test_a_sample_is_spread_evenly_over_all_rows() -> None:
 
 
 def test_what_a_format_does_not_have_is_refused_in_one_line() -> None:
-    with pytest.raises(NothingToSweep, match="float32 has no pairs: gaps: every gap"):
+    with pytest.raises(NothingToSweep, match="float32 has no pairs; it has gaps"):
         chosen_rows(("float32",), ("pairs",), ALL)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("most", [1, 1000, 20_000, 10**6, 2 * 10**8, 2**62])
+def test_a_sample_reaches_from_one_end_to_the_other_and_is_no_larger_than_was_said(dtype: str, most: int) -> None:
+    rows = rows_of("gaps", dtype, most)
+    assert rows is not None
+    first, (last, count) = rows.block(0)[0], rows.block(rows.blocks - 1)
+    last += (count - 1) * rows.step
+    assert rows.step >= 1
+    assert first < rows.step
+    assert rows.total - rows.step <= last < rows.total
+    assert rows.count <= most
+    assert rows.count >= most // 2 or rows.exhaustive
+    assert rows.exhaustive == (rows.count == rows.total)
 
 
 @pytest.mark.parametrize("axis", [0, -1])

@@ -96,7 +96,7 @@ def test_what_crashes_or_answers_in_another_dtype_is_said(
 ) -> None:
     arguments = (f"{KERNELS}:{function}", "--dtype", "float16", "--out", str(tmp_path / "out"))
     status, out, _ = call("sweep", *arguments, capsys=capsys)
-    assert status == 0
+    assert status == 1
     (result,) = read(tmp_path / "out").results
     assert why in result.failed
     assert not result.placements
@@ -115,7 +115,11 @@ def test_what_crashes_or_answers_in_another_dtype_is_said(
         ([f"{KERNELS}:nothing"], "nothing"),
         (["--resume", "--restart"], "not both"),
         (["--resume", f"{KERNELS}:softmax"], "no sweep to resume"),
-        ([f"{KERNELS}:softmax", f"{KERNELS}:flushing"], "one kernel at a time"),
+        ([f"{KERNELS}:softmax", f"{KERNELS}:flushing"], "a kernel alone"),
+        ([f"{KERNELS}:softmax", "torch"], "a kernel alone"),
+        ([f"{KERNELS}:softmax", "--op", "softmax", "--op", "log_softmax"], "one op of it"),
+        ([f"{KERNELS}:softmax", "--out", str(KERNELS)], "is no folder"),
+        (["--from", "nowhere", "--op", "softmax"], "--from asks nobody"),
         (["--from", "nowhere"], "a finished sweep is wanted"),
         (["--from", "nowhere", "torch"], "--from asks nobody"),
     ],
@@ -160,6 +164,12 @@ def test_a_sweep_that_is_killed_goes_on_and_comes_to_the_same(tmp_path: Path) ->
     status, _, said = sweep(*asked, "--rows", 2**18, "--out", killed, "--resume")
     assert status == 2
     assert "other rows" in said
+    changed = KERNELS.with_name("kernels.py").read_text() + "\n"
+    other = tmp_path / "kernels.py"
+    other.write_text(changed)
+    status, _, said = sweep(f"{other}:softmax", *asked[1:], "--out", killed, "--resume")
+    assert status == 2
+    assert "other kernel" in said
     kept = next(shards.glob("[!.]*.json"))
     kept.write_bytes(kept.read_bytes()[:100])  # as a full disk may leave it
     status, _, said = sweep(*asked, "--out", killed, "--resume")

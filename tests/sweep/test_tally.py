@@ -118,6 +118,17 @@ def test_the_worst_errors_are_those_that_the_reference_has(
             assert answer == got[k][place]
 
 
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "float16"])
+@every_question
+def test_correctly_rounded_answers_are_all_correct(question: Question, dtype: str) -> None:
+    for kind in ("gaps", "pairs", "triples"):
+        if (whole := rows_of(kind, dtype, 2**13)) is not None:
+            block = Block.of(question, whole, 0)
+            lanes = tallied(block, block.truth.rounded, [0.0] * len(block.x)).lanes
+            assert [lane.counts["correct"] for lane in lanes] == [len(block.numbers)] * len(lanes)
+            assert not any(lane.worst for lane in lanes)
+
+
 def test_as_platforms_that_flush_are_measured_zero_and_the_smallest_normal_number_are_one_unit_apart() -> None:
     # Gaps of 87 and more: exp(-87.336) is the smallest normal number.
     block = Block.of(QUESTIONS[0], rows("float32", 0x42AE0000 - 0x32000000, 2**17), 0)
