@@ -48,7 +48,7 @@ def publish(reading: Reading, out: Path) -> None:
     conformance.record.CannotWrite
         If the disk is full, or may not be written.
     """
-    from conformance.reporting import page  # noqa: PLC0415 - imports matplotlib, which a verdict does not need
+    from conformance.reporting import page  # noqa: PLC0415 - imports Jinja, which a verdict does not need
 
     check_out(out)
     with one_line(f"cannot write {out}"):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
 
 from conformance.reporting import blocks
 from conformance.reporting.blocks import Block, Said, Sheet, Title
@@ -117,6 +119,25 @@ def nearest(record: Record) -> pd.DataFrame:
     order = both.sort_values(["target", "equal", "questions", "nearest"], ascending=[True, False, False, True])
     found = order.drop_duplicates("target")[["target", "nearest", "questions", "equal"]]
     return found.reset_index(drop=True)
+
+
+def table(record: Record) -> pd.DataFrame:
+    """Targets × targets: the share of common questions that both answer with the same bits, over all of them.
+
+    A share is in [0, 1], and NaN where there are too few questions in common; of a target with itself it is 1.  Targets stand
+    in an order in which those that agree are neighbours: that of the leaves of a tree of average distances, 1 − share.
+    """
+    pairs = shares(record, by=())
+    who = sorted({*pairs["first"], *pairs["second"]})
+    found = pd.DataFrame(np.nan, index=who, columns=who)
+    for pair in dicts(pairs):
+        found.loc[pair["first"], pair["second"]] = found.loc[pair["second"], pair["first"]] = pair["equal"]
+    np.fill_diagonal(values := found.to_numpy(copy=True), 1.0)
+    distances = squareform(1 - np.nan_to_num(values), checks=False)
+    order = (
+        hierarchy.leaves_list(hierarchy.linkage(distances, "average", optimal_ordering=True)) if len(who) > 1 else []
+    )
+    return pd.DataFrame(values, index=who, columns=who).iloc[order, order]
 
 
 def markdown(record: Record) -> str:

@@ -99,7 +99,7 @@ def page(compared: Comparison) -> list[Block]:
     return [
         *head,
         *_alone(compared),
-        *_by_sheet(rows),
+        *by_op_and_dtype(compared),
         *_errors(rows),
         *_verdicts(rows),
         *_policies(rows),
@@ -124,11 +124,14 @@ def _both(rows: pd.DataFrame) -> pd.Series:
     return (rows["digest_first"] != "") & (rows["digest_second"] != "")
 
 
-def _by_sheet(rows: pd.DataFrame) -> list[Block]:
+def by_op_and_dtype(compared: Comparison) -> list[Block]:
+    """How many answers of both are equal to the bit or at least of one grade, and whose are wrong or nearer to the truth."""
+    rows = compared.rows
     a, b = (rows[f"error_over_bound_{side}"] for side in ("first", "second"))
     facts = rows[["op", "dtype"]].assign(
         answered=_both(rows),
         equal=rows["same_bits"],
+        graded=_both(rows) & (rows["grade_first"] == rows["grade_second"]),
         wrong_a=rows["severity_first"] == Severity.VIOLATION,
         wrong_b=rows["severity_second"] == Severity.VIOLATION,
         closer_a=a < b,
@@ -137,7 +140,7 @@ def _by_sheet(rows: pd.DataFrame) -> list[Block]:
     sums = facts.groupby(["op", "dtype"], sort=True).sum().reset_index()
     silent = sums[sums[["answered", "wrong_a", "wrong_b"]].sum(axis=1) == 0]
     sums = sums.drop(silent.index)
-    heads = ("answered", "equal", "A wrong", "B wrong", "A closer", "B closer")
+    heads = ("answered", "equal", "same grade", "A wrong", "B wrong", "A closer", "B closer")
     lines = tuple((one[0], one[1], *(f"{n:,}" for n in one[2:])) for one in sums.itertuples(index=False))
     said: list[Block] = [Sheet(("op", "dtype", *heads), lines, heads)] if lines else []
     if len(silent):

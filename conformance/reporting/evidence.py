@@ -1,17 +1,18 @@
 """What a reader of one fault is shown: its smallest and its worst row, who else was asked the same, and in which releases.
 
-Everything is of the record; nothing is computed again.
+Everything is of the record, but the truth and the bound of the other lanes of a row, which are computed again.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conformance.record import exhibit_of, findings_of
 from conformance.record.exhibit import runs_of
-from conformance.reporting import escape
+from conformance.reporting import escape, lanes
 from conformance.reporting.faults import shown
 from conformance.reporting.frames import dicts, names
 from conformance.reporting.history import age
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from conformance.reporting.faults import Fault
     from conformance.reporting.reading import Reading
-    from conformance.values import Numbers, Witness
+    from conformance.values import Exhibit, Numbers, Witness
 
 LONGEST = 4000
 """Characters of a row or of a program; a longer one is told by its length, and stands in the record."""
@@ -64,6 +65,8 @@ class Evidence:
         What was handed over at the smallest case, as text; empty where the record does not hold it.
     smallest, worst
         The lanes; the second is None where it is the same row, or where there are no numbers.
+    lanes
+        :func:`conformance.reporting.lanes.lanes` of the smallest, as JSON; empty where there is nothing to draw.
     script
         A program that shows the smallest again, or the command that prints it.
     detail
@@ -82,6 +85,7 @@ class Evidence:
     row: str
     smallest: Lane | None
     worst: Lane | None
+    lanes: str
     script: str
     detail: str
     reason: str
@@ -109,6 +113,7 @@ def evidence(reading: Reading, fault: Fault) -> Evidence:
         row=_handed_over(x),
         smallest=_lane(first["name"], observation, first["witness"]),
         worst=_worst(reading, fault, first["rows"][0]),
+        lanes=_drawn(observation, first, exhibit),
         script=text,
         detail=first["detail"],
         reason=record.families.get(first["family"], ""),
@@ -126,6 +131,14 @@ def _smallest(fault: Fault) -> dict[Any, Any]:
     last = max(worst["version"], key=age)
     worst = worst[worst["version"] == last]
     return min(dicts(worst), key=lambda row: (row["witness"] is None, len(row["case"]), row["case"]))
+
+
+def _drawn(observation: Mapping[Any, Any], first: Mapping[Any, Any], exhibit: Exhibit | None) -> str:
+    """The lanes of the smallest row, as JSON."""
+    if exhibit is None or exhibit.inputs is None or first["witness"] is None:
+        return ""
+    drawn = lanes.lanes(observation, first["kind"], exhibit.inputs, first["witness"])
+    return "" if drawn is None else json.dumps(drawn, separators=(",", ":"))
 
 
 def _worst(reading: Reading, fault: Fault, but: Any) -> Lane | None:

@@ -1,21 +1,22 @@
 """The page: one HTML file that needs no network, and reads without JavaScript.
 
 First what was asked of whom, the faults, and the matrix of targets and of what can go wrong; then a page in the page for each
-fault, with its evidence; then grades by family, policies, claims, plots, and the environment.
+fault, with its evidence; then grades by family, policies, pictures of the errors, claims, and the environment.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+import math
 from importlib import resources
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
 
-from conformance.reporting import claims, escape, plots, summary, tables
+from conformance.judgement.policies import POLICIES
+from conformance.reporting import agreement, blocks, claims, devices, escape, policies, summary, tables
 from conformance.reporting.evidence import evidence
 from conformance.reporting.faults import ASPECTS, matrix
 from conformance.reporting.frames import dicts
@@ -89,21 +90,50 @@ def render(reading: Reading) -> str:
         "said": summary.unanswered,
         "claims": claims.grouped(record),
         "policies": _policies(reading),
+        "agreement": _agreement(record),
+        "devices": [Markup(blocks.html(said)) for said in devices.page(record)],  # noqa: S704 - escaped there
         "questions": packed(record),
-        "tabulator": tabulator(),
-        "plot": plots.error_against_gap(record),
+        "libraries": libraries(),
+        "modules": _modules(),
+        "figures": FIGURES,
     }
     return _ENVIRONMENT.get_template("index.html.jinja").render(context)
 
 
-def tabulator() -> dict[str, Markup]:
-    """The table library, as it is published: its script and its style, with the licence in front."""
-    folder = resources.files("conformance.reporting") / "templates" / "tabulator"
-    licence = (folder / "LICENSE").read_text("utf-8")
+def libraries() -> dict[str, Markup]:
+    """The libraries for tables and for plots, as they are published: scripts, and a style, each with its licence in front."""
+    folder = resources.files("conformance.reporting") / "templates"
+    found = {
+        name: (folder / path / "LICENSE", folder / path / file)
+        for name, path, file in (
+            ("tabulator", "tabulator", "tabulator.min.js"), ("style", "tabulator", "tabulator_simple.min.css"),
+            ("d3", "d3", "d3.min.js"), ("plot", "plot", "plot.umd.min.js"),
+        )
+    }  # fmt: skip
     return {
-        kind: Markup(f"/*\n{licence}*/\n{(folder / name).read_text('utf-8')}")  # noqa: S704 - of this package, not of a record
-        for kind, name in (("script", "tabulator.min.js"), ("style", "tabulator_simple.min.css"))
+        name: Markup(f"/*\n{licence.read_text('utf-8')}*/\n{file.read_text('utf-8')}")  # noqa: S704 - of this package, not of a record
+        for name, (licence, file) in found.items()
     }
+
+
+_MODULES = ("query.js", "errors.js", "rows.js", "pictures.js", "page.js")
+"""The scripts of the page, which stand in it as one module."""
+
+
+def _modules() -> Markup:
+    """The scripts as one: what one imports from another is in it already."""
+    folder = resources.files("conformance.reporting") / "templates"
+    lines = "".join((folder / name).read_text("utf-8") for name in _MODULES).splitlines(keepends=True)
+    return Markup("".join(line for line in lines if not line.startswith("import ")))  # noqa: S704 - of this package
+
+
+FIGURES = (
+    ("gap", "over", "Does the error grow with the logit gap?"),
+    ("n", "over", "Does the error grow with the length of a row?"),
+    ("gap", "ulp", "How many ulp, against the logit gap?"),
+    ("n", "ulp", "How many ulp, against the length of a row?"),
+)
+"""Of each picture of errors its cause, its error and its question."""
 
 
 def _who(record: Record) -> str:
@@ -168,18 +198,39 @@ def _controls(reading: Reading) -> dict[str, Any]:
     return {"count": len(caught), "caught": dicts(counts), "strange": dicts(strange)}
 
 
-def _policies(reading: Reading) -> list[dict[str, Any]]:
-    """One row a question, with each framework's policy; a choice that is not the only one says where it is made."""
-    by_question = sorted(reading.policies, key=lambda policy: (policy.question, policy.framework))
+def _policies(reading: Reading) -> dict[str, Any]:
+    """The choices of each target, a column a question; and of each framework that chooses in several ways, where it does."""
+    chosen, subjects = policies.by_target(reading.record), policies.subjects(reading.record)
+    split = {(policy.framework, policy.question): policy for policy in reading.policies if policy.inconsistent}
+    rows = []
+    for target, name in reading.record.names.items():
+        if name in chosen.index:
+            subject = subjects[str(target), target.version]
+            cells = [(answers, (subject, question) in split) for question, answers in chosen.loc[name].items()]
+            rows.append({"name": name, "subject": subject, "cells": cells})
+    where = [
+        {"policy": policy, "places": {answer: _listed(places) for answer, places in policy.answers.items()}}
+        for policy in split.values()
+    ]
+    return {
+        "questions": {name: POLICIES[name].question if name in POLICIES else "" for name in chosen.columns},
+        "rows": rows,
+        "where": where,
+    }
+
+
+def _agreement(record: Record) -> list[tuple[str, list[tuple[str, float, str]]]]:
+    """Of each target, of each other one: its name, the share of equal bits, and that in whole per cent, rounded down."""
+    table = agreement.table(record)
     return [
-        {
-            "question": question,
-            "policies": [
-                {"policy": policy, "places": {answer: _listed(places) for answer, places in policy.answers.items()}}
-                for policy in mine
+        (
+            str(name),
+            [
+                (str(other), share, "" if math.isnan(share) else f"{math.floor(share * 100)}")
+                for other, share in row.items()
             ],
-        }
-        for question, mine in groupby(by_question, lambda policy: policy.question)
+        )
+        for name, row in table.iterrows()
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from conformance.record import rows as read
-from conformance.reporting.frames import dicts
+from conformance.reporting.frames import dicts, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -58,7 +58,7 @@ def policies(record: Record, known: Iterable[Entry] = ()) -> tuple[Policy, ...]:
     """
     rows = record.observations
     rows = rows[(rows["choices"] != "") & ~rows["control"].astype(bool)]
-    frameworks = _frameworks(record)
+    frameworks = subjects(record)
     rows = rows[[*_DIMENSIONS, "version", "framework", "choices"]].drop_duplicates()
     entries = [(entry.kind, entry.region(rows)) for entry in known if entry.policy]
     facts = [
@@ -78,7 +78,22 @@ def policies(record: Record, known: Iterable[Entry] = ()) -> tuple[Policy, ...]:
     return tuple(Policy(str(who), str(question), _places(mine)) for (who, question), mine in grouped)
 
 
-def _frameworks(record: Record) -> dict[tuple[str, str], str]:
+def by_target(record: Record) -> pd.DataFrame:
+    """Targets × questions: which choices a target makes, a tuple, empty where it was not asked; without the controls."""
+    rows = record.observations
+    rows = rows[~rows["control"].astype(bool)]
+    rows = rows.assign(name=names(record, rows))
+    made: dict[tuple[str, str], dict[str, None]] = {}
+    for row in dicts(rows.loc[rows["choices"] != "", ["name", "choices"]].drop_duplicates()):
+        for choice in read.choices_of(row):
+            made.setdefault((row["name"], choice.question), {})[choice.answer] = None
+    who = [name for target, name in record.names.items() if not target.control]
+    questions = sorted({question for _, question in made})
+    cells = [[tuple(sorted(made.get((name, question), ()))) for question in questions] for name in who]
+    return pd.DataFrame(cells, index=who, columns=questions, dtype=object)
+
+
+def subjects(record: Record) -> dict[tuple[str, str], str]:
     """(target, version) → the framework's name, with its version where it stands here at several."""
 
     def name(target: Target) -> str:
@@ -98,7 +113,7 @@ def _places(facts: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     chosen = list(_telling(codes))
     named = facts[chosen].agg(" ".join, axis=1)
     # An array of several rows can show two answers at once: then no name tells them apart, and it says so.
-    shared = named.map(named.groupby(named).agg(lambda places: facts.loc[places.index, "answer"].nunique()))
+    shared = facts["answer"].groupby(named).transform("nunique")
     of = facts["answer"].map({answer: _SHARES[min(i, len(_SHARES) - 1)] for i, answer in enumerate(answers)})
     named = named.where(shared == 1, of + " rows of " + named)
     by_answer = pd.DataFrame({"name": named, "answer": facts["answer"], "shared": shared}).sort_values(

@@ -1,9 +1,11 @@
 """The questions of a record as a table that a page carries: a row each, a column a target; compressed, as base64.
 
 The bytes are gzip's.  Inside are the length of a JSON object in four bytes, that object, and one array behind the other, all
-little-endian: ``op``, ``dtype``, ``family``, ``way`` (uint8, places in the lists of the object), ``case`` (uint32, likewise);
-then for each target ``state`` (uint8: a place in :data:`STATES`), ``bits`` (uint8: equal numbers are equal bits, 0 is no
-answer) and ``over`` (uint16: the bits of the error over the bound as float16, NaN where there is none).
+little-endian and the widest first: ``case`` (uint32, a place in the list of the object), ``gap`` (float32, NaN where no
+logit is finite), ``n`` (uint32, the length of a row); for each target ``over`` and ``ulp`` (uint16: the bits, as float16, of
+the error over the bound and in ulp, NaN where there is none); ``op``, ``dtype``, ``family``, ``way`` (uint8, places in
+lists); for each target ``state`` (uint8: a place in :data:`STATES`) and ``bits`` (uint8: equal numbers are equal bits, 0 is
+no answer).
 """
 
 from __future__ import annotations
@@ -54,10 +56,14 @@ def packed(record: Record) -> str:
         codes, values = pd.factorize(rows[column][first])
         told[column] = [str(value) for value in values]
         columns.append(codes.astype(np.uint32 if column == "case" else np.uint8))
+    columns += [rows["logit_gap"][first].to_numpy(np.float32), lengths(rows[first])]
     places = {printable(name): place for place, (_, name) in enumerate(targets)}
     who = rows["name"].map(printable).map(places).to_numpy(np.intp)
-    for cells, dtype in ((_states(rows), np.uint8), (_bits(rows, number), np.uint8), (_over(rows), np.uint16)):
-        table = np.full((len(targets), count), _NAN if dtype is np.uint16 else 0, dtype)
+    answers: list[NDArray[Any]] = [
+        _half(rows[column].to_numpy(np.float64)) for column in ("error_over_bound", "max_ulp")
+    ]
+    for cells in (*answers, _states(rows), _bits(rows, number)):
+        table = np.full((len(targets), count), _NAN if cells.dtype == np.uint16 else 0, cells.dtype)
         table[who, number] = cells
         columns.append(table.reshape(-1))
     head = json.dumps(told, separators=(",", ":")).encode()
@@ -92,7 +98,21 @@ def _bits(rows: pd.DataFrame, number: NDArray[Any]) -> NDArray[np.uint8]:
     return found
 
 
-def _over(rows: pd.DataFrame) -> NDArray[np.uint16]:
-    """The bits of the error over the bound as float16; what is beyond its range is infinite."""
+def _half(numbers: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """The bits of numbers that are not negative as float16, rounded up: none moves across a power of two, or to zero.
+
+    What is beyond the range of float16 is infinite.
+    """
     with np.errstate(over="ignore"):
-        return rows["error_over_bound"].to_numpy(np.float64).astype(np.float16).view(np.uint16)
+        half = numbers.astype(np.float16)
+        return np.where(half < numbers, np.nextafter(half, np.float16(np.inf)), half).view(np.uint16)
+
+
+def lengths(rows: pd.DataFrame) -> NDArray[np.uint32]:
+    """How many numbers a row has along its axis: 1 of a scalar, 0 along an axis that there is not."""
+    asked = rows[["shape", "axis"]].drop_duplicates()
+    found = {}
+    for shape, axis in zip(asked["shape"], asked["axis"], strict=True):
+        sizes = [int(size) for size in shape.split("×")] if shape else [1]
+        found[shape, axis] = sizes[axis] if -len(sizes) <= axis < len(sizes) else 0
+    return np.array([found[pair] for pair in zip(rows["shape"], rows["axis"], strict=True)], np.uint32)

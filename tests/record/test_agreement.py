@@ -8,7 +8,7 @@ from parts import JAX, TORCH, header, row
 
 from conformance.record import Footer, Part, Record, claims_frame, frame
 from conformance.reporting import blocks
-from conformance.reporting.agreement import MANY, clusters, markdown, nearest, page, shares
+from conformance.reporting.agreement import MANY, clusters, markdown, nearest, page, shares, table
 from conformance.values import Target
 
 OTHER = Target("numpy", "eager", "cpu", version="2")
@@ -93,3 +93,39 @@ def test_too_few_questions_are_said_to_be_too_few() -> None:
     found = recorded(*answers(TORCH, "a", MANY - 1), *answers(JAX, "a", MANY - 1))
 
     assert "No two targets answer 100 common questions" in blocks.markdown(page(found))
+
+
+def test_targets_that_agree_stand_beside_each_other() -> None:
+    """Two kernels, whose targets are mixed by name; a third of their questions have one right answer."""
+    names = ("jit", "eager", "special", "vmap")
+    targets = [Target("jax", mode, "cpu", version="1") for mode in names]
+    rows = []
+    for target, kernel in zip(targets, "abab", strict=True):
+        told = answers(target, kernel, 300)
+        rows += [one | {"digest": f"right{i}"} if i < 100 else one for i, one in enumerate(told)]
+    few = Target("torch", "eager", "cpu", version="2")
+    told = header(*targets, few)
+    rows += answers(few, "a", MANY)
+    part = Part(told, Footer(len(rows), 0, complete=True, seconds=1.0, timing={}, escalated=0), {})
+    made = table(Record((part,), frame(rows, told.run_id), claims_frame([], told.run_id)))
+
+    order = list(made.index)
+    pairs = {frozenset(order[place : place + 2]) for place in range(len(order) - 1)}
+    assert order == list(made.columns)
+    assert {frozenset({"jax/jit/cpu", "jax/special/cpu"}), frozenset({"jax/eager/cpu", "jax/vmap/cpu"})} <= pairs
+    assert 1.0 == made.loc["jax/jit/cpu", "jax/special/cpu"] == made.loc["jax/jit/cpu", "jax/jit/cpu"]
+    assert 100 / 300 == made.loc["jax/jit/cpu", "jax/eager/cpu"] == made.loc["jax/eager/cpu", "jax/jit/cpu"]
+
+
+def test_a_pair_with_few_common_questions_has_no_share() -> None:
+    made = table(
+        recorded(
+            *answers(TORCH, "a"), *answers(OTHER, "a"),
+            *(one | {"case_id": f"other{one['case_id']}"} for one in answers(JAX, "c")),
+            *(one | {"case_id": f"other{one['case_id']}", "case": f"other{one['case']}"} for one in answers(OTHER, "c")),
+        )
+    )  # fmt: skip
+
+    assert 1.0 == made.loc["torch/eager/cpu", "numpy/eager/cpu"]
+    assert made.loc["torch/eager/cpu"].isna()["jax/jit/cpu"]
+    assert table(recorded()).empty

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conformance import cases
-from conformance.judgement import Judge
+from conformance.judgement import Judge, digests
 from conformance.record import Footer, Header, Part, Plan, Record, Subject, claims_frame, frame
 from conformance.record.machine import this_machine
 from conformance.record.rows import observation_row, smallest
@@ -54,18 +54,22 @@ def _rows(target: Target, asked: list[Any], answered: list[tuple[Batch, Observat
     """The rows of one target for one op and format, with a case for each family that asks it."""
     twins = cases.twins(asked)
     judged = [
-        (case, observation, judgement, Exhibit(case.inputs, len(batch.cases) if case.stacks else 0, place))
+        (case, observation, judgement, digest, Exhibit(case.inputs, len(batch.cases) if case.stacks else 0, place))
         for batch, observation, judgements in answered
-        for place, (first, judgement) in enumerate(zip(batch.cases, judgements, strict=True))
+        for place, (first, judgement, digest) in enumerate(
+            zip(batch.cases, judgements, digests(batch, observation), strict=True)
+        )
         for case in twins[first.id]
     ]
-    kept = smallest([(case, judgement) for case, _, judgement, _ in judged])
+    kept = smallest([(case, judgement) for case, _, judgement, *_ in judged])
     rows = []
-    for i, (case, observation, judgement, exhibit) in enumerate(judged):
+    for i, (case, observation, judgement, digest, exhibit) in enumerate(judged):
         kinds = {finding.kind for finding in judgement.findings} if target.control else set()
         must = kinds & {"nonfinite"} if case.family == "magnitude" else set()
         shown = exhibit if i in kept else None
-        row = observation_row(target, case, observation, judgement, must=must, may=kinds - must, exhibit=shown)
+        row = observation_row(
+            target, case, observation, judgement, digest=digest, must=must, may=kinds - must, exhibit=shown
+        )
         rows.append({"suite_version": "0", **row})
     return rows
 

@@ -40,6 +40,10 @@ const table = {
   numbers: { op: [0, 1, 0], dtype: [0, 0, 0], family: [0, 1, 1], way: [0, 0, 0], case: [0, 1, 2] },
   state: [2, 4, 2, 4, 4, 1, 2, 3, 2, 2, 2, 0],
   bits: [1, 1, 1, 2, 1, 0, 1, 2, 1, 3, 3, 0],
+  gap: [0.5, 16, NaN], n: [3, 1024, 4096],
+  // As float16: 0.5, 2 and none; infinity, 1 and none; 0, 0, 0; 0.25, 0.25 and none.
+  over: [0x3800, 0x4000, 0x7e00, 0x7c00, 0x3c00, 0x7e00, 0, 0, 0, 0x3400, 0x3400, 0x7e00],
+  ulp: [0x3800, 0x4400, 0x7e00, 0x7c00, 0x3c00, 0x7e00, 0, 0, 0, 0x3400, 0x3400, 0x7e00],
 };
 
 /** The numbers of the questions that a query means. */
@@ -53,6 +57,18 @@ test("a query names columns, states and who has them", () => {
     ["torch:violation and jax:fine", [0, 1]], ["op:softmax axes", [2]], ["op:log_softmax or masks", [0, 1]], ["not violation", [2]],
     ["not (masks or case:axis)", [2]], ["op:softmax and (masks or case:axis)", [0]],
   ]) assert.deepEqual(found(query), due, query);
+});
+
+test("a query compares numbers of questions and of answers", () => {
+  for (const [query, due] of [
+    ["gap>0.5", [1]], ["gap>=0.5", [0, 1]], ["gap<=16 n<1024", [0]], ["n>=1024", [1, 2]], ["over>1", [0, 1]], ["2.0:over>1", [1]], ["jax:over<0.25", []],
+    ["jax:over<=0.25", [0, 1]], ["torch@2.10/eager/cpu:over>65504", [0]], ["compile:ulp<=0", [0, 1, 2]], ["ulp>3 not 2.0:ulp>3", [0]],
+  ]) assert.deepEqual(found(query), due, query);
+});
+
+test("the name of a target may hold a colon", () => {
+  const targets = table.targets.map((target, j) => (j === 3 ? { ...target, name: "jax:own/jit/cuda:0" } : target));
+  assert.deepEqual([0, 1, 2].filter(compiled("jax:own/jit/cuda:0:not_asked", { ...table, targets })), [2]);
 });
 
 test("modes differ within a release, frameworks with one another", () => {
@@ -72,6 +88,7 @@ test("a mistake is one line that says what there is", () => {
     ["op:softmx", /no op is softmx: softmax, log_softmax/], ["pytorch:violation", /pytorch is no target.*jax\/jit\/cpu/],
     ["torch:wrong", /wrong is none of not asked/], ["(op:softmax", /a \) is missing/], ["op:softmax)", /\) stands where/],
     ["not", /not of what/], ["op:softmax or", /something is missing at the end/], ["differs(eager)", /two targets/], ["since(1.0)", /asked before and since 1\.0/],
+    ["over>much", /much is no number to compare over with/], ["gap<", /nothing is no number/], ["torch:gap>1", /gap is of a question/],
   ]) {
     assert.throws(() => compiled(query, table), (error) => error instanceof BadQuery && said.test(error.message) && !error.message.includes("\n"), query);
   }
@@ -94,5 +111,6 @@ test("what Python has packed", () => {
   ]);
   assert.deepEqual(read.targets.map((target) => target.name), due.targets);
   assert.deepEqual(rows, due.rows);
-  assert.deepEqual(Array.from(read.over, half).map(String), due.over);
+  for (const column of ["over", "ulp"]) assert.deepEqual(Array.from(read[column], half).map(String), due[column]);
+  for (const column of ["gap", "n"]) assert.deepEqual(Array.from(read[column], String), due[column]);
 });

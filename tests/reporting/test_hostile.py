@@ -90,8 +90,10 @@ def test_the_page_shows_it_and_does_not_obey(hostile: Reading) -> None:
     read = Page(text)
     harmless = Page(page.render(Reading(record(row(findings=[violation()])))))
 
-    assert harmless.tags["script"] == read.tags["script"] == 4
+    assert harmless.tags["script"] == read.tags["script"] == 6
     assert {"data-outcome", "data-claim"} == set(read.attributes) - set(harmless.attributes)
+    for library in page.libraries().values():
+        text = text.replace(library, "")
     assert set() == controls(text)
     assert SHOWN in read.text
     assert "<script>document.title" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives th
 if not (shutil.which("chromium") and shutil.which("chromedriver")):
     pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)
 
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402 - needs selenium
 from selenium.webdriver.common.by import By  # noqa: E402 - needs selenium
 from selenium.webdriver.common.keys import Keys  # noqa: E402 - needs selenium
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402 - needs selenium
@@ -169,6 +171,86 @@ def test_a_cell_leads_to_its_faults(browser: Any) -> None:
 
     assert due == len(lines(browser))
     assert all("numpy/raising/cpu: shapes" in json.loads(line.get_attribute("data-cell")) for line in lines(browser))
+
+
+def pictures(browser: Any) -> list[Any]:
+    """The pictures of errors, drawn."""
+    WebDriverWait(browser, 20).until(lambda _: len(browser.find_elements(By.CSS_SELECTOR, "#errors-figures svg")) == 4)
+    return browser.find_elements(By.CSS_SELECTOR, "#errors-figures svg")  # type: ignore[no-any-return]
+
+
+def test_the_table_of_errors_counts_what_the_record_holds(browser: Any, small: Reading) -> None:
+    pictures(browser)
+    rows = small.record.observations
+    mine = rows[(rows["op"] == "softmax") & (rows["dtype"] == "float32") & (rows["digest"] != "")]
+    told = {
+        row.find_element(By.TAG_NAME, "th").text: [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
+        for row in browser.find_elements(By.CSS_SELECTOR, "#errors-totals tbody tr")
+    }
+
+    # One framework: its first mode stands for it where every framework is looked at.
+    assert ["numpy/honest/cpu"] == list(told)
+    errors = mine[mine["target"] == "numpy/honest/cpu"]["error_over_bound"].dropna()
+    assert [f"{len(errors):,}", f"{(errors > 1).sum():,}"] == told["numpy/honest/cpu"][:2]
+    assert float(told["numpy/honest/cpu"][3]) == pytest.approx(errors.max(), rel=1e-2)
+
+
+def test_a_choice_of_pictures_is_kept_in_the_address_and_a_number_leads_to_its_rows(
+    browser: Any, small: Reading
+) -> None:
+    pictures(browser)
+    Select(browser.find_element(By.NAME, "whose")).select_by_visible_text("numpy 1.0")
+    wanted = ["numpy/honest/cpu", "numpy/raising/cpu", "numpy/partial/cpu"]
+    heads = lambda _: [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#errors-totals tbody th")] == wanted  # noqa: E731
+    WebDriverWait(browser, 20).until(heads)
+    browser.refresh()
+    pictures(browser)
+    WebDriverWait(browser, 20).until(heads)
+
+    rows = small.record.observations
+    due = rows[
+        (rows["mode"] == "raising")
+        & (rows["op"] == "softmax")
+        & (rows["dtype"] == "float32")
+        & (rows["error_over_bound"] > 1)
+    ]
+    link = browser.find_elements(By.CSS_SELECTOR, "#errors-totals tbody tr")[1].find_elements(By.TAG_NAME, "td")[1]
+    assert str(len(due)) == link.text
+    browser.execute_script("arguments[0].click()", link.find_element(By.TAG_NAME, "a"))
+    note = browser.find_element(By.ID, "rows-note")
+    WebDriverWait(browser, 20).until(lambda _: note.text.startswith(f"{len(due)} of "))
+
+
+@pytest.mark.parametrize("figure", range(4))
+def test_a_cell_of_a_picture_says_what_it_holds_and_leads_to_it(browser: Any, figure: int) -> None:
+    picture = pictures(browser)[figure]
+    cell = picture.find_elements(By.CSS_SELECTOR, "[aria-label=rect] rect")[5]
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", cell)
+    ActionChains(browser).move_to_element(cell).perform()
+    WebDriverWait(browser, 20).until(
+        lambda _: " answers (" in picture.find_element(By.CSS_SELECTOR, "[aria-label=tip]").text
+    )
+    said = picture.find_element(By.CSS_SELECTOR, "[aria-label=tip]").text
+    (count,) = re.findall(r"(?:bound|ulp|error at all)([\d,]+) of [\d,]+ answers", said)
+
+    assert said.startswith("numpy/honest/cpu")
+    ActionChains(browser).click(cell).perform()
+    note = browser.find_element(By.ID, "rows-note")
+    WebDriverWait(browser, 20).until(lambda _: note.text.startswith(f"{count} of "))
+    assert "numpy/honest/cpu:" in browser.find_element(By.ID, "rows-query").get_attribute("value")
+
+
+def test_a_fault_has_a_picture_of_its_row(browser: Any) -> None:
+    page = opened(browser, "where")
+    figure = page.find_element(By.CLASS_NAME, "lanes-figure")
+    told = json.loads(figure.find_element(By.TAG_NAME, "script").get_attribute("textContent"))
+    truths = figure.find_elements(By.TAG_NAME, "svg")[1].find_element(By.CSS_SELECTOR, "[aria-label=dot]")
+
+    assert figure.is_displayed()
+    assert 2 == len(figure.find_elements(By.TAG_NAME, "svg"))
+    assert len(told["lane"]) == len(truths.find_elements(By.XPATH, "./*"))
+    assert f"the error of lane {told['at']} (cross)" in figure.text
+    assert "The record keeps no answer of the other lanes" in figure.text
 
 
 def test_what_was_not_asked_is_marked_in_its_cells_and_above_them(browser: Any, small: Reading) -> None:

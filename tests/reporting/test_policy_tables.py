@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from report_rows import CONTROL, EAGER, JIT, record, row
 
 from conformance import record as records
-from conformance.reporting import Reading, terminal
+from conformance.reporting import Reading, page, policies, terminal
 from conformance.values import Choice, Target
 
 if TYPE_CHECKING:
@@ -136,3 +137,30 @@ def test_variants_are_two_frameworks() -> None:
 
 def test_a_record_without_choices_has_no_policies() -> None:
     assert () == Reading(record(row())).policies
+
+
+def test_a_target_is_a_row_and_a_question_a_column() -> None:
+    made = record(
+        row(EAGER, choices=[NAN, Choice("subnormals", "flushed")]),
+        row(EAGER, choices=[ZEROS]),
+        row(JIT, choices=[NAN]),
+        row(CONTROL, choices=[Choice("bool", "rejects")]),
+    )
+
+    found = policies.by_target(made)
+
+    assert ["all-minus-inf", "subnormals"] == list(found.columns)
+    assert {"f/eager/cpu": ("nan", "zeros"), "f/jit/cpu": ("nan",)} == dict(found["all-minus-inf"])
+    assert {"f/eager/cpu": ("flushed",), "f/jit/cpu": ()} == dict(found["subnormals"])
+
+
+def test_the_page_marks_inconsistent_choices_by_sign_and_word() -> None:
+    made = record(
+        row(EAGER, choices=[NAN, Choice("bool", "rejects")]), row(JIT, choices=[ZEROS, Choice("bool", "rejects")])
+    )
+    text = page.render(Reading(made))
+    table = text[text.index('id="policy-table"') :].partition("</table>")[0]
+    rows = [line for line in table.splitlines() if 'scope="row"' in line]
+    cells = [[re.sub(r"<[^>]+>", " ", cell).split() for cell in line.split("<td>")[1:]] for line in rows]
+
+    assert [[["≠", "nan", "inconsistent"], ["rejects"]], [["≠", "zeros", "inconsistent"], ["rejects"]]] == cells

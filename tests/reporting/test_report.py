@@ -119,7 +119,7 @@ def test_the_page_is_the_same_text_every_time(small: Reading) -> None:
 
 def test_the_page_asks_nothing_of_the_network(small: Reading) -> None:
     text = page.render(small)
-    for library in page.tabulator().values():  # the browser's test watches what it does
+    for library in page.libraries().values():  # the browser's test watches what it does
         text = text.replace(library, "")
 
     for attribute in ('src="', "url(", "@import", '<link rel="stylesheet'):

@@ -60,7 +60,7 @@ function focusOn(heading) {
 function paint() {
   const { fault, filters } = parsed(location.hash);
   home.hidden = Boolean(fault);
-  document.getElementById("rows-section").hidden = false;
+  for (const name of ["rows-section", "errors-section"]) document.getElementById(name).hidden = false;
   for (const page of pages.children) page.hidden = page.id !== `/fault/${fault}`;
   if (fault) {
     const page = document.getElementById(`/fault/${fault}`);
@@ -68,6 +68,7 @@ function paint() {
     else {
       focusOn(page.querySelector("h2"));
       scrollTo(0, 0);
+      for (const figure of page.querySelectorAll(".lanes-figure")) drawLanes(figure);
     }
     return;
   }
@@ -80,7 +81,7 @@ function paint() {
     document.getElementById(`/fault/${line.dataset.fault}`).classList.toggle("filtered", line.hidden);
   }
   for (const row of rows) row.hidden = !matches(row.dataset, { ...filters, q: "" }, "");
-  const narrowed = Object.entries(filters).some(([name, value]) => value && name !== "rows");
+  const narrowed = Object.entries(filters).some(([name, value]) => value && !["rows", "errors"].includes(name));
   const counted = document.getElementById("counted");
   counted.hidden = !narrowed;
   counted.textContent = `${shown} of ${lines.length} faults`;
@@ -95,6 +96,7 @@ function paint() {
     openRows(filters.rows);
   }
   if (filters.cell) document.getElementById("faults").scrollIntoView();
+  setTimeout(drawErrors);
 }
 
 for (const link of document.querySelectorAll("a.skip"))
@@ -121,7 +123,16 @@ build();
 for (const event of ["input", "change"]) picker.addEventListener(event, written);
 picker.addEventListener("reset", () => { history.replaceState(null, "", "#/"); setTimeout(paint); });
 picker.addEventListener("submit", (event) => event.preventDefault());
-addEventListener("hashchange", paint);
+addEventListener("hashchange", () => {
+  paint();
+  if (parsed(location.hash).filters.rows !== undefined) document.getElementById("rows-title").scrollIntoView();
+});
+document.getElementById("errors-form").addEventListener("change", (event) => {
+  const chosen = JSON.stringify(Object.fromEntries(new FormData(event.currentTarget)));
+  history.replaceState(null, "", `#/?${new URLSearchParams({ ...parsed(location.hash).filters, errors: chosen })}`);
+  drawErrors();
+});
+addEventListener("resize", drawErrors);
 paint();
 for (const button of document.querySelectorAll("button.copy"))
   button.addEventListener("click", async () => {

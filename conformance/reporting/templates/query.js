@@ -29,9 +29,10 @@ export function unpacked(buffer) {
     return array;
   };
   const numbers = { case: take(Uint32Array, head.count) };
-  const over = take(Uint16Array, cells);
+  const gap = take(Float32Array, head.count), n = take(Uint32Array, head.count);
+  const over = take(Uint16Array, cells), ulp = take(Uint16Array, cells);
   for (const column of ["op", "dtype", "family", "way"]) numbers[column] = take(Uint8Array, head.count);
-  return { ...head, numbers, over, state: take(Uint8Array, cells), bits: take(Uint8Array, cells) };
+  return { ...head, numbers, gap, n, over, ulp, state: take(Uint8Array, cells), bits: take(Uint8Array, cells) };
 }
 
 /** The number whose bits as a float16 these are. */
@@ -43,6 +44,9 @@ export function half(bits) {
 
 const COLUMNS = ["op", "dtype", "family", "way", "case"];
 const FINE = 2;
+/** The state of an answer that breaks the contract. */
+export const VIOLATION = 4;
+const COMPARED = { "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b };
 
 /** A mistake in a query; its message is one line. */
 export class BadQuery extends Error {}
@@ -98,8 +102,23 @@ export function compiled(text, table) {
   };
   const cell = (array, j, i) => array[j * table.count + i];
 
+  // gap and n are of the question, over and ulp of a target's answer to it: "gap>4", "torch:over>1", "ulp>1".
+  function measured(name, column, sign, number) {
+    const good = COMPARED[sign], limit = Number(number);
+    if (!number || Number.isNaN(limit)) throw new BadQuery(`${number || "nothing"} is no number to compare ${column} with`);
+    if (column === "gap" || column === "n") {
+      if (name) throw new BadQuery(`${column} is of a question and not of a target`);
+      return (i) => good(table[column][i], limit);
+    }
+    const asked = name ? who(name) : table.targets.map((_, j) => j);
+    return (i) => asked.some((j) => good(half(cell(table[column], j, i)), limit));
+  }
+
   function term(token) {
-    const [, name, value] = token.match(/^([^:]*):(.*)$/) ?? [null, "", token];
+    // The name of a target may hold a colon, and so may that of a case.
+    const [, name, value] = token.match(/^(op|dtype|family|way|case):(.*)$/) ?? token.match(/^(.*):([^:]*)$/) ?? [null, "", token];
+    const compared = value.match(/^(gap|n|over|ulp)([<>]=?)(.*)$/);
+    if (compared) return measured(name, ...compared.slice(1));
     if (COLUMNS.includes(name)) {
       const good = table[name].map((text) => (name === "case" ? text.includes(value) : text === value));
       if (!good.includes(true)) throw new BadQuery(`no ${name} is ${value}${name === "case" ? "" : `: ${table[name].join(", ")}`}`);
@@ -145,7 +164,7 @@ export function compiled(text, table) {
     if (!several.length) throw new BadQuery(`nothing here was asked before and since ${words[0]}`);
     return (i) => several.some((mine) => {
       const seen = mine.map(([later, j]) => [later, cell(table.state, j, i)]).filter(([, state]) => state >= FINE);
-      const of = (which) => seen.filter(([later]) => later === which).map(([, state]) => state === 4);
+      const of = (which) => seen.filter(([later]) => later === which).map(([, state]) => state === VIOLATION);
       return of(true).some(Boolean) && of(false).length > 0 && !of(false).some(Boolean);
     });
   }

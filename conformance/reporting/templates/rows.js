@@ -8,6 +8,20 @@ async function unzip(text) {
   return unpacked(await new Response(stream).arrayBuffer());
 }
 
+let unzipped = null;
+
+/** The table of questions, unpacked once. */
+function questions() {
+  unzipped ??= unzip(document.getElementById("questions").textContent);
+  return unzipped;
+}
+
+/** An error in three digits, as float16 holds it; empty where there is none. */
+function sized(value) {
+  if (Number.isNaN(value)) return "";
+  return value === Infinity ? "> 65504" : String(Number(value.toPrecision(3)));
+}
+
 /** One row of the table as an object: the columns, then a cell for each target. */
 function rowOf(table, i) {
   const row = { i };
@@ -19,18 +33,18 @@ function rowOf(table, i) {
 function detail(table, i) {
   const list = document.createElement("table"), body = list.createTBody();
   const head = list.createTHead().insertRow();
-  for (const name of ["target", "answer", "÷ bound", "same bits as"]) {
+  for (const name of ["target", "answer", "÷ bound", "ulp", "same bits as"]) {
     const cell = document.createElement("th");
     cell.scope = "col";
     cell.textContent = name;
     head.append(cell);
   }
   table.targets.forEach((target, j) => {
-    const at = j * table.count + i, state = table.state[at], over = half(table.over[at]), bits = table.bits[at];
+    const at = j * table.count + i, state = table.state[at], bits = table.bits[at];
     if (state < 2) return;
     const same = table.targets.filter((_, k) => k !== j && bits && table.bits[k * table.count + i] === bits).map((other) => other.name);
     const row = body.insertRow();
-    for (const text of [target.name, `${SIGNS[state]} ${table.states[state]}`, Number.isNaN(over) ? "" : over === Infinity ? "> 65504" : over.toPrecision(3), same.join(", ")])
+    for (const text of [target.name, `${SIGNS[state]} ${table.states[state]}`, sized(half(table.over[at])), sized(half(table.ulp[at])), same.join(", ")])
       row.insertCell().textContent = text;
     row.cells[1].className = table.states[state];
   });
@@ -45,7 +59,7 @@ async function openRows(query) {
   if (document.activeElement !== field) field.value = query;
   if (!opened) {
     opened = (async () => {
-      const table = await unzip(document.getElementById("questions").textContent);
+      const table = await questions();
       const mark = (cell) => {
         const state = cell.getValue();
         cell.getElement().classList.add(`state-${state}`);
