@@ -64,7 +64,10 @@ MAY_IMPORT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "`conformance/reporting/`": (
         ("conformance.reporting",),
-        ("conformance.values", "conformance.record", "conformance.ledger", "conformance.sweep", "conformance.frameworks.base"),
+        (
+            "conformance.values", "conformance.calls", "conformance.record", "conformance.ledger", "conformance.sweep",
+            "conformance.frameworks.base", "conformance.judgement.question", "conformance.judgement.policies", "reference",
+        ),
     ),
     "`conformance/claims.py`, `tasks.py`, `run.py`, `suite.py`, `hunting.py`, `sweeping.py`, `api.py`, `vectors.py`": (
         tuple(

@@ -87,15 +87,9 @@ def page(compared: Comparison) -> list[Block]:
         Title(f"{compared.first} and {compared.second}", 1),
         Said(f"A is {compared.first}, B is {compared.second}."),
     ]
+    head.append(Said(in_common(compared)))
     if rows.empty:
-        return [*head, Said("No question was asked of both."), *_alone(compared)]
-    answered, same = int((_both(rows)).sum()), int(rows["same_bits"].sum())
-    share = f", {percent(same / answered)}" if answered else ""
-    head.append(
-        Said(
-            f"Both were asked {counted(len(rows), 'question')} and answered {answered:,}, with the same bits {same:,}{share}."
-        )
-    )
+        return [*head, *_alone(compared)]
     return [
         *head,
         *_alone(compared),
@@ -105,6 +99,16 @@ def page(compared: Comparison) -> list[Block]:
         *_policies(rows),
         *_examples(rows),
     ]
+
+
+def in_common(compared: Comparison) -> str:
+    """How many questions both were asked and answered, and to how many they give the same bits."""
+    rows = compared.rows
+    if rows.empty:
+        return "No question was asked of both."
+    answered, same = int((_both(rows)).sum()), int(rows["same_bits"].sum())
+    share = f", {percent(same / answered)}" if answered else ""
+    return f"Both were asked {counted(len(rows), 'question')} and answered {answered:,}, with the same bits {same:,}{share}."
 
 
 def _alone(compared: Comparison) -> list[Block]:

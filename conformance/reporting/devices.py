@@ -6,8 +6,8 @@ import dataclasses
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from conformance.reporting.blocks import Block, Said, Title
-from conformance.reporting.comparison import by_op_and_dtype, compare
+from conformance.reporting.blocks import Block, Folded
+from conformance.reporting.comparison import by_op_and_dtype, compare, in_common
 
 if TYPE_CHECKING:
     from conformance.record import Record
@@ -27,11 +27,11 @@ def pairs(record: Record) -> list[tuple[str, str]]:
     return found
 
 
-def page(record: Record) -> list[list[Block]]:
+def page(record: Record) -> list[Block]:
     """Of each such pair how many answers have the same bits or the same grade, by op and dtype."""
-    found: list[list[Block]] = []
+    said: list[Block] = []
     for first, second in pairs(record):
         compared = compare(record, first, second)
-        said = by_op_and_dtype(compared) if len(compared.rows) else [Said("No question was asked of both.")]
-        found.append([Title(f"A: {first}, B: {second}", 3), *said])
-    return found
+        inside = tuple(by_op_and_dtype(compared)) if len(compared.rows) else ()
+        said.append(Folded(f"A: {first}, B: {second}. {in_common(compared)}", inside))
+    return said

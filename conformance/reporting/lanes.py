@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conformance import calls
-from conformance.judgement import Question
+from conformance.judgement.question import Question
 from reference.formats import EVERY_FORMAT
 from reference.ops import OPS
 

@@ -91,7 +91,7 @@ def render(reading: Reading) -> str:
         "claims": claims.grouped(record),
         "policies": _policies(reading),
         "agreement": _agreement(record),
-        "devices": [Markup(blocks.html(said)) for said in devices.page(record)],  # noqa: S704 - escaped there
+        "devices": [Markup(blocks.html([said])) for said in devices.page(record)],  # noqa: S704 - escaped there
         "questions": packed(record),
         "libraries": libraries(),
         "modules": _modules(),

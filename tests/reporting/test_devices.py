@@ -11,7 +11,7 @@ from report_rows import CONTROL, EAGER, record, row, violation
 
 from conformance import record as records
 from conformance.reporting import Reading, devices, page
-from conformance.reporting.blocks import Sheet, Title
+from conformance.reporting.blocks import Folded, Sheet
 from conformance.values import Target
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def test_only_the_device_differs_in_a_pair(both: Record) -> None:
 
 
 def test_bits_and_grades_are_counted_by_op_and_dtype(both: Record) -> None:
-    ((title, sheet, *_),) = devices.page(both)
+    (pair,) = devices.page(both)
+    assert isinstance(pair, Folded)
+    sheet = pair.inside[0]
     rows = both.observations
     cpu, gpu = (rows[rows["target"] == name].set_index("case") for name in ("f/eager/cpu", "f/eager/cuda:0"))
     cpu, gpu = cpu.loc[gpu.index.intersection(cpu.index)], gpu.loc[gpu.index.intersection(cpu.index)]
@@ -58,9 +60,11 @@ def test_bits_and_grades_are_counted_by_op_and_dtype(both: Record) -> None:
     )
     due = facts.groupby("dtype").agg(n=("same", "size"), same=("same", "sum"), grade=("grade", "sum"))
 
-    assert isinstance(title, Title)
     assert isinstance(sheet, Sheet)
-    assert "A: f/eager/cpu, B: f/eager/cuda:0" == title.text
+    same, n = int(facts["same"].sum()), len(facts)
+    assert pair.title == (
+        f"A: f/eager/cpu, B: f/eager/cuda:0. Both were asked {n} questions and answered {n}, with the same bits {same}, 25.0%."
+    )
     assert ("op", "dtype", "answered", "equal", "same grade", "A wrong", "B wrong") == sheet.heads[:7]
     assert [("softmax", dtype, *map(str, counts)) for dtype, *counts in due.itertuples()] == [
         one[:5] for one in sheet.rows

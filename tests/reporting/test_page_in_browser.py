@@ -206,6 +206,7 @@ def test_a_choice_of_pictures_is_kept_in_the_address_and_a_number_leads_to_its_r
     browser.refresh()
     pictures(browser)
     WebDriverWait(browser, 20).until(heads)
+    assert "errors=numpy+1.0%7Csoftmax%7Cfloat32" in browser.current_url
 
     rows = small.record.observations
     due = rows[
@@ -219,6 +220,15 @@ def test_a_choice_of_pictures_is_kept_in_the_address_and_a_number_leads_to_its_r
     browser.execute_script("arguments[0].click()", link.find_element(By.TAG_NAME, "a"))
     note = browser.find_element(By.ID, "rows-note")
     WebDriverWait(browser, 20).until(lambda _: note.text.startswith(f"{len(due)} of "))
+
+
+def test_an_address_that_names_no_picture_draws_the_first(browser: Any) -> None:
+    browser.get(f"{browser.current_url.partition('#')[0]}#/?errors=nobody|softmax")
+    browser.refresh()
+
+    assert 4 == len(pictures(browser))
+    assert "every framework" == Select(browser.find_element(By.NAME, "whose")).first_selected_option.text
+    assert [] == browser.get_log("browser")
 
 
 @pytest.mark.parametrize("figure", range(4))

@@ -128,7 +128,7 @@ addEventListener("hashchange", () => {
   if (parsed(location.hash).filters.rows !== undefined) document.getElementById("rows-title").scrollIntoView();
 });
 document.getElementById("errors-form").addEventListener("change", (event) => {
-  const chosen = JSON.stringify(Object.fromEntries(new FormData(event.currentTarget)));
+  const chosen = [...new FormData(event.currentTarget).values()].join("|");
   history.replaceState(null, "", `#/?${new URLSearchParams({ ...parsed(location.hash).filters, errors: chosen })}`);
   drawErrors();
 });

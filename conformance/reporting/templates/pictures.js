@@ -3,7 +3,8 @@
 const CAUSED = { gap: "the logit gap, max x − min x", n: "the length of a row, n" };
 const ERRED = { over: "error ÷ bound", ulp: "error in ulp" };
 const PER = { over: " × the bound", ulp: " ulp" };
-const LEAST = 150;  // pixels of a panel
+const LEAST = 160;  // pixels of a panel
+const TIP = { fontSize: 12, lineHeight: 1.25, lineWidth: 28 };
 
 const legible = (value) => (value >= 1 || value === 0 ? value.toLocaleString("en") : value < 1e-4 ? value.toPrecision(1) : `1/${Math.round(1 / value)}`);
 
@@ -45,7 +46,7 @@ function picture(table, targets, where, cause, error, width) {
     ...panel, x1: (cell) => cell.x - AXES[cause].step, x2: "x", y1: (cell) => cell.y - AXES[error].step, y2: "y", inset: 0.25,
     fill: (cell) => (cell.beyond ? "var(--bad)" : "var(--link)"), fillOpacity: (cell) => (cell.beyond ? 0.45 : 0.15) + (cell.beyond ? 0.55 : 0.85) * Math.sqrt(cell.count / cell.of),
   };
-  const x = AXES[cause], y = AXES[error], xs = ticks(cause, 4), ys = ticks(error, 4);
+  const x = AXES[cause], y = AXES[error], xs = ticks(cause, cause === "gap" ? 6 : 4), ys = ticks(error, 4);
   const plot = Plot.plot({
     width, height: 60 + 220 * rows, marginTop: 24, marginLeft: 92, marginBottom: 40, style: { fontSize: "12px" },
     ariaLabel: `${ERRED[error]} against ${CAUSED[cause]}, ${where.op} of ${where.dtype}`,
@@ -58,7 +59,7 @@ function picture(table, targets, where, cause, error, width) {
       Plot.rect(cells.filter((cell) => cell.top), { ...rect, fill: "none", fillOpacity: 1, stroke: "currentColor", strokeWidth: 1.25 }),
       Plot.ruleY([error === "over" ? 0 : -1], { stroke: "currentColor", strokeDasharray: error === "over" ? "none" : "3,3", strokeWidth: 1.25 }),
       Plot.text(targets, { fx: (_, i) => i % columns, fy: (_, i) => Math.floor(i / columns), text: (j) => table.targets[j].name, frameAnchor: "top-left", dy: -14, dx: 1 }),
-      Plot.tip(cells, Plot.pointer({ ...panel, x: (cell) => cell.x - x.step / 2, y: (cell) => cell.y - y.step / 2, title: (cell) => said(table, cell, cause, error), fontSize: 12 })),
+      Plot.tip(cells, Plot.pointer({ ...panel, x: (cell) => cell.x - x.step / 2, y: (cell) => cell.y - y.step / 2, title: (cell) => said(table, cell, cause, error), ...TIP })),
     ],
   });
   plot.addEventListener("click", (event) => {
@@ -105,13 +106,12 @@ let drawn = "";
 async function drawErrors() {
   const table = await questions(), form = document.getElementById("errors-form"), { filters } = parsed(location.hash);
   const grouped = groups(table.targets);
-  if (!form.elements.op.length) {
-    for (const [name, values] of Object.entries({ whose: grouped.keys(), op: table.op, dtype: table.dtype }))
-      form.elements[name].append(...[...values].map((value) => new Option(value, value)));
-    form.elements.dtype.value = "float32";
-    form.elements.op.value = "softmax";
-  }
-  for (const [name, value] of Object.entries(JSON.parse(filters.errors ?? "{}"))) form.elements[name].value = value;
+  const values = { whose: [...grouped.keys()], op: table.op, dtype: table.dtype }, chosen = (filters.errors ?? "|softmax|float32").split("|");
+  Object.keys(values).forEach((name, place) => {
+    const field = form.elements[name];
+    if (!field.length) field.append(...values[name].map((value) => new Option(value, value)));
+    field.value = values[name].includes(chosen[place]) ? chosen[place] : values[name][0];
+  });
   const { whose, ...where } = Object.fromEntries(new FormData(form)), figures = document.getElementById("errors-figures");
   const wanted = JSON.stringify([whose, where, figures.clientWidth]);
   if (wanted === drawn || !figures.clientWidth) return;
@@ -147,13 +147,13 @@ function drawLanes(figure) {
     row.lane === told.at ? `answer ${told.got}` : "answer not kept"].join("\n");
   box.append(
     Plot.plot({ ...common, height: 170, ariaLabel: "logits of the row", y: { label: "logit", labelAnchor: "center", labelArrow: "none", labelOffset: 88, grid: true, nice: true, tickFormat: large },
-      marks: [...marked, Plot.text(others, { x: "lane", text: "x", frameAnchor: "top", fontSize: 12 }), Plot.dot(finite, { x: "lane", y: "x", r: size, fill: "currentColor" }), Plot.tip(finite, Plot.pointerX({ x: "lane", y: "x", title: lane, fontSize: 12 }))] }),
+      marks: [...marked, Plot.text(others, { x: "lane", text: "x", frameAnchor: "top", fontSize: 12 }), Plot.dot(finite, { x: "lane", y: "x", r: size, fill: "currentColor" }), Plot.tip(finite, Plot.pointerX({ x: "lane", y: "x", title: lane, ...TIP }))] }),
     Plot.plot({ ...common, height: 260, ariaLabel: "truth, allowed error and known error of each lane",
       y: { domain: [floor - step / 2, rim + step / 2], label: "size", labelAnchor: "center", labelArrow: "none", labelOffset: 88, grid: true, ticks: [...names.keys()], tickFormat: (place) => names.get(place) },
       marks: [...marked, Plot.ruleX(rows.filter((row) => row.bound !== null), { x: "lane", y1: floor - step / 2, y2: (row) => log(row.bound), stroke: "var(--link)", strokeOpacity: 0.35, strokeWidth: Math.max(1, Math.min(14, (width - 120) / rows.length - 1)) }),
         dots("truth", "currentColor", "circle"),
         ...(at < 0 ? [] : [Plot.dot([log(told.error)], { x: told.at, y: (place) => place, symbol: "times", stroke: "var(--bad)", strokeWidth: 2.5, r: 6 })]),
-        Plot.tip(rows, Plot.pointerX({ x: "lane", y: (row) => log(row.truth), title: lane, fontSize: 12 }))] }),
+        Plot.tip(rows, Plot.pointerX({ x: "lane", y: (row) => log(row.truth), title: lane, ...TIP }))] }),
   );
   const less = told.lane.length < told.n ? ` ${told.lane.length.toLocaleString("en")} of ${told.n.toLocaleString("en")} lanes are drawn: the largest and the smallest logit of equal stretches.` : "";
   figure.firstElementChild.textContent = `The row lane by lane. Above its logits; below how large the right answers are (dots) and the error that a good algorithm may make (bars)${
