@@ -7,8 +7,8 @@ fault, with its evidence; then grades by family, policies, pictures of the error
 from __future__ import annotations
 
 import json
-from collections import Counter
 import math
+from collections import Counter
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
