@@ -133,6 +133,7 @@ document.getElementById("errors-form").addEventListener("change", (event) => {
   drawErrors();
 });
 addEventListener("resize", drawErrors);
+addEventListener("beforeprint", () => document.querySelectorAll(".lanes-figure").forEach(drawLanes));
 paint();
 for (const button of document.querySelectorAll("button.copy"))
   button.addEventListener("click", async () => {

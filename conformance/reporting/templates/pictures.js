@@ -130,7 +130,7 @@ function drawLanes(figure) {
   const box = figure.children[1];
   if (box.firstChild) return;
   figure.hidden = false;
-  const told = JSON.parse(figure.lastElementChild.textContent), width = Math.min(figure.clientWidth, 760), at = told.lane.indexOf(told.at);
+  const told = JSON.parse(figure.lastElementChild.textContent), width = Math.min(figure.clientWidth || 640, 760), at = told.lane.indexOf(told.at);
   const rows = told.lane.map((lane, i) => ({ lane, x: told.x[i], truth: told.truth[i], bound: told.bound[i] }));
   const sizes = [...rows.flatMap(({ truth, bound }) => [truth, bound]), told.error].filter((size) => size).map((size) => Math.log2(Math.abs(size)));
   const low = Math.floor(Math.min(-1, ...sizes)), high = Math.ceil(Math.max(1, ...sizes)), step = Math.max(1, Math.ceil((high - low) / 6));
