@@ -234,13 +234,13 @@ def test_an_address_that_names_no_picture_draws_the_first(browser: Any) -> None:
 @pytest.mark.parametrize("figure", range(4))
 def test_a_cell_of_a_picture_says_what_it_holds_and_leads_to_it(browser: Any, figure: int) -> None:
     picture = pictures(browser)[figure]
-    cell = picture.find_elements(By.CSS_SELECTOR, "[aria-label=rect] rect")[5]
+    cell = picture.find_elements(By.CSS_SELECTOR, "[data-mark=rect] rect")[5]
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", cell)
     ActionChains(browser).move_to_element(cell).perform()
     WebDriverWait(browser, 20).until(
-        lambda _: " answers (" in picture.find_element(By.CSS_SELECTOR, "[aria-label=tip]").text
+        lambda _: " answers (" in picture.find_element(By.CSS_SELECTOR, "[data-mark=tip]").text
     )
-    said = picture.find_element(By.CSS_SELECTOR, "[aria-label=tip]").text
+    said = picture.find_element(By.CSS_SELECTOR, "[data-mark=tip]").text
     (count,) = re.findall(r"(?:bound|ulp|error at all)([\d,]+) of [\d,]+ answers", said)
 
     assert said.startswith("numpy/honest/cpu")
@@ -254,7 +254,7 @@ def test_a_fault_has_a_picture_of_its_row(browser: Any) -> None:
     page = opened(browser, "where")
     figure = page.find_element(By.CLASS_NAME, "lanes-figure")
     told = json.loads(figure.find_element(By.TAG_NAME, "script").get_attribute("textContent"))
-    truths = figure.find_elements(By.TAG_NAME, "svg")[1].find_element(By.CSS_SELECTOR, "[aria-label=dot]")
+    truths = figure.find_elements(By.TAG_NAME, "svg")[1].find_element(By.CSS_SELECTOR, "[data-mark=dot]")
 
     assert figure.is_displayed()
     assert 2 == len(figure.find_elements(By.TAG_NAME, "svg"))

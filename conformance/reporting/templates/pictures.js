@@ -38,6 +38,16 @@ function ticks(name, every) {
   return found;
 }
 
+/** Makes a plot one image for who does not see it; Plot names the groups inside, which have no role to have a name. */
+function imaged(plot) {
+  plot.setAttribute("role", "img");
+  for (const group of plot.querySelectorAll("g[aria-label]")) {
+    group.dataset.mark = group.getAttribute("aria-label");
+    group.removeAttribute("aria-label");
+  }
+  return plot;
+}
+
 function picture(table, targets, where, cause, error, width) {
   const columns = Math.max(1, Math.min(targets.length, Math.floor((width - 100) / LEAST))), rows = Math.ceil(targets.length / columns);
   const cells = targets.flatMap((j, place) => distribution(table, j, where, cause, error).map((cell) => ({ ...cell, place })));
@@ -66,7 +76,7 @@ function picture(table, targets, where, cause, error, width) {
     // A finger has no other way to see what a cell says than to touch it.
     if (plot.value && event.pointerType !== "touch") location.hash = rowsAddress(queryOf(table, plot.value, where, cause, error));
   });
-  return plot;
+  return imaged(plot);
 }
 
 /** The address of the page as it is, with the rows of a query. */
@@ -145,7 +155,7 @@ function drawLanes(figure) {
   const marked = at < 0 ? [] : [Plot.ruleX([told.at], { stroke: "var(--bad)", strokeOpacity: 0.35 })];
   const lane = (row) => [`lane ${row.lane}`, `logit ${row.x}`, `right is ${row.truth ?? "not finite"}`, `allowed error ${row.bound ?? "is not finite"}`,
     row.lane === told.at ? `answer ${told.got}` : "answer not kept"].join("\n");
-  box.append(
+  const plots = [
     Plot.plot({ ...common, height: 170, ariaLabel: "logits of the row", y: { label: "logit", labelAnchor: "center", labelArrow: "none", labelOffset: 88, grid: true, nice: true, tickFormat: large },
       marks: [...marked, Plot.text(others, { x: "lane", text: "x", frameAnchor: "top", fontSize: 12 }), Plot.dot(finite, { x: "lane", y: "x", r: size, fill: "currentColor" }), Plot.tip(finite, Plot.pointerX({ x: "lane", y: "x", title: lane, ...TIP }))] }),
     Plot.plot({ ...common, height: 260, ariaLabel: "truth, allowed error and known error of each lane",
@@ -154,7 +164,8 @@ function drawLanes(figure) {
         dots("truth", "currentColor", "circle"),
         ...(at < 0 ? [] : [Plot.dot([log(told.error)], { x: told.at, y: (place) => place, symbol: "times", stroke: "var(--bad)", strokeWidth: 2.5, r: 6 })]),
         Plot.tip(rows, Plot.pointerX({ x: "lane", y: (row) => log(row.truth), title: lane, ...TIP }))] }),
-  );
+  ];
+  box.append(...plots.map(imaged));
   const less = told.lane.length < told.n ? ` ${told.lane.length.toLocaleString("en")} of ${told.n.toLocaleString("en")} lanes are drawn: the largest and the smallest logit of equal stretches.` : "";
   figure.firstElementChild.textContent = `The row lane by lane. Above its logits; below how large the right answers are (dots) and the error that a good algorithm may make (bars)${
     at < 0 ? "; what is wrong is the sum of all answers, and the record keeps no answer of a lane." : `, and the error of lane ${told.at} (cross), whose answer is ${told.got}. The record keeps no answer of the other lanes, so their errors are not known.`}${less}`;
