@@ -22,6 +22,7 @@ from conformance.run import choose, introduce
 from conformance.sweep.finished import Finished, finished
 from conformance.sweep.plan import Plan, chosen_rows, questions_of
 from conformance.sweep.run import Sweep
+from conformance.sweep.search import around_the_worst
 from conformance.sweep.shards import Shards
 from conformance.values import Tier
 
@@ -95,17 +96,18 @@ def execute(
         shards.begin(planned)
         for line in shards.damaged:
             warn(line)
-        left = [shard for shard in planned.shards if shard.id not in shards.done]
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        count = len(planned.shards)
-        watch(count - len(left), count, "starting the workers")
+        watch(0, len(planned.shards), "starting the workers")
         try:
-            with contextlib.closing(
-                Sweep(chosen, options.limits, options.jobs, shards.plan_hash).perform(left)
-            ) as found_so_far:
-                for one in found_so_far:
-                    shards.finish(one)
-                    watch(len(shards.done), count, one.shard)
+            for stage in (lambda: planned.shards, lambda: around_the_worst(planned, shards.done.values())):
+                wanted = stage()
+                left = [shard for shard in wanted if shard.id not in shards.done]
+                with contextlib.closing(
+                    Sweep(chosen, options.limits, options.jobs, shards.plan_hash).perform(left)
+                ) as found_so_far:
+                    for number, one in enumerate(found_so_far, len(wanted) - len(left) + 1):
+                        shards.finish(one)
+                        watch(number, len(wanted), one.shard)
         except KeyboardInterrupt:
             if not shards.done:
                 raise

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from conformance.cases._ladder import first_middle_last
-from conformance.cases._numbers import nearest_finite
+from conformance.cases._numbers import across_binades, nearest_finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +29,7 @@ def cotangents(format: Format, rng: np.random.Generator, n: int) -> dict[str, ND
     lanes, p, eta = np.arange(n), format.precision, format.smallest_subnormal
     large = format.max / (4 * n)
     signs = np.where(lanes % 2 == 0, 1.0, -1.0)
-    reach = min(2 * p, -format.emin // 2, np.log2(format.max) // 2)
+    reach = min(2 * p, -format.emin // 2, format.emax // 2)
     found = {
         **{f"one@{place}": one_hot(n, place) for place in first_middle_last(n)},
         "ones": np.ones(n),
@@ -38,11 +39,11 @@ def cotangents(format: Format, rng: np.random.Generator, n: int) -> dict[str, ND
         "normal": rng.normal(0, 1, n),
         "alternating": signs,
         "pairs": signs * np.repeat(rng.normal(0, 1, (n + 1) // 2), 2)[:n],  # each and its opposite, side by side
-        "binades": rng.choice([-1.0, 1.0], n) * 2.0 ** rng.uniform(-reach, min(reach, np.log2(large)), n),
+        "binades": rng.choice([-1.0, 1.0], n) * across_binades(rng, -reach, min(reach, math.frexp(large)[1] - 1), n),
         "huge": signs * large * rng.uniform(0.5, 1, n),
         "huge-equal": np.full(n, large),
         "huge@0": one_hot(n, 0, format.max / 4),
-        "large@0": np.where(lanes == 0, 2.0 ** min(p, np.log2(format.max) // 2), 1.0),  # hides the others in a sum
+        "large@0": np.where(lanes == 0, 2.0 ** min(p, format.emax // 2), 1.0),  # hides the others in a sum
         "tiny": rng.normal(0, 1, n) * 8 * format.smallest_normal,
         "eta": signs * eta * rng.integers(1, 8, n),
         "small": rng.normal(0, 1, n) * 2.0 ** (format.emin // 2),  # far below 1, and far from subnormal

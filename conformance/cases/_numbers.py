@@ -45,6 +45,25 @@ def label(format: Format, value: float) -> str:
     return sign + landmarks.get(abs(value), f"{abs(value):g}")
 
 
+def across_binades(rng: np.random.Generator, lowest: int, highest: int, n: int | None = None) -> NDArray[np.float64]:
+    """Draw numbers from 2**lowest up to 2**highest, every binade as likely as another.
+
+    Made of a drawn significand and a drawn exponent: a power of two with a fraction has another last bit in a vector of
+    AVX-512 than in one of AVX2, and a question must be the same on every machine.
+
+    Parameters
+    ----------
+    n
+        How many; one number of shape () where None.
+    """
+    return np.ldexp(rng.uniform(1, 2, n), rng.integers(lowest, highest, n))
+
+
+def log_of(n: int) -> float:
+    """The log of a count to 24 bits, which every library agrees on, where they need not in the last one of float64."""
+    return float(np.float32(math.log(n)))
+
+
 def eta_exponent(format: Format) -> int:
     """The exponent of the smallest subnormal: η = 2**(emin - p + 1)."""
     return format.emin - format.precision + 1

@@ -60,7 +60,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     """Every conversion on three rows, then an array to write to, several axes, no axis."""
     for dtype in FROM[format.name]:
         source = FORMATS[dtype]
-        close = 1000 * (1 + 2.0 ** np.linspace(-24, -3, N))
+        close = 1000 * (1 + np.ldexp(1.0, np.linspace(-24, -3, N).round().astype(int)))
         far = np.linspace(-1, 1, N) * min(2 * format.max, source.max)
         for name, values in (("spread", rng.normal(0, 4, N)), ("close", close), ("far", far)):
             tier = Tier.SMOKE if name == "close" and dtype == FROM[format.name][0] else Tier.STANDARD

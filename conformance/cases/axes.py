@@ -5,8 +5,8 @@ different code.  No two sizes of a shape are equal, so a kernel that takes the w
 flattens the trailing ones, cannot come out right by chance; the last size, 33, fills the vectors of
 a kernel that runs over the inner axis, and behind the second of four axes stands an even and an odd
 number of lanes.  All logits lie around 1000, so a path that forgot to
-subtract the maximum gives NaN; every other row lies around 2000, so one that takes the maximum of
-more than its row loses the others.  Shapes of the smoke tier are asked twice again with rows whose winners, a
+subtract the maximum gives NaN; its neighbours lie around 2000 and 3000, so one that takes the maximum of
+more than its row loses the others, or another lane's: a period of three is no vector's width.  Shapes of the smoke tier are asked twice again with rows whose winners, a
 drawn half of the lanes, have equal shares: a row without its sum, which in 16 bits may pass where one
 logit is far ahead, shows in every format.  And nine rows of other families stand side by side, since a
 kernel for another axis has a maximum, a sum and a treatment of NaN and of masks of its own.
@@ -19,7 +19,8 @@ axis and axis - rank are the same question and must have the same answer.  An ax
 must be an error: wrapped modulo the rank it would be a silent answer to another question.
 
 First known victims: PyTorch's bfloat16 kernel along other axes than the last, 103,984 NaN in
-126,720 answers (pytorch/pytorch#62897); TensorFlow, where the positive twin of the last axis was refused
+126,720 answers (pytorch/pytorch#62897); its log_softmax in 16 bits along another axis, whose second vector of
+lanes was shifted by the maxima of the first (pytorch/pytorch#158310); TensorFlow, where the positive twin of the last axis was refused
 (tensorflow/tensorflow#7689); jax.jit, all ones for shape (3, 1, 1) along its first axis (jax-ml/jax#20856,
 openxla/xla#11772); ONNX operators below opset 13, which flatten (onnx/onnx#5655).
 """
@@ -98,6 +99,9 @@ SIZE_ONE = (
 CENTRE, SCALE = 1000.0, 8.0
 """Beyond log(max) of every format, and spread over a few of its units."""
 
+PERIOD = 3
+"""Rows so many places apart lie around the same number: neighbours do not, nor lanes of neighbouring vectors."""
+
 SMOKE = {
     ((7, 7), 0),
     ((3, 33), 0),
@@ -147,7 +151,7 @@ def _existing() -> Iterator[tuple[tuple[int, ...], int]]:
 def _apart(format: Format, rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> NDArray[np.float64]:
     """Rows of which each lies far from its neighbours."""
     others = tuple(1 if i == axis else n for i, n in enumerate(shape))
-    apart = CENTRE * (np.indices(others).sum(axis=0) % 2)
+    apart = CENTRE * (np.indices(others).sum(axis=0) % PERIOD)
     return nearest_finite(format, rng.normal(CENTRE, SCALE, shape) + apart)
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from conformance.cases._ladder import LONGEST_SMOKE
-from conformance.cases._numbers import nearest_finite
+from conformance.cases._numbers import across_binades, nearest_finite
 from conformance.cases._row import Row
 from conformance.values import Tier
 
@@ -88,7 +88,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
 
 
 def _of_length(format: Format, rng: np.random.Generator, n: int, tier: Tier) -> Iterator[Row]:
-    scale, level = 2.0 ** rng.uniform(-3, 5), rng.uniform(-LEVEL, LEVEL)
+    scale, level = across_binades(rng, -3, 5), rng.uniform(-LEVEL, LEVEL)
     yield Row(f"normal,n={n}", nearest_finite(format, rng.normal(level, scale, n)), tier=tier)
     for place in (int(rng.integers(n - 1)), n - 1):
         yield _winner(format, rng, n, place, tier)

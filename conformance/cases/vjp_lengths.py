@@ -23,7 +23,7 @@ import numpy as np
 
 from conformance.cases._cotangents import one_hot
 from conformance.cases._ladder import FURTHER, LENGTHS, SMOKE_LENGTHS
-from conformance.cases._numbers import nearest_finite
+from conformance.cases._numbers import log_of, nearest_finite
 from conformance.cases._row import Row
 from conformance.values import Tier
 
@@ -43,7 +43,7 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
         ordinary, cotangent = rng.normal(0, 2, n), rng.normal(0, 1, n)
         for name, row, g in (
             (f"normal,g=64@{n - 1}", ordinary, np.where(np.arange(n) == n - 1, 64.0, cotangent)),
-            (f"win@{n - 1},g=one@{n - 1}", one_hot(n, n - 1, np.log(n)), one_hot(n, n - 1)),
+            (f"win@{n - 1},g=one@{n - 1}", one_hot(n, n - 1, log_of(n)), one_hot(n, n - 1)),
             ("equal,g>0", np.zeros(n), rng.uniform(0.75, 1, n)),
         ):
             tier = Tier.SMOKE if n in SMOKE else Tier.STANDARD
@@ -51,8 +51,8 @@ def rows(format: Format, rng: np.random.Generator) -> Iterator[Row]:
     for n, place in ((257, 200), (SMOKE[-1], 70_000)):  # the second is beyond what 16 bits count
         for name, row, g in (
             (f"normal,g=64@{place}", rng.normal(0, 2, n), np.where(np.arange(n) == place, 64.0, rng.normal(0, 1, n))),
-            (f"win@{place},g=one@{place}", one_hot(n, place, np.log(n)), one_hot(n, place)),
-            (f"higher@{n - 1},g=one@{n - 1}", one_hot(n, n - 1, np.log(2 * n)), one_hot(n, n - 1)),
+            (f"win@{place},g=one@{place}", one_hot(n, place, log_of(n)), one_hot(n, place)),
+            (f"higher@{n - 1},g=one@{n - 1}", one_hot(n, n - 1, log_of(2 * n)), one_hot(n, n - 1)),
             ("equal,g<0", np.zeros(n), -rng.uniform(0.75, 1, n)),
         ):
             yield Row(

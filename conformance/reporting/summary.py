@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from conformance.record import Part
+    from conformance.reporting.faults import Fault
     from conformance.reporting.reading import Reading
 
 _LINES = 5
 """How many lines of a kind stand open; the others are folded."""
+
+_OPEN = 10
+"""How many faults, and frameworks, do."""
 
 
 def verdict(reading: Reading) -> str:
@@ -78,7 +82,8 @@ def _page(reading: Reading) -> list[Block]:
         said += [Title("Unexpected"), _findings(strange.head(_LINES))]
         if len(strange) > _LINES:
             said.append(Said(f"And {len(strange) - _LINES} more."))
-    said += [_frameworks(reading), Folded("Targets", (_targets(reading),))]
+    said += _by_cause_and_framework(reading)
+    said.append(Folded("Targets", (_targets(reading),)))
     for severity in (Severity.VIOLATION, Severity.DEGRADED):
         found = reading.own[reading.own["severity"] == severity]
         if len(found):
@@ -96,6 +101,26 @@ def _page(reading: Reading) -> list[Block]:
     runs = [Said(_run(part)) for part in record.parts]
     twice = f"The truth of {escalated:,} rows was computed twice, a verdict having been in doubt."
     return [*said, Folded("The runs", (*runs, Said(twice))), Said(f"Not proved: {reading.proves_not}.")]
+
+
+def _by_cause_and_framework(reading: Reading) -> list[Block]:
+    """The faults, and a table of the frameworks; of either what is too much to stand open is folded."""
+    violated = [f"{fault.framework}: {_told(fault)}" for fault in reading.faults if fault.violated]
+    said: list[Block] = []
+    if violated:
+        said += [Title("Faults, worst first"), Points(tuple((line,) for line in violated[:_OPEN]))]
+    frameworks = _frameworks(reading)
+    said.append(frameworks if len(frameworks.rows) <= _OPEN else Folded("Frameworks", (frameworks,)))
+    if more := violated[_OPEN:]:
+        said.append(Folded(f"{len(more)} more faults", (Points(tuple((line,) for line in more)),)))
+    return said
+
+
+def _told(fault: Fault) -> str:
+    """What happens, in which modes and dtypes, how often."""
+    answers = f"{fault.cases:,} answer{'' if fault.cases == 1 else 's'}"
+    where = f"{', '.join(fault.values('mode'))}; {', '.join(fault.values('dtype'))}; {answers}"
+    return f"{'' if fault.known else 'new: '}{fault.title} ({where})"
 
 
 def _frameworks(reading: Reading) -> Sheet:

@@ -13,7 +13,7 @@ from conformance.record.disk import write_whole
 from conformance.reporting import blocks
 from conformance.reporting.blocks import Picture, Points, Said, Sheet, Title
 from conformance.reporting.worst_plots import error_against_gap
-from conformance.sweep.rows import written
+from conformance.sweep.rows import NEAR, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -240,8 +240,8 @@ def _of(rows: Rows) -> str:
     if rows.exhaustive:
         return f"All {rows.total:,} rows {shape} in each placement."
     return (
-        f"{rows.count:,} of {rows.total:,} rows {shape} in each placement, evenly spread: what is the worst of them is a "
-        "lower bound of the worst of all."
+        f"{rows.count:,} of {rows.total:,} rows {shape} in each placement, evenly spread, and {NEAR:,} rows around each of "
+        "the worst of them: a lower bound of the worst of all."
     )
 
 

@@ -145,7 +145,7 @@ def read(path: Path) -> Finished:
         data = json.loads(file.read_bytes())
         if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
             raise BadSweep(f"{file} holds no sweep of this version of the suite")
-        found: Finished = from_json(Finished, data)
+        found: Finished = from_json(Finished, data, defaults=True)
     except OSError as error:
         raise BadSweep(f"{file}: {error.strerror}: a finished sweep is wanted") from None
     except (WrongData, ValueError, RecursionError) as error:
@@ -155,13 +155,13 @@ def read(path: Path) -> Finished:
 
 def finished(plan: Plan, shards: Iterable[Swept], *, command: str, started: str) -> Finished:
     """Add the shards up, in whatever order they come."""
-    by_id = {shard.id: shard for shard in plan.shards}
     tallies: dict[tuple[str, Rows, Question], dict[str, Tally]] = {}
     refused: dict[tuple[str, Rows, Question], str] = {}
     failed: dict[tuple[str, Rows, Question], str] = {}
     seconds: dict[str, float] = {}
     for one in sorted(shards, key=lambda one: one.shard):
-        shard = by_id[one.shard]
+        shard = plan.shard(one.shard)
+        assert shard is not None, one.shard
         for target, placements in one.tallies.items():
             found = tallies.setdefault((target, shard.rows, shard.question), {})
             for placement, tally in placements.items():

@@ -14,6 +14,10 @@ SHARD = 16
 """Blocks of a shard: a few seconds of work, which is what an interruption may cost."""
 
 
+NEAR_ID = "near-"
+"""In the id of a shard of a search, before the number of the row."""
+
+
 class NothingToSweep(Exception):
     """There are no such rows; the message says which there are."""
 
@@ -26,20 +30,31 @@ class Shard:
     ----------
     first, last
         Numbers of blocks; the last one is not among them.
+    around
+        Of a search: the number of the row whose neighbours are asked, in one block; else None.
     """
 
     rows: Rows
     question: Question
     first: int
     last: int
+    around: int | None = None
+
+    @property
+    def asked(self) -> Rows:
+        """The rows whose blocks these are."""
+        return self.rows if self.around is None else self.rows.around(self.around)
 
     @property
     def id(self) -> str:
         """Its name, and that of its file."""
         question = str(self.question).replace(", ", "-")
-        return f"{self.rows.dtype}.{self.rows.kind}.{question}.{self.first}"
+        part = self.first if self.around is None else f"{NEAR_ID}{self.around}"
+        return f"{self.rows.dtype}.{self.rows.kind}.{question}.{part}"
 
     def __str__(self) -> str:
+        if self.around is not None:
+            return f"{self.question} {self.rows.dtype} {self.rows.kind}, around row {self.around}"
         part = f", blocks {self.first + 1} to {self.last} of {self.rows.blocks}" if self.rows.blocks > 1 else ""
         return f"{self.question} {self.rows.dtype} {self.rows.kind}{part}"
 
@@ -75,6 +90,19 @@ class Plan:
             for question in self.questions
             for first in range(0, rows.blocks, SHARD)
         )
+
+    @cached_property
+    def _by_id(self) -> dict[str, Shard]:
+        return {shard.id: shard for shard in self.shards}
+
+    def shard(self, name: str) -> Shard | None:
+        """A shard by its id, one of a search among them; None where it is of another plan."""
+        known = self._by_id
+        whose, _, part = name.rpartition(".")
+        number = part.removeprefix(NEAR_ID)
+        if part == number or not number.isdecimal() or (first := known.get(f"{whose}.0")) is None:
+            return known.get(name)
+        return Shard(first.rows, first.question, 0, 1, int(number)) if not first.rows.exhaustive else None
 
 
 def questions_of(ops: tuple[str, ...]) -> tuple[Question, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 BLOCK = 2**17
 """Rows that travel as one array: few enough for a cache, and so many that a call costs nothing beside them."""
+
+NEAR = 2**14
+"""Rows on both sides of a worst one that a search asks: the gap hardly changes, so what an exponential has of error at
+it stays, and the roundings behind it fall every way."""
 
 KINDS = {
     "gaps": "every gap d of the format: [0, -d] and [-d, 0]; in formats of more than 16 bits the d between 2^-(p + 3), below "
@@ -42,8 +46,8 @@ class Rows:
         (base, shift, mask) of each element: see :mod:`conformance.asking.numbered`.
     total
         How many there are.
-    count, step
-        How many are asked: the rows step//2, step//2 + step, ….
+    count, step, first
+        How many are asked: the rows first, first + step, ….
     """
 
     kind: str
@@ -52,6 +56,7 @@ class Rows:
     total: int
     count: int
     step: int
+    first: int = 0
 
     @property
     def format(self) -> Format:
@@ -76,8 +81,13 @@ class Rows:
 
     def block(self, number: int) -> tuple[int, int]:
         """The first row of a block, and how many there are."""
-        first = number * BLOCK
-        return self.step // 2 + first * self.step, min(BLOCK, self.count - first)
+        before = number * BLOCK
+        return self.first + before * self.step, min(BLOCK, self.count - before)
+
+    def around(self, number: int) -> Rows:
+        """A row and its neighbours, :data:`NEAR` of them, on both sides."""
+        first = max(0, number - NEAR // 2)
+        return replace(self, first=first, count=min(NEAR, self.total - first), step=1)
 
     def logits(self, start: int, count: int) -> Numbers:
         """float64 of the shape (lanes, count)."""
@@ -143,4 +153,4 @@ def rows_of(kind: str, dtype: str, most: int) -> Rows | None:
     else:
         return None
     step = max(1, -(-total // most))
-    return Rows(kind, dtype, tuple(lanes), total, len(range(step // 2, total, step)), step)
+    return Rows(kind, dtype, tuple(lanes), total, len(range(step // 2, total, step)), step, step // 2)

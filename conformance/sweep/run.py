@@ -62,7 +62,7 @@ def swept(shard: Shard, targets: Sequence[Wanted], workers: Workers, plan: str) 
     for invitation, target in targets:
         work.begin(invitation, target)
     for number in range(shard.first, shard.last):
-        block = Block.of(shard.question, shard.rows, number)
+        block = Block.of(shard.question, shard.asked, number)
         left = [one for one in targets if one[1].versioned not in (work.refused | work.failed)]
         if len(block.numbers) and left:
             with _timed(work.seconds, "truth"):
@@ -107,6 +107,7 @@ class _Work:
                     [lane.worst.get("over_bound", (0.0,))[0] for lane in before.lanes] if before else [0.0] * len(got)
                 )
                 found = tallied(block, got[:, block.defined], best)
+                found = found if self.shard.around is None else found.errors_alone()
                 self.tallies[name][str(placement)] = before + found if before else found
 
 
@@ -121,7 +122,7 @@ def answers(
     asker: Asker, target: Target, shard: Shard, number: int, placement: Placement, seconds: dict[str, float]
 ) -> Numbers | Observation:
     """The answers to a block, float64, in the order of the lanes of its rows; or what came instead."""
-    rows, (start, count) = shard.rows, shard.rows.block(number)
+    rows, (start, count) = shard.asked, shard.asked.block(number)
     storage = {"dtype": rows.dtype, "storage": rows.format.storage}
     asked: list[dict[str, Any]] = [{**storage, "lanes": placement.lanes(rows.lanes)}]
     if cotangent := shard.question.cotangent(len(rows.lanes)):

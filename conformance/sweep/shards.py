@@ -127,11 +127,10 @@ class Shards:
                 if before.get(name) != value:
                     raise DifferentPlan(f"{self.folder} was begun with other {name}: --restart discards what it holds")
         (self.folder / "shards").mkdir(exist_ok=True)
-        ids = {shard.id for shard in plan.shards}
         for file in sorted((self.folder / "shards").glob("[!.]*")):
             try:
                 swept: Swept = from_json(Swept, _read(file))
-                if swept.plan != self.plan_hash or swept.shard not in ids:
+                if swept.plan != self.plan_hash or plan.shard(swept.shard) is None:
                     raise UnreadableJournal("it belongs to another sweep")  # noqa: TRY301
                 if not swept.failed:
                     self.done[swept.shard] = swept

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 COUNTS = {
     "rows": "rows that were asked",
+    "searched": "rows around the worst ones of a sample that were asked as well, and count for the worst alone",
     "correct": "answers that are the correctly rounded truth",
     "flushed_subnormals": "zeros where the truth rounds to a subnormal number",
     "flushed_normals": "zeros where the truth rounds to a normal number",
@@ -79,6 +80,10 @@ class Lane:
     histogram: Mapping[int, tuple[int, ...]]
     peaks: Mapping[int, float]
 
+    def errors_alone(self) -> Lane:
+        """The same without the rows of it being counted: they are not evenly spread."""
+        return Lane({"searched": self.counts["rows"]}, self.worst, {}, {})
+
     def __add__(self, other: Lane) -> Lane:
         histogram = {binade: tuple(counts) for binade, counts in self.histogram.items()}
         for binade, counts in other.histogram.items():
@@ -110,6 +115,10 @@ class Tally:
 
     lanes: tuple[Lane, ...]
     ends: Mapping[int, tuple[int, tuple[float, ...], tuple[float, ...]]]
+
+    def errors_alone(self) -> Tally:
+        """The same with nothing but the worst rows."""
+        return Tally(tuple(lane.errors_alone() for lane in self.lanes), {})
 
     def __add__(self, other: Tally) -> Tally:
         lanes = tuple(one + two for one, two in zip(self.lanes, other.lanes, strict=True))

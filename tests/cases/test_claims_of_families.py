@@ -208,3 +208,22 @@ def test_axes_are_every_axis_and_one_beyond_each_end(format: Format) -> None:
     smoke = ask(format, "axes", Tier.SMOKE).values()
     assert {case.raises for case in smoke} == {True, False}
     assert {case.logits.ndim for case in smoke} >= {2, 3, 4}
+
+
+def test_neighbours_along_another_axis_lie_apart_and_those_of_the_next_vector_too() -> None:
+    """Whatever takes its maximum from another lane, next to it or a vector away, is then far off."""
+    case = ask(FORMATS["float16"], "axes")["3x33,axis=0"]
+    maxima = case.logits.max(axis=0)
+    for apart in (1, 2, 4, 8, 16, 32):
+        assert (abs(maxima[apart:] - maxima[:-apart]) > 500).all()
+
+
+@every_format
+def test_worst_known_rows_are_those_of_the_published_sweeps(format: Format) -> None:
+    asked = ask(format, "worst_known")
+    single = {tuple(case.logits.tolist()) for case in asked.values() if case.logits.ndim == 1}
+    (columns,) = (case.logits for case in asked.values() if case.logits.ndim == 2)
+    assert {tuple(column) for column in columns.T.tolist()} == single
+    assert {(b, a) for a, b in single} == single
+    if format.precision < 24:
+        assert {0.0, -7.625} in [set(row) for row in single]  # docs/worst-cases.md

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
+import os
 import struct
+import subprocess
+import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,7 +18,10 @@ import pytest
 from conformance.cases import cases
 from conformance.values import Call, Case, Inputs, Tier
 from reference.formats import FORMATS
-from reference.ops import LOG_SOFTMAX, SOFTMAX, SOFTMAX_VJP, Op
+from reference.ops import LOG_SOFTMAX, OPS, SOFTMAX, SOFTMAX_VJP, Op
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 FLOAT32 = FORMATS["float32"]
 
@@ -190,3 +198,38 @@ def test_one_bit_of_any_number_changes_the_id(format: str) -> None:
         x = case.format.decode(flipped)
         if np.isfinite(x).all():
             assert replace(case, inputs=Inputs(x, format)).id != case.id
+
+
+ELSEWHERE = {
+    "NumPy without vectors": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX2 FMA3 AVX512F AVX512_SKX"},
+    "a C library without vectors": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-FMA,-FMA_Usable,-AVX512F"},
+}
+
+
+@pytest.mark.parametrize("settings", ELSEWHERE.values(), ids=list(ELSEWHERE))
+def test_another_processor_makes_the_same_questions(settings: dict[str, str]) -> None:
+    """A power or a logarithm may have another last bit there, and records of two machines could not be merged."""
+    text = (
+        "from conformance.cases import cases; from conformance.values import Tier; from reference.formats import FORMATS\n"
+        "from reference.ops import OPS\n"
+        "for f in FORMATS.values():\n"
+        "    for c in cases(f, list(OPS.values()), tier=Tier.STANDARD, seed=0): print(f.name, c.op.name, c.family, c.name, c.id)"
+    )
+    done = subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-W", "ignore", "-c", text],
+        capture_output=True, text=True, check=True, timeout=600, env={**os.environ, **settings},
+    )  # fmt: skip
+    here = [
+        f"{format.name} {case.op.name} {case.family} {case.name} {case.id}"
+        for format in FORMATS.values()
+        for case in cases(format, list(OPS.values()), tier=Tier.STANDARD, seed=0)
+    ]
+    assert done.stdout.splitlines() == here
+
+
+@pytest.mark.parametrize("module", [m for m in sys.modules.values() if m.__name__.startswith("conformance.cases.")])
+def test_no_family_takes_a_power_or_a_logarithm_of_numpy(module: ModuleType) -> None:
+    """Those of arrays have other last bits on other processors; :func:`across_binades` and :func:`log_of` do not."""
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np":
+            assert node.attr not in {"exp", "exp2", "expm1", "log", "log2", "log1p", "power", "logspace", "geomspace"}

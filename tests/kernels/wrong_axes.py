@@ -230,3 +230,24 @@ def odd_images(x: Array, axis: int, op: str = "softmax") -> Array:
 def inner_index_wraps(x: Array, axis: int, op: str = "softmax") -> Array:
     inner = x.ndim > 1 and math.prod(x.shape[_axis(x, axis) + 1 :]) > 1
     return compute(x, axis, op, total=lambda e: total(e[:, : 2**16] if inner else e))
+
+
+@wrong(
+    "maximum-of-another-vector",
+    op=BOTH,
+    why="Along another axis than the last the maxima are kept by lane, and a second vector of sixteen lanes takes those of "
+    "the first, which a slip stored twice: inf where the two are far apart. "
+    "https://github.com/pytorch/pytorch/issues/158310",
+    longest=17,
+)
+def maximum_of_another_vector(x: Array, axis: int, op: str = "softmax") -> Array:
+    inner = math.prod(x.shape[_axis(x, axis) + 1 :])
+
+    def shift(z: Array) -> Array:
+        m = z.max(axis=-1, keepdims=True)
+        row = np.arange(len(z))
+        second = row % inner // 16 % 2 == 1
+        m[second] = m[row[second] - 16]
+        return z - m
+
+    return compute(x, axis, op, shift=shift)

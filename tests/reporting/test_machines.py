@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from report_rows import CONTROL, EAGER, HOSTILE, JIT, degraded, record, row, violation
 
-from conformance import cli
+from conformance import cli, load
 from conformance import record as records
 from conformance.reporting import Reading, summary
 from conformance.reporting.badges import badges
 from conformance.reporting.junit import xml
 from conformance.values import Severity
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[2]
 NEW = replace(EAGER, version="2.0")
 
 
@@ -91,6 +89,18 @@ def test_two_releases_have_a_badge_each() -> None:
     )
 
     assert {"f-1.0-softmax.svg", "f-2.0-softmax.svg"} == set(badges(Reading(both)))
+
+
+def test_a_summary_names_the_faults_of_the_published_run() -> None:
+    """Before anything is unfolded: whose, what happens, and where."""
+    reading = load(ROOT / "reports" / "latest")
+    shown, _, _ = summary.markdown(reading.reading).partition("<details>")
+    lines = [line for line in shown.splitlines() if line.startswith("- ")]
+    due = [fault for fault in reading.reading.faults if fault.violated][: len(lines)]
+
+    assert len(lines) == 10
+    assert all(f"{fault.framework}: {fault.title} (" in line for fault, line in zip(due, lines, strict=True))
+    assert 30 >= len(shown.splitlines())
 
 
 @pytest.mark.parametrize("count", [1, 300])

@@ -35,3 +35,10 @@ def crashing(x: Array, axis: int) -> Array:
 def widening(x: Array, axis: int) -> Array:
     """Answers in another dtype."""
     return softmax(x.astype(np.float64), axis)
+
+
+def spiked(x: Array, axis: int) -> Array:
+    """Off by a part in 500 between two gaps, and by one in 50 at one gap among them, 1.25."""
+    y = softmax(x.astype(np.float32), axis)
+    gap = np.ptp(x, axis=axis, keepdims=True)
+    return (y * np.where(gap == 1.25, 1.02, np.where((gap > 1) & (gap < 1.5), 1.002, 1))).astype(x.dtype)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import worst_rows
 
 from conformance.reporting import worst_cases
 from conformance.sweep.finished import read
@@ -42,3 +43,7 @@ def test_its_figures_follow_from_the_rows_and_answers_that_it_names(folder: Path
                 assert abs(worst.error - exact) < 2.0**-20  # docs/error-bounds.md, "Rows of two logits"
                 looked += 1
     assert looked > 10
+
+
+def test_the_families_of_worst_rows_ask_what_the_sweeps_found() -> None:
+    assert worst_rows.MODULE.read_text() == worst_rows.module()

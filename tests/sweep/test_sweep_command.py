@@ -143,6 +143,20 @@ def test_a_file_that_holds_no_sweep_is_refused(tmp_path: Path, capsys: Capture, 
     assert len(err.strip().splitlines()) == 1
 
 
+def test_around_the_worst_rows_of_a_sample_all_are_asked(tmp_path: Path) -> None:
+    """The row [0, -1.25] is not in the sample, and worse than any that is."""
+    out = tmp_path / "sample"
+    status, _, said = sweep(f"{KERNELS}:spiked", "--dtype", "float16", "--rows", 50, "--out", out)
+    assert status == 0, said
+    (result,) = read(out).results
+    for which in result.placements.values():
+        for lane in result.lanes[which]:
+            assert lane.counts["rows"] == 50 == sum(map(sum, lane.histogram.values()))
+            assert lane.counts["searched"] >= 2**14
+            assert lane.worst["ulp"].row == ((0.0).hex(), (-1.25).hex())
+            assert lane.worst["ulp"].error > 20
+
+
 def test_a_sweep_that_is_killed_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
     dtypes = [f"--dtype={dtype}" for dtype in ("float64", "float32", "float16")]
     asked = [f"{KERNELS}:softmax", *dtypes, "--jobs", "1", "--rows", str(2**17)]
