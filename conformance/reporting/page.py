@@ -116,7 +116,7 @@ def libraries() -> dict[str, Markup]:
     }
 
 
-_MODULES = ("query.js", "errors.js", "rows.js", "pictures.js", "page.js")
+_MODULES = ("query.js", "errors.js", "pairs.js", "rows.js", "pictures.js", "two.js", "page.js")
 """The scripts of the page, which stand in it as one module."""
 
 

@@ -7,10 +7,12 @@ import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 
 from conformance.reporting import Reading, publish, tables
+from conformance.reporting.comparison import compare
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives the browser of these tests")
 if not (shutil.which("chromium") and shutil.which("chromedriver")):
@@ -342,6 +344,43 @@ def test_a_query_of_the_address_opens_the_rows(browser: Any, small: Reading) -> 
     assert "true" == field.get_attribute("aria-invalid")
 
 
+def two_targets(browser: Any, a: str, b: str) -> None:
+    """Open the address of the two side by side, and wait for their figures."""
+    browser.get(f"{browser.current_url.partition('#')[0]}#/?{urlencode({'two': f'{a}|{b}||'})}")
+    WebDriverWait(browser, 20).until(lambda _: browser.find_element(By.ID, "two-said").text)
+
+
+def test_two_targets_are_compared_and_each_figure_leads_to_its_rows(browser: Any, small: Reading) -> None:
+    a, b = "numpy/honest/cpu", "numpy/raising/cpu"
+    rows = compare(small.record, a, b).rows
+    two_targets(browser, a, b)
+
+    assert a == Select(browser.find_element(By.CSS_SELECTOR, '#two-form [name="a"]')).first_selected_option.text
+    answered = int(((rows["digest_first"] != "") & (rows["digest_second"] != "")).sum())
+    assert (
+        f"Both answered {answered:,} questions, {int(rows['same_bits'].sum()):,} of them"
+        in browser.find_element(By.ID, "two-said").text
+    )
+    figure = browser.find_element(By.CSS_SELECTOR, "#two-verdicts tbody a")
+    count = figure.text
+    figure.click()
+    WebDriverWait(browser, 20).until(lambda _: browser.find_elements(By.CSS_SELECTOR, ".tabulator-row"))
+    assert browser.find_element(By.ID, "rows-note").text.startswith(f"{count} of ")
+    assert "two=" in browser.current_url
+
+
+def test_other_targets_are_chosen_and_kept_in_the_address(browser: Any) -> None:
+    two_targets(browser, "numpy/honest/cpu", "numpy/raising/cpu")
+    before = browser.find_element(By.ID, "two-said").text
+    Select(browser.find_element(By.CSS_SELECTOR, '#two-form [name="dtype"]')).select_by_visible_text("float32")
+
+    assert "two=numpy%2Fhonest%2Fcpu%7Cnumpy%2Fraising%2Fcpu%7C%7Cfloat32" in browser.current_url
+    WebDriverWait(browser, 20).until(lambda _: browser.find_element(By.ID, "two-said").text != before)
+    said = browser.find_element(By.ID, "two-said").text
+    browser.refresh()
+    WebDriverWait(browser, 20).until(lambda _: browser.find_element(By.ID, "two-said").text == said)
+
+
 def shown(browser: Any, state: str) -> None:
     """Bring the page into one of the states that it is read in."""
     if state == "fault":
@@ -350,6 +389,8 @@ def shown(browser: Any, state: str) -> None:
         browser.get(f"{browser.current_url.partition('#')[0]}#/?rows=raising:violation")
         WebDriverWait(browser, 20).until(lambda _: browser.find_elements(By.CSS_SELECTOR, ".tabulator-row"))
         browser.execute_script("document.querySelector('.tabulator-row .tabulator-cell').click()")
+    if state == "two":
+        two_targets(browser, "numpy/honest/cpu", "numpy/raising/cpu")
     if state == "everything":
         browser.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
 
@@ -369,7 +410,10 @@ def medium(browser: Any) -> Iterator[Any]:
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: npm ci in tests/reporting")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("state", "width"), [("home", 1400), ("fault", 1400), ("rows", 1400), ("everything", 500)])
+@pytest.mark.parametrize(
+    ("state", "width"),
+    [("home", 1400), ("fault", 1400), ("rows", 1400), ("two", 1400), ("two", 390), ("everything", 500)],
+)
 def test_it_keeps_to_the_guidelines_for_accessibility(
     browser: Any, medium: Any, scheme: str, state: str, width: int
 ) -> None:

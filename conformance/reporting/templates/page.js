@@ -60,7 +60,7 @@ function focusOn(heading) {
 function paint() {
   const { fault, filters } = parsed(location.hash);
   home.hidden = Boolean(fault);
-  for (const name of ["rows-section", "errors-section"]) document.getElementById(name).hidden = false;
+  for (const name of ["two-section", "rows-section", "errors-section"]) document.getElementById(name).hidden = false;
   for (const page of pages.children) page.hidden = page.id !== `/fault/${fault}`;
   if (fault) {
     const page = document.getElementById(`/fault/${fault}`);
@@ -81,7 +81,7 @@ function paint() {
     document.getElementById(`/fault/${line.dataset.fault}`).classList.toggle("filtered", line.hidden);
   }
   for (const row of rows) row.hidden = !matches(row.dataset, { ...filters, q: "" }, "");
-  const narrowed = Object.entries(filters).some(([name, value]) => value && !["rows", "errors"].includes(name));
+  const narrowed = Object.entries(filters).some(([name, value]) => value && !["rows", "errors", "two"].includes(name));
   const counted = document.getElementById("counted");
   counted.hidden = !narrowed;
   counted.textContent = `${shown} of ${lines.length} faults`;
@@ -95,6 +95,8 @@ function paint() {
     document.getElementById("rows").open = true;
     openRows(filters.rows);
   }
+  if ("two" in filters) document.getElementById("two").open = true;
+  if (document.getElementById("two").open) setTimeout(drawTwo);
   if (filters.cell) document.getElementById("faults").scrollIntoView();
   setTimeout(drawErrors);
 }
@@ -132,6 +134,12 @@ document.getElementById("errors-form").addEventListener("change", (event) => {
   history.replaceState(null, "", `#/?${new URLSearchParams({ ...parsed(location.hash).filters, errors: chosen })}`);
   drawErrors();
 });
+document.getElementById("two-form").addEventListener("change", (event) => {
+  const chosen = [...new FormData(event.currentTarget).values()].join("|");
+  history.replaceState(null, "", `#/?${new URLSearchParams({ ...parsed(location.hash).filters, two: chosen })}`);
+  drawTwo();
+});
+document.getElementById("two").addEventListener("toggle", (event) => { if (event.target.open) drawTwo(); });
 addEventListener("resize", drawErrors);
 addEventListener("beforeprint", () => document.querySelectorAll(".lanes-figure").forEach(drawLanes));
 paint();

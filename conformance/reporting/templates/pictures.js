@@ -38,10 +38,10 @@ function ticks(name, every) {
   return found;
 }
 
-/** Makes a plot one image for who does not see it; Plot names the groups inside, which have no role to have a name. */
+/** Makes a plot one image for who does not see it; Plot names the parts inside, which have no role to have a name. */
 function imaged(plot) {
   plot.setAttribute("role", "img");
-  for (const group of plot.querySelectorAll("g[aria-label]")) {
+  for (const group of plot.querySelectorAll("[aria-label]")) {
     group.dataset.mark = group.getAttribute("aria-label");
     group.removeAttribute("aria-label");
   }

@@ -84,16 +84,17 @@ export function compiled(text, table) {
       return inner;
     }
     if (token === ")" || token === ",") throw new BadQuery(`${token} stands where a term is wanted`);
-    if (["differs", "since"].includes(token.toLowerCase()) && tokens[at] === "(") {
+    if (Object.hasOwn(functions, token.toLowerCase()) && tokens[at] === "(") {
       const end = tokens.indexOf(")", at);
       if (end < 0) throw new BadQuery("a ) is missing");
       const given = tokens.slice(at + 1, end).filter((word) => word !== ",");
       at = end + 1;
-      return token.toLowerCase() === "differs" ? differs(given) : since(given);
+      return functions[token.toLowerCase()](given);
     }
     return term(token.replaceAll('"', ""));
   }
 
+  const functions = { differs, closer, since };
   const who = (word) => {
     const found = table.targets.map((target, j) => [target, j]).filter(([target]) =>
       target.name === word || target.name.startsWith(`${word}/`) || Object.values(target).includes(word)).map(([, j]) => j);
@@ -151,6 +152,12 @@ export function compiled(text, table) {
       const one = cell(table.bits, j, i), other = cell(table.bits, k, i);
       return one > 0 && other > 0 && one !== other;
     });
+  }
+
+  function closer(words) {
+    if (words.length !== 2) throw new BadQuery("closer(a, b) is of two targets, frameworks, modes or releases");
+    const pairs = who(words[0]).flatMap((j) => who(words[1]).map((k) => [j, k]));
+    return (i) => pairs.some(([j, k]) => half(cell(table.over, j, i)) < half(cell(table.over, k, i)));
   }
 
   function since(words) {
