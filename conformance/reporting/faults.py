@@ -230,6 +230,32 @@ _VERBS = {
 """Kinds whose detail goes on."""
 
 
+_GENERALLY = {
+    "accuracy": "is wrong beyond every bound",
+    "loose": "is less accurate than a good algorithm",
+    "lost_normal": "gives 0 where a normal number is right",
+    "nonfinite": "gives NaN or ±∞ where a number is right, or a number where one of them is",
+    "order": "gives the larger of two logits the smaller answer",
+    "range": "gives what is no probability",
+    "row_sum": "has rows that do not sum to 1",
+    "ties": "gives equal logits different answers",
+    "unnamed_policy": "gives what no choice has in a row of infinities",
+    "zero_sum": "has gradients that do not sum to 0",
+    "raised": "raises",
+    "crashed": "ends its process",
+    "out_of_memory": "takes too much memory",
+    "dtype": "answers in another dtype",
+    "shape": "answers in another shape",
+    "side_effect": "does something else",
+    **_WORDS,
+}
+
+
+def generally(kind: str) -> str:
+    """What is wrong of many findings of a kind, as the end of a sentence whose subject is a function."""
+    return _GENERALLY.get(kind, kind)
+
+
 def matrix(reading: Reading, found: Sequence[Fault]) -> pd.DataFrame:
     """Targets × aspects: ``violation``, ``degraded``, ``fine``, or ``none`` where nothing of the kind was answered.
 

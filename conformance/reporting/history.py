@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from conformance.ledger import Known
 from conformance.reporting.blocks import Block, Points, Said, Title
+from conformance.reporting.faults import generally
 from conformance.reporting.frames import dicts, listed
 from conformance.values import Severity
 
@@ -224,7 +225,7 @@ def _point(one: Change) -> tuple[str, ...]:
     first = f"{one.first_bad} or before" if one.since_the_first else one.first_bad
     errors = [f"error over the stable bound: {one.errors}"] if one.errors else []
     return (
-        f"{one.strip} {one.op} {one.kind}: first bad {first}, {f'first good {one.fixed}' if one.fixed else 'not fixed'}",
+        f"{one.strip} {one.op} {generally(one.kind)}: first bad {first}, {f'first good {one.fixed}' if one.fixed else 'not fixed'}",
         *one.titles,
         f"{', '.join(one.modes)} in {listed(one.dtypes, 10)}: {listed(one.families)}",
         *errors,

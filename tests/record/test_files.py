@@ -6,7 +6,9 @@ import base64
 import json
 import struct
 import zlib
+from collections import Counter
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +19,14 @@ import pytest
 from parts import INPUTS, JAX, TORCH, WITNESS, record, row, violated
 
 from conformance import record as records
-from conformance.record import COLUMNS, Record, frame, merge, read, write
+from conformance.record import COLUMNS, Record, RecordError, frame, merge, read, write
 from conformance.record.files import KEY, read_table, table_bytes
 from conformance.record.schema import SCHEMA
+from conformance.reporting import Reading, summary
+from conformance.reporting.page import render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -220,6 +224,45 @@ def test_damage_in_the_header_is_one_line(
 
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every value of the header, whole tables and lists among them."""
+    if above:
+        yield above
+    if isinstance(value, dict | list):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*above, name))
+
+
+HOSTILE = "\x1b[31m<b>\n"
+STRANGE: tuple[Any, ...] = (None, True, -1, 1e999, 10**30, "", HOSTILE, [], [[]], {}, {"x": 1}, "2.0", GONE)
+
+
+def test_whatever_stands_in_a_header_is_read_and_shown_or_refused_in_one_line(tmp_path: Path) -> None:
+    """Each value of it replaced by each of some that no run writes, or taken out."""
+    table, facts = facts_of(record(violated(), row(case="b")), tmp_path / "r.parquet")
+    text, shown = json.dumps(facts), Counter[bool]()
+    for above, value in product(list(places(facts)), STRANGE):
+        damaged = json.loads(text)
+        inner = damaged
+        for name in above[:-1]:
+            inner = inner[name]
+        if value is GONE:
+            del inner[above[-1]]
+        else:
+            inner[above[-1]] = value
+        path = spoiled(table, damaged, tmp_path / "r.parquet")
+        try:
+            reading = Reading(read(path))
+        except RecordError as error:
+            assert "\n" not in str(error), above  # noqa: PT017 - of some records, and not of all
+            shown[False] += 1
+            continue
+        shown[True] += 1
+        if value == HOSTILE:
+            assert HOSTILE[0] not in summary.markdown(reading) + render(reading), above
+    assert min(shown.values()) > 50, shown
 
 
 def changed(name: str, value: Any, kind: Any = None) -> Callable[[pa.Table], pa.Table]:

@@ -14,7 +14,7 @@ from conformance.judgement.checks import kinds
 from conformance.ledger import Entry, Fault
 from conformance.reporting import Reading
 from conformance.reporting.evidence import evidence
-from conformance.reporting.faults import ASPECTS, aspect, faults, matrix, sentence, shown
+from conformance.reporting.faults import ASPECTS, aspect, faults, generally, matrix, sentence, shown
 from conformance.values import Target, Witness
 
 NEXT = Target("f", "eager", "cpu", version="2.0")
@@ -166,3 +166,10 @@ def test_evidence_says_who_else_was_asked_and_in_which_releases() -> None:
     others = {*found.same_bits, *found.fail, *found.fine}
     assert {"f/jit/cpu", "f@2.0/eager/cpu"} == others
     assert "f@2.0/eager/cpu" not in found.fail
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_kind_of_finding_has_words_for_who_knows_no_codes(kind: str) -> None:
+    said = generally(kind)
+    assert said != kind
+    assert "_" not in said
