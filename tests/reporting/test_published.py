@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from conformance import ledger
 from conformance.record import read
@@ -112,3 +113,23 @@ def test_what_the_readme_says_of_two_releases_stands_in_the_record(published: Re
 
     assert told
     assert (len({key for key, _ in old - new}), len({key for key, _ in new - old})) == tuple(map(int, told.groups()))
+
+
+def test_the_trend_in_the_readme_is_that_of_the_published_matrix() -> None:
+    """Which releases of ONNX Runtime are wrong in float64, and by how much, from the observations themselves."""
+    told = re.search(
+        r"over (\w+) releases of ONNX Runtime, softmax of float64 is wrong from ([\d.]+) to ([\d.]+), "
+        r"by up to ([\d.]+)·10¹⁴ times the bound, and right before and after \(`([○●]+)`\)",
+        (ROOT / "README.md").read_text(),
+    )
+    rows = read(ROOT / "reports" / "matrix" / "observations.parquet").observations
+    rows = rows[(rows["framework"] == "onnxruntime") & (rows["op"] == "softmax") & (rows["dtype"] == "float64")]
+    wrong = {version: mine["findings"].str.contains("accuracy") for version, mine in rows.groupby("version")}
+    ordered = sorted(wrong, key=Version)
+    bad = [version for version in ordered if wrong[version].any()]
+
+    assert told
+    assert len(ordered) == {"eight": 8}[told[1]]
+    assert (bad[0], bad[-1]) == (told[2], told[3])
+    assert f"{rows['error_over_bound'].max() / 1e14:.1f}" == told[4]
+    assert "".join("●" if version in bad else "○" for version in ordered) == told[5]
