@@ -219,6 +219,7 @@ def _tables(
 ) -> list[Block]:
     """A table for each format and kind, of some of the columns."""
     said: list[Block] = []
+    left = dict(pictures or {})  # a dtype has one, behind its first table
     for rows in dict.fromkeys(line.rows for line in found):
         here, dtype, kind = [line for line in found if line.rows == rows], rows.dtype, rows.kind
         said += [
@@ -228,8 +229,8 @@ def _tables(
                 tuple(HEADS[k] for k in columns), tuple(tuple(row[k] for k in columns) for row in _rows(here)), _RIGHT
             ),
         ]
-        if kind == "gaps" and dtype in (pictures or {}):
-            said.append(Picture((pictures or {})[dtype], f"largest error against the gap, {dtype}"))
+        if kind == "gaps" and dtype in left:
+            said.append(Picture(left.pop(dtype), f"largest error against the gap, {dtype}"))
         if refused := sorted({f"{line.target}, {line.question}: {line.failed}" for line in here if line.failed}):
             said.append(Said(f"Not swept: {'; '.join(refused)}."))
     return said
