@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from conformance.asking.connections import Limits, Lost, Process, worker_command
 from conformance.asking.pool import Invitation
 from conformance.asking.protocol import VERSION
-from conformance.frameworks import Subject
+from conformance.frameworks import Subject, adapter, own
 from conformance.values import Crashed
 
 if TYPE_CHECKING:
@@ -53,9 +53,15 @@ def invitations(pythons: Sequence[str] = (), workers: Sequence[tuple[str, tuple[
 
 
 def is_kernel(name: str) -> bool:
-    """Whether a name is a kernel's (``file.py:function``, ``module:function``) and no target's (``torch/eager/cuda:0``)."""
-    head, colon, _ = name.rpartition(":")
-    return bool(colon) and (head.endswith(".py") or "/" not in head)
+    """Whether a name is a kernel's (``file.py:function``, ``module:function``) and no target's.
+
+    A target's name may hold a colon too: ``torch/eager/cuda:0``, ``keras:numpy/ops``, ``scipy:torch``.
+    """
+    head, _, function = name.rpartition(":")
+    if head.endswith(".py"):
+        return True
+    variants = [variant.name for variant in adapter(head).variants] if head in own() else []
+    return bool(head) and "/" not in name and function not in variants
 
 
 def _found(python: str) -> str:

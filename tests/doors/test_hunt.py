@@ -172,6 +172,10 @@ def test_the_longest_rows_are_searched_in_time(bench: Bench, file: Path) -> None
         ("package.module:f", True),
         ("torch/eager/cpu", False),
         ("torch/eager/cuda:0", False),
+        ("keras:numpy", False),
+        ("keras:numpy/ops", False),
+        ("tensorflow:onednn-off@2.21.0/eager/cpu", False),
+        ("torch:softmax", True),
     ],
 )
 def test_a_kernel_and_a_target_are_told_apart(name: str, kernel: bool) -> None:
