@@ -88,6 +88,7 @@ def render(reading: Reading) -> str:
         "unanswered": dicts(reading.unanswered),
         "loud": tables.LOUD,
         "said": summary.unanswered,
+        "notes_told": _notes(reading),
         "claims": claims.grouped(record),
         "policies": _policies(reading),
         "agreement": _agreement(record),
@@ -147,6 +148,19 @@ def _who(record: Record) -> str:
     more = [f"{len(told) - 4} more frameworks"] if len(told) > 5 else []
     told = told[: 4 if more else 5] + more
     return f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else "".join(told)
+
+
+def _notes(reading: Reading) -> str:
+    """How much of what nobody may overlook there is: questions by what became of them, stale entries, controls."""
+    rows = reading.unanswered[reading.unanswered["outcome"].isin(tables.LOUD)]
+    found = [
+        f"{count:,} questions {outcome.replace('_', ' ')}"
+        for outcome, count in rows.groupby("outcome")["questions"].sum().items()
+    ]
+    controls = int(reading.unexpected["control"].sum())
+    found += [f"{len(reading.stale)} stale ledger entries"] if reading.stale else []
+    found += [f"{controls} findings about textbook controls"] if controls else []
+    return ", ".join(found)
 
 
 def _choices(record: Record) -> dict[str, list[str]]:
