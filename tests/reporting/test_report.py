@@ -146,6 +146,17 @@ def test_an_empty_run_still_has_a_page(nothing: Reading) -> None:
     assert "| target |" in summary.markdown(nothing)
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_more_than_two_notes_are_one_line_that_opens(count: int) -> None:
+    """And say how many questions became what: the faults are what the first screen is for."""
+    silent = [row(JIT, outcome="not_asked", reason=f"reason {i}", grade="", case=f"c{i}") for i in range(count)]
+    text = page.render(Reading(record(row(EAGER), *silent)))
+    opens = '<details class="banner" id="notes"><summary><b>3 notes</b>: 3 questions not asked</summary>'
+
+    assert (opens in text) is (count > 2)
+    assert all(f"reason {i}" in text for i in range(count))
+
+
 def test_what_was_not_asked_is_loud_everywhere() -> None:
     quiet = record(row(EAGER), row(JIT, outcome="unsupported", reason="no float16", grade=""))
     loud = record(
