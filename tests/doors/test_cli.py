@@ -330,7 +330,8 @@ def test_what_a_framework_says_is_shown_escaped(bench: Bench) -> None:
     assert r"raised ValueError: a\ud800\x00\x1b[31m<script>" in done.stdout
     texts = {path.name: path.read_text(encoding="utf-8") for path in bench.out.iterdir() if path.suffix != ".parquet"}
     assert [] == [name for name, text in texts.items() if "\x1b" in text or "\0" in text]
-    assert {"divergences.csv", "index.html"} == {name for name, text in texts.items() if r"\ud800" in text}
+    assert {"divergences.csv", "index.html", "summary.md"} == {n for n, text in texts.items() if r"\ud800" in text}
+    assert "<script>" not in texts["summary.md"]
     rows = read(bench.out / "observations.parquet").observations
     [culprit] = rows[rows["case"] == CULPRIT].to_dict("records")
     assert r"a\ud800\x00\x1b[31m" in findings_of(culprit)[0].detail
