@@ -19,9 +19,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 
 from conformance import frameworks, ledger
+from conformance.cases import fingerprint
 from conformance.cli.reproduce import exhibit_for
 from conformance.record import read
 from conformance.record.machine import this_machine
@@ -63,14 +65,28 @@ def published() -> Reading:
 
 
 def scripts(reading: Reading, found: pd.DataFrame) -> dict[str, str]:
-    """Name of a finding → its script."""
+    """Name of a finding → its script; of an array that the record is too small for, where this suite asks the same still."""
     texts = {}
     for one in found.to_dict("records"):
         row = reading.record.observations.loc[one["rows"][0]].to_dict()
+        if not remade(reading, row):
+            continue
         said = Finding(one["kind"], Severity(one["severity"]), one["detail"], one["witness"])
         name = " ".join(str(one[column]) for column in ("id", "name", "op", "way", "dtype", "family", "kind", "case"))
         texts[name] = script_of(reading.record, row, said, exhibit_for(reading.record, row))
     return texts
+
+
+def remade(reading: Reading, row: dict[str, Any]) -> bool:
+    """Whether the array of a row is at hand: a record of other questions has those alone that it is large enough for."""
+    try:
+        exhibit_for(reading.record, row)
+    except click.UsageError as error:
+        assert "is too large for the record" in str(error)  # noqa: PT017 - of some rows
+        part, _ = part_of(reading.record, row)
+        assert part.header.plan.questions != fingerprint()
+        return False
+    return True
 
 
 def statuses(texts: dict[str, str], folder: Path) -> dict[str, int]:
@@ -165,7 +181,8 @@ def test_every_finding_of_the_published_record_has_a_script(published: Reading) 
     """Also those about releases that are not installed here."""
     texts = scripts(published, published.own)
 
-    assert len(texts) == len(published.own)
+    rows = (published.record.observations.loc[found[0]].to_dict() for found in published.own["rows"])
+    assert len(texts) == sum(remade(published, row) for row in rows) > 0.9 * len(published.own)
     assert [] == [name for name, text in texts.items() if not text]
     for name, text in texts.items():
         compile(text, name, "exec")
