@@ -154,7 +154,7 @@ def _notes(reading: Reading) -> str:
     """How much of what nobody may overlook there is: questions by what became of them, stale entries, controls."""
     rows = reading.unanswered[reading.unanswered["outcome"].isin(tables.LOUD)]
     found = [
-        f"{count:,} questions {outcome.replace('_', ' ')}"
+        f"{count:,} questions {str(outcome).replace('_', ' ')}"
         for outcome, count in rows.groupby("outcome")["questions"].sum().items()
     ]
     controls = int(reading.unexpected["control"].sum())
