@@ -11,12 +11,25 @@ import pandas as pd
 
 from conformance.record.rows import choices_of, findings_of
 from conformance.reporting.blocks import Block, Points, Said, Sheet, Title
-from conformance.reporting.frames import UNASKED, aligned, counted, dicts, listed, names, percent, target_named
+from conformance.reporting.frames import (
+    UNASKED,
+    aligned,
+    counted,
+    dicts,
+    listed,
+    names,
+    nonfinite,
+    percent,
+    target_named,
+)
+from conformance.reporting.questions import NONFINITE, codes_of
 from conformance.reporting.tables import GRADES, SEVERITIES
 from conformance.values import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from conformance.record import Record
 
@@ -38,15 +51,18 @@ class Comparison:
         One row a question that both were asked: ``op``, ``way``, ``dtype``, ``family``, ``case_id``; the columns
         :data:`~conformance.reporting.frames.ANSWER` of both, with ``_first`` and ``_second`` behind their names;
         ``same_bits``; ``at_least`` and ``at_most``: how far the two answers lie apart where they do most, in units of
-        the truth's last place, over the lanes with numbers; NaN where that does not follow.
+        the truth's last place, of a vjp over the lanes whose truth does not cancel; NaN where that does not follow.
     alone
         One row a question that one of them alone was asked: the same columns, and ``asked``, ``first`` or ``second``.
+    newest
+        What is said of the releases that were taken, where a name left them open; empty where it did not.
     """
 
     first: str
     second: str
     rows: pd.DataFrame
     alone: pd.DataFrame
+    newest: str = ""
 
 
 def compare(record: Record, first: str, second: str) -> Comparison:
@@ -70,14 +86,18 @@ def compare(record: Record, first: str, second: str) -> Comparison:
     }
     rows = both[asked["first"] & asked["second"]].drop(columns="_merge").reset_index(drop=True)
     rows["same_bits"] = (rows["digest_first"] == rows["digest_second"]) & (rows["digest_first"] != "")
-    a, b = rows["max_ulp_first"], rows["max_ulp_second"]
-    numbers = [rows[f"nonfinite_got_{side}"] == rows[f"nonfinite_expected_{side}"] for side in ("first", "second")]
-    rows["at_least"] = np.where(rows["same_bits"], 0.0, (a - b).abs())
-    rows["at_most"] = np.where(rows["same_bits"], 0.0, np.where(numbers[0] & numbers[1], a + b, math.nan))
+    a, b = (
+        rows[f"max_ulp_{side}"].mask(nonfinite(rows[f"findings_{side}"])).replace(math.inf, math.nan)
+        for side in ("first", "second")
+    )
+    rows["at_least"] = (a - b).abs().mask(rows["same_bits"], 0.0)
+    rows["at_most"] = (a + b).mask(rows["same_bits"], 0.0)
     alone = both[asked["first"] != asked["second"]].drop(columns="_merge")
     alone["asked"] = np.where(asked["first"][alone.index], "first", "second")
     a_name, b_name = (record.names[target] for target in targets)
-    return Comparison(a_name, b_name, rows, alone.reset_index(drop=True))
+    open_ones = [name for name, target in zip((first, second), targets, strict=True) if name != record.names[target]]
+    newest = f" Of several releases of {' and '.join(open_ones)} these are the newest here." if open_ones else ""
+    return Comparison(a_name, b_name, rows, alone.reset_index(drop=True), newest)
 
 
 def page(compared: Comparison) -> list[Block]:
@@ -85,7 +105,7 @@ def page(compared: Comparison) -> list[Block]:
     rows = compared.rows
     head: list[Block] = [
         Title(f"{compared.first} and {compared.second}", 1),
-        Said(f"A is {compared.first}, B is {compared.second}."),
+        Said(f"A is {compared.first}, B is {compared.second}.{compared.newest}"),
     ]
     head.append(Said(in_common(compared)))
     if rows.empty:
@@ -131,15 +151,15 @@ def _both(rows: pd.DataFrame) -> pd.Series:
 def by_op_and_dtype(compared: Comparison) -> list[Block]:
     """How many answers of both are equal to the bit or at least of one grade, and whose are wrong or nearer to the truth."""
     rows = compared.rows
-    a, b = (rows[f"error_over_bound_{side}"] for side in ("first", "second"))
+    a, b = (codes_of(rows[f"error_over_bound_{side}"], rows[f"findings_{side}"]) for side in ("first", "second"))
     facts = rows[["op", "dtype"]].assign(
         answered=_both(rows),
         equal=rows["same_bits"],
         graded=_both(rows) & (rows["grade_first"] == rows["grade_second"]),
         wrong_a=rows["severity_first"] == Severity.VIOLATION,
         wrong_b=rows["severity_second"] == Severity.VIOLATION,
-        closer_a=a < b,
-        closer_b=b < a,
+        closer_a=closer(a, b),
+        closer_b=closer(b, a),
     )
     sums = facts.groupby(["op", "dtype"], sort=True).sum().reset_index()
     silent = sums[sums[["answered", "wrong_a", "wrong_b"]].sum(axis=1) == 0]
@@ -153,9 +173,19 @@ def by_op_and_dtype(compared: Comparison) -> list[Block]:
     return said
 
 
+def closer(one: NDArray[np.uint16], other: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Where the first of two errors is smaller, by their codes: by more than one part in 512, as the page tells them apart.
+
+    Any error is smaller than an answer that is not finite where the truth is, or the reverse.
+    """
+    return (one < other) & (other <= NONFINITE)
+
+
 def _errors(rows: pd.DataFrame) -> list[Block]:
     """The distribution of errors, where the bits differ."""
-    rows = rows[~rows["same_bits"] & rows["at_least"].notna()]
+    rows = rows[~rows["same_bits"] & _both(rows)]
+    without = int(rows["at_least"].isna().sum())
+    rows = rows[rows["at_least"].notna()]
     if rows.empty:
         return []
     columns = (
@@ -172,18 +202,30 @@ def _errors(rows: pd.DataFrame) -> list[Block]:
             f"The largest error of each answer to {len(rows):,} questions, over the stable bound and in units of the truth's "
             "last place (ulp), which is tiny where the truth is near zero. The record has hashes of answers and no answers: "
             "that two of them lie at least and at most so many ulp apart, in the lane where they do most, follows from their "
-            "errors. So many of the questions do not exceed a figure."
+            "errors; of a vjp, over the lanes whose truth does not cancel. So many of the questions do not exceed a figure."
+            + (
+                f" Left out are {without:,} with an answer that has no such error: not finite, of another dtype."
+                if without
+                else ""
+            )
         ),
         Sheet(("questions", *heads), lines, heads),
     ]
 
 
+def _shows(rows: pd.DataFrame, side: str) -> pd.Series:
+    """What an answer shows: the kinds of its findings; that it is rejected, where that is no finding."""
+    rejected = (rows[f"outcome_{side}"] == "raised") & (rows[f"findings_{side}"] == "")
+    return rows[f"findings_{side}"].mask(rejected, "rejected")
+
+
 def _verdicts(rows: pd.DataFrame) -> list[Block]:
-    other = rows[rows["findings_first"] != rows["findings_second"]]
+    rows = rows.assign(a=_shows(rows, "first"), b=_shows(rows, "second"))
+    other = rows[rows["a"] != rows["b"]]
     if other.empty:
         return [Title("Verdicts"), Said("Every verdict is the same.")]
     gathered = []
-    for (first, second, op), mine in other.groupby(["findings_first", "findings_second", "op"], sort=False):
+    for (first, second, op), mine in other.groupby(["a", "b", "op"], sort=False):
         gathered.append((first or "—", second or "—", op, listed(mine["dtype"]), listed(mine["family"], 4), len(mine)))
     return [
         Title("Verdicts that differ"),
@@ -225,7 +267,7 @@ def _cut(heads: tuple[str, ...], gathered: list[tuple[Any, ...]]) -> list[Block]
 
 def _examples(rows: pd.DataFrame) -> list[Block]:
     """The questions on which the two differ most: in severity, then in grade, then in ulps; one of each pair of verdicts."""
-    other = rows[~rows["same_bits"]]
+    other = rows[(rows["digest_first"] != rows["digest_second"]) | (_shows(rows, "first") != _shows(rows, "second"))]
     ranks = {
         name: (_places(other[f"{name}_first"], order) - _places(other[f"{name}_second"], order)).abs()
         for name, order in (("severity", SEVERITIES), ("grade", ("", *GRADES)))

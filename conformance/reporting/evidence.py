@@ -14,8 +14,7 @@ from conformance.record import exhibit_of, findings_of
 from conformance.record.exhibit import runs_of
 from conformance.reporting import escape, lanes
 from conformance.reporting.faults import shown
-from conformance.reporting.frames import dicts, names
-from conformance.reporting.history import age
+from conformance.reporting.frames import UNASKED, age, dicts, names
 from conformance.reporting.scripts import script_of
 from conformance.values import Finding, Severity
 
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 
 LONGEST = 4000
 """Characters of a row or of a program; a longer one is told by its length, and stands in the record."""
+
+COMPANY = ("same bits", "wrong there too", "worse than usual there", "right there", "raises an error there")
+"""What another target can do with the smallest row of a fault."""
 
 MOST = 20
 """Lines of a table of places; the CSV holds them all."""
@@ -73,9 +75,8 @@ class Evidence:
         What the check says of the smallest.
     reason
         Why the rows of that family are hard.
-    same_bits, fail, fine
-        Of the other targets that were asked the smallest case: who gives the same answer to the last bit, who else breaks
-        the contract, and whose answer stands.
+    company
+        Of the other targets that were asked the smallest case: who does what of :data:`COMPANY`; none of what nobody does.
     releases
         (version, sign) of the framework, oldest first: whether the fault shows there; None where it was not asked.
     places
@@ -89,9 +90,7 @@ class Evidence:
     script: str
     detail: str
     reason: str
-    same_bits: tuple[str, ...]
-    fail: tuple[str, ...]
-    fine: tuple[str, ...]
+    company: Mapping[str, tuple[str, ...]]
     releases: tuple[tuple[str, bool | None], ...]
     places: tuple[Mapping[Any, Any], ...]
 
@@ -99,7 +98,7 @@ class Evidence:
 def evidence(reading: Reading, fault: Fault) -> Evidence:
     """The evidence of one fault."""
     record = reading.record
-    first = _smallest(fault)
+    first = fault.smallest
     observation = record.observations.loc[first["rows"][0]].to_dict()
     exhibit = exhibit_of(observation)
     x = exhibit.inputs.x if exhibit and exhibit.inputs else None
@@ -108,7 +107,6 @@ def evidence(reading: Reading, fault: Fault) -> Evidence:
     )
     if x is None or not text or len(text) > LONGEST:
         text = f"conformance reproduce {first['id']}@{first['version']}\n"
-    same, fail, fine = _company(reading, observation)
     return Evidence(
         row=_handed_over(x),
         smallest=_lane(first["name"], observation, first["witness"]),
@@ -117,20 +115,10 @@ def evidence(reading: Reading, fault: Fault) -> Evidence:
         script=text,
         detail=first["detail"],
         reason=record.families.get(first["family"], ""),
-        same_bits=same,
-        fail=fail,
-        fine=fine,
+        company=_company(reading, observation),
         releases=_releases(reading, fault),
         places=tuple(dicts(fault.findings.head(MOST))),
     )
-
-
-def _smallest(fault: Fault) -> dict[Any, Any]:
-    """The finding to show: of the worst severity, in the last release; one with a lane first, then the shortest name."""
-    worst = fault.findings[fault.findings["severity"] == fault.severity]
-    last = max(worst["version"], key=age)
-    worst = worst[worst["version"] == last]
-    return min(dicts(worst), key=lambda row: (row["witness"] is None, len(row["case"]), row["case"]))
 
 
 def _drawn(observation: Mapping[Any, Any], first: Mapping[Any, Any], exhibit: Exhibit | None) -> str:
@@ -169,26 +157,26 @@ def _lane(name: str, observation: Mapping[Any, Any], told: Witness | None) -> La
     )
 
 
-def _company(
-    reading: Reading, observation: Mapping[Any, Any]
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Of the others that were asked the same: same bits, other failures, and those that are right."""
+def _company(reading: Reading, observation: Mapping[Any, Any]) -> dict[str, tuple[str, ...]]:
+    """What the others that were asked the same do there, in the order of :data:`COMPANY`."""
     rows = reading.record.observations
     asked = rows[(rows["case_id"] == observation["case_id"]) & ~rows["control"].astype(bool)]
-    asked = asked[~asked["outcome"].isin(["unsupported", "not_asked"])]
+    asked = asked[~asked["outcome"].isin(UNASKED)]
     asked = asked.assign(name=names(reading.record, asked))
-    found: dict[str, list[str]] = {"same": [], "fail": [], "fine": []}
+    found: dict[str, list[str]] = {what: [] for what in COMPANY}
     for other in dicts(asked.drop_duplicates(["target", "version"])):
         if (other["target"], other["version"]) == (observation["target"], observation["version"]):
             continue
-        name = other["name"]
         if other["digest"] and other["digest"] == observation["digest"]:
-            found["same"].append(name)
+            what = "same bits"
         elif other["severity"] == Severity.VIOLATION:
-            found["fail"].append(name)
+            what = "wrong there too"
+        elif other["outcome"] != "answered":
+            what = "raises an error there"
         else:
-            found["fine"].append(name)
-    return tuple(found["same"]), tuple(found["fail"]), tuple(found["fine"])
+            what = "worse than usual there" if other["severity"] == Severity.DEGRADED else "right there"
+        found[what].append(other["name"])
+    return {what: tuple(who) for what, who in found.items() if who}
 
 
 def _releases(reading: Reading, fault: Fault) -> tuple[tuple[str, bool | None], ...]:
@@ -199,7 +187,7 @@ def _releases(reading: Reading, fault: Fault) -> tuple[tuple[str, bool | None], 
     rows = reading.record.observations
     mine = rows[rows["op"].isin(fault.values("op")) & rows["dtype"].isin(fault.values("dtype"))]
     mine = mine[mine["family"].isin(fault.values("family")) & mine["mode"].isin(fault.values("mode"))]
-    mine = mine[(mine["framework"] == fault.framework) & ~mine["outcome"].isin(["unsupported", "not_asked"])]
+    mine = mine[(mine["framework"] == fault.framework) & ~mine["outcome"].isin(UNASKED)]
     asked, shows = set(mine["version"]), set(fault.findings["version"])
     return tuple((one, one in shows if one in asked else None) for one in sorted(versions, key=age))
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from conformance.reporting import tables
 from conformance.reporting.escape import printable
-from conformance.reporting.frames import dicts, names
+from conformance.reporting.frames import UNASKED, age, dicts, names
 from conformance.values import Severity
 
 if TYPE_CHECKING:
@@ -94,10 +94,15 @@ class Fault:
         """Whether an answer breaks the contract, and is not merely worse than usual."""
         return self.severity == Severity.VIOLATION
 
-    @property
+    @cached_property
     def cases(self) -> int:
-        """How many answers show it."""
-        return int(self.findings["cases"].sum())
+        """How many answers show it; one with two findings is one."""
+        return len({label for labels in self.findings["rows"] for label in labels})
+
+    @cached_property
+    def smallest(self) -> dict[Any, Any]:
+        """The finding to show: of the worst severity, in the last release; one with a lane first, then the shortest name."""
+        return _smallest(self.findings, known=self.known)
 
     @cached_property
     def cells(self) -> tuple[str, ...]:
@@ -132,35 +137,54 @@ def faults(reading: Reading) -> list[Fault]:
     """The faults of the frameworks' own functions, the worst first: what is new, what is wrong, then what is imprecise."""
     found = reading.own[reading.own["severity"].isin([Severity.VIOLATION, Severity.DEGRADED])]
     entries = {entry.id: entry for entry in reading.entries}
-    keys = [_key(row, entries) for row in dicts(found)]
+    keys = _keys(dicts(found), entries)
     gathered = [_fault(key, mine, entries) for key, mine in found.groupby(pd.Series(keys, found.index), sort=False)]
     return sorted(gathered, key=_order)
 
 
-def _key(row: Mapping[Any, Any], entries: Mapping[str, Entry]) -> str:
-    """What the findings of a fault share, as text."""
-    known = next((entries[name] for name in row["ledger"].split(";") if name in entries), None)
-    if known is None:
-        return "\n".join(("new", row["framework"], aspect(row), row["kind"], row["severity"]))
-    return known.fault or f"{row['framework']}\n{known.note}"
+def _keys(found: Sequence[Mapping[Any, Any]], entries: Mapping[str, Entry]) -> list[str]:
+    """Of each finding what those of its fault share, as text.
+
+    What else is wrong with answers of which all belong to one known fault belongs to it too.
+    """
+    known = [next((entries[name] for name in row["ledger"].split(";") if name in entries), None) for row in found]
+    keys = [
+        entry and (entry.fault or f"{row['framework']}\n{entry.note}") for row, entry in zip(found, known, strict=True)
+    ]
+    owners = {label: key for row, key in zip(found, keys, strict=True) if key for label in row["rows"]}
+    shared = []
+    for row, key in zip(found, keys, strict=True):
+        whose = {owners.get(label) for label in row["rows"]}
+        owner = whose.pop() if len(whose) == 1 else None
+        new = "\n".join(("new", row["framework"], aspect(row), row["kind"], row["severity"]))
+        shared.append(key or owner or new)
+    return shared
 
 
-def _fault(key: Any, mine: pd.DataFrame, entries: Mapping[str, Entry]) -> Fault:
+def _smallest(found: pd.DataFrame, *, known: bool) -> dict[Any, Any]:
+    worst = found[found["severity"] == tables.worst(found["severity"], tables.SEVERITIES)]
+    if known and (worst["ledger"] != "").any():
+        worst = worst[worst["ledger"] != ""]
+    worst = worst[worst["version"] == max(worst["version"], key=age)]
+    return min(dicts(worst), key=lambda row: (row["witness"] is None, len(row["case"]), row["case"]))
+
+
+def _fault(key: str, mine: pd.DataFrame, entries: Mapping[str, Entry]) -> Fault:
     found = {name for each in mine["ledger"] for name in each.split(";")}
     known = tuple(entry for name, entry in entries.items() if name in found)
     rank = mine["severity"].map(tables.SEVERITIES.index)
     mine = mine.assign(rank=-rank).sort_values(["rank", "cases"], ascending=[True, False], kind="stable")
     mine = mine.drop(columns="rank")
-    first = dicts(mine)[0]
     if known and known[0].told is not None:
         name, title = known[0].told.id, known[0].told.title
     elif known and known[0].note:
         name, title = known[0].id, known[0].note
     else:
-        digest = hashlib.blake2b(str(key).encode(errors="backslashreplace"), digest_size=4).hexdigest()
+        digest = hashlib.blake2b(key.encode(errors="backslashreplace"), digest_size=4).hexdigest()
         name = known[0].id if known else f"new-{digest}"
+        first = _smallest(mine, known=bool(known))
         title = f"{first['op']} of {first['dtype']} {sentence(first)}"
-    return Fault(name, printable(title), str(first["framework"]), known, mine)
+    return Fault(name, printable(title), str(mine["framework"].iloc[0]), known, mine)
 
 
 def _order(fault: Fault) -> tuple[Any, ...]:
@@ -277,7 +301,7 @@ def matrix(reading: Reading, found: Sequence[Fault]) -> pd.DataFrame:
 def _answered(reading: Reading) -> dict[str, Iterable[str]]:
     """Target → the aspects of which it has answered a question."""
     rows = reading.record.observations
-    rows = rows[~rows["control"].astype(bool) & ~rows["outcome"].isin(["unsupported", "not_asked"])]
+    rows = rows[~rows["control"].astype(bool) & ~rows["outcome"].isin(UNASKED)]
     rows = rows.assign(name=names(reading.record, rows))
     found: dict[str, dict[str, None]] = {}
     for place in dicts(rows[["name", "op", "family"]].drop_duplicates()):

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from packaging.version import InvalidVersion, Version
 
 from conformance.record.errors import NoSuchTarget
 
@@ -47,7 +48,7 @@ def names(record: Record, rows: pd.DataFrame) -> pd.Series:
 
 
 def target_named(record: Record, name: str) -> Target:
-    """The target that a name means here: framework/mode/device, with its version where it stands here at several.
+    """The target that a name means here: framework/mode/device, or framework@version/mode/device; without a version the newest.
 
     Raises
     ------
@@ -55,11 +56,8 @@ def target_named(record: Record, name: str) -> Target:
         In one line, naming the nearest.
     """
     found = [target for target in record.targets if name in (str(target), target.versioned)]
-    if len(found) == 1:
-        return found[0]
     if found:
-        versions = ", ".join(target.versioned for target in found)
-        raise NoSuchTarget(f"{name!r} stands here at several versions; name one of {versions}")
+        return max(found, key=lambda target: age(target.version))
     own = [versioned for target, versioned in record.names.items() if not target.control]
     if inside := [one for one in own if re.match(rf"{re.escape(name)}[:@/]", one)]:
         raise NoSuchTarget(f"{name!r} is the name of several targets; name one of {', '.join(inside)}")
@@ -68,6 +66,11 @@ def target_named(record: Record, name: str) -> Target:
     if near:
         raise NoSuchTarget(f"the record holds no target {name!r}; did you mean {near[0]!r}?")
     raise NoSuchTarget(f"the record holds no target {name!r}; it holds {', '.join(own)}")
+
+
+def nonfinite(findings: pd.Series) -> pd.Series:
+    """Whether an answer is not finite where the truth is, or the reverse: what is said of its other lanes says nothing of it."""
+    return findings.str.split(";").map(lambda kinds: "nonfinite" in kinds).astype(bool)
 
 
 def aligned(
@@ -90,6 +93,14 @@ def aligned(
     key = [*more, *QUESTION]
     one, other = (rows[[*key, *ANSWER]].drop_duplicates(key) for rows in (first, second))
     return one.merge(other, on=key, how="outer", suffixes=sides, indicator=True)
+
+
+def age(release: str) -> tuple[bool, Any]:
+    """By which releases are sorted, the oldest first; what is no version by Python's rules comes first."""
+    try:
+        return True, Version(release)
+    except InvalidVersion:
+        return False, release
 
 
 def listed(values: Iterable[object], most: int = 6) -> str:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from packaging.version import InvalidVersion, Version
 
 from conformance.ledger import Known
 from conformance.reporting.blocks import Block, Points, Said, Title
 from conformance.reporting.faults import generally
-from conformance.reporting.frames import dicts, listed
+from conformance.reporting.frames import age, dicts, listed
 from conformance.values import Severity
 
 if TYPE_CHECKING:
@@ -180,14 +179,6 @@ def changes(
     return sorted(
         result, key=lambda one: (one.subject, not one.fixed, one.since_the_first, one.kind, one.op, one.dtypes)
     )
-
-
-def age(release: str) -> tuple[bool, Any]:
-    """By which releases are sorted, the oldest first; what is no version by Python's rules comes first."""
-    try:
-        return True, Version(release)
-    except InvalidVersion:
-        return False, release
 
 
 def frame(record: Record) -> pd.DataFrame:

@@ -2,8 +2,8 @@
 
 The bytes are gzip's.  Inside are the length of a JSON object in four bytes, that object, and one array behind the other, all
 little-endian and the widest first: ``case`` (uint32, a place in the list of the object), ``gap`` (float32, NaN where no
-logit is finite), ``n`` (uint32, the length of a row); for each target ``over`` and ``ulp`` (uint16: the bits, as float16, of
-the error over the bound and in ulp, NaN where there is none); ``op``, ``dtype``, ``family``, ``way`` (uint8, places in
+logit is finite), ``n`` (uint32, the length of a row); for each target ``over`` and ``ulp`` (uint16: the :func:`code` of the
+error over the bound and in ulp); ``op``, ``dtype``, ``family``, ``way`` (uint8, places in
 lists); for each target ``state`` (uint8: a place in :data:`STATES`) and ``bits`` (uint8: equal numbers are equal bits, 0 is
 no answer).
 """
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from conformance.record import printable
-from conformance.reporting.frames import names
+from conformance.reporting.frames import names, nonfinite
 from conformance.values import Severity
 
 if TYPE_CHECKING:
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
     from conformance.record import Record
 
-STATES = ("not asked", "unsupported", "fine", "degraded", "violation")
-"""What became of a question, by its number."""
+STATES = ("not asked", "unsupported", "rejected", "fine", "degraded", "violation")
+"""What became of a question, by its number; rejected is an error that was raised and is no fault."""
+
+INFINITE, NONFINITE, NONE = 0xFFFD, 0xFFFE, 0xFFFF
+"""Codes of no error in [0, 2⁶⁴): one beyond it; of an answer that is not finite where the truth is, or the reverse; no error."""
 
 _ROW = ["op", "dtype", "family", "way", "case"]
 
@@ -60,10 +63,10 @@ def packed(record: Record) -> str:
     places = {printable(name): place for place, (_, name) in enumerate(targets)}
     who = rows["name"].map(printable).map(places).to_numpy(np.intp)
     answers: list[NDArray[Any]] = [
-        _half(rows[column].to_numpy(np.float64)) for column in ("error_over_bound", "max_ulp")
+        codes_of(rows[column], rows["findings"]) for column in ("error_over_bound", "max_ulp")
     ]
     for cells in (*answers, _states(rows), _bits(rows, number)):
-        table = np.full((len(targets), count), _NAN if cells.dtype == np.uint16 else 0, cells.dtype)
+        table = np.full((len(targets), count), NONE if cells.dtype == np.uint16 else 0, cells.dtype)
         table[who, number] = cells
         columns.append(table.reshape(-1))
     head = json.dumps(told, separators=(",", ":")).encode()
@@ -73,12 +76,12 @@ def packed(record: Record) -> str:
     return base64.b64encode(gzip.compress(len(head).to_bytes(4, "little") + head + body, 9, mtime=0)).decode()
 
 
-_NAN = int(np.float16(np.nan).view(np.uint16))
-
-
 def _states(rows: pd.DataFrame) -> NDArray[np.uint8]:
     """The place in :data:`STATES` of each observation."""
     found = np.full(len(rows), STATES.index("fine"), np.uint8)
+    # Where an error is due, as beside an axis that there is not, it is no choice, and as fine as an answer.
+    rejected = (rows["outcome"] == "raised") & (rows["choices"] != "")
+    found[rejected.to_numpy()] = STATES.index("rejected")
     for severity in (Severity.DEGRADED, Severity.VIOLATION):
         found[(rows["severity"] == severity).to_numpy()] = STATES.index(str(severity))
     for outcome in ("unsupported", "not_asked"):
@@ -98,14 +101,22 @@ def _bits(rows: pd.DataFrame, number: NDArray[Any]) -> NDArray[np.uint8]:
     return found
 
 
-def _half(numbers: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """The bits of numbers that are not negative as float16, rounded up: none moves across a power of two, or to zero.
+def codes_of(errors: pd.Series, findings: pd.Series) -> NDArray[np.uint16]:
+    """The codes of the errors of answers with such findings: :data:`NONFINITE`, or that of the error."""
+    return np.where(nonfinite(findings), np.uint16(NONFINITE), code(errors.to_numpy(np.float64)))
 
-    What is beyond the range of float16 is infinite.
+
+def code(errors: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Sixteen bits of each error, in the order of the errors: 0 is no error, else seven bits of an exponent, then nine of a fraction.
+
+    They are the smallest number (1 + f/512)·2^(e − 63) that is not below the error, so that none moves across a power of two,
+    or to zero; what is below 2⁻⁶³ is above it by one step.  NaN is :data:`NONE`, from 2⁶⁴ on all is :data:`INFINITE`.
     """
-    with np.errstate(over="ignore"):
-        half = numbers.astype(np.float16)
-        return np.where(half < numbers, np.nextafter(half, np.float16(np.inf)), half).view(np.uint16)
+    mantissa, exponent = np.frexp(np.where(np.isfinite(errors), errors, 0.0))
+    found = np.ceil((2 * mantissa - 1) * 512) + (exponent.astype(np.int64) - 1 + 63) * 512
+    found = np.where(errors > 0, np.clip(found, 1, INFINITE), 0)
+    found = np.where(np.isinf(errors), INFINITE, found)
+    return np.where(np.isnan(errors), NONE, found).astype(np.uint16)
 
 
 def lengths(rows: pd.DataFrame) -> NDArray[np.uint32]:

@@ -4,7 +4,7 @@ import test from "node:test";
 
 import { gunzipSync } from "node:zlib";
 
-import { age, BadQuery, compiled, half, matches, parsed, unpacked } from "../../conformance/reporting/templates/query.js";
+import { age, BadQuery, compiled, errorOf, matches, parsed, unpacked } from "../../conformance/reporting/templates/query.js";
 
 test("an address is a fault or filters", () => {
   assert.deepEqual(parsed("#/fault/jax-one"), { fault: "jax-one", filters: {} });
@@ -26,10 +26,13 @@ test("every word of a search is found", () => {
   assert.ok(!matches({}, { q: "sum float32" }, "the sum of 65,520 terms in float16"));
 });
 
+/** What conformance/reporting/questions.py makes of some errors. */
+const CODES = { quarter: 61 << 9, half: 62 << 9, one: 63 << 9, two: 64 << 9, four: 65 << 9, infinite: 0xfffd, nonfinite: 0xfffe, none: 0xffff };
+
 /** Three questions asked of four targets: states and bits by target, then by question. */
 const table = {
   count: 3,
-  states: ["not asked", "unsupported", "fine", "degraded", "violation"],
+  states: ["not asked", "unsupported", "rejected", "fine", "degraded", "violation"],
   targets: [
     { name: "torch@2.0/eager/cpu", framework: "torch", variant: "", release: "2.0", mode: "eager", device: "cpu" },
     { name: "torch@2.10/eager/cpu", framework: "torch", variant: "", release: "2.10", mode: "eager", device: "cpu" },
@@ -38,12 +41,11 @@ const table = {
   ],
   op: ["softmax", "log_softmax"], dtype: ["float32"], family: ["masks", "axes"], way: ["plain"], case: ["all,n=3", "axis=0", "x"],
   numbers: { op: [0, 1, 0], dtype: [0, 0, 0], family: [0, 1, 1], way: [0, 0, 0], case: [0, 1, 2] },
-  state: [2, 4, 2, 4, 4, 1, 2, 3, 2, 2, 2, 0],
+  state: [3, 5, 3, 5, 5, 1, 3, 4, 3, 3, 3, 0],
   bits: [1, 1, 1, 2, 1, 0, 1, 2, 1, 3, 3, 0],
   gap: [0.5, 16, NaN], n: [3, 1024, 4096],
-  // As float16: 0.5, 2 and none; infinity, 1 and none; 0, 0, 0; 0.25, 0.25 and none.
-  over: [0x3800, 0x4000, 0x7e00, 0x7c00, 0x3c00, 0x7e00, 0, 0, 0, 0x3400, 0x3400, 0x7e00],
-  ulp: [0x3800, 0x4400, 0x7e00, 0x7c00, 0x3c00, 0x7e00, 0, 0, 0, 0x3400, 0x3400, 0x7e00],
+  over: [CODES.half, CODES.two, CODES.none, CODES.infinite, CODES.one, CODES.none, 0, 0, 0, CODES.quarter, CODES.quarter, CODES.none],
+  ulp: [CODES.half, CODES.four, CODES.none, CODES.infinite, CODES.one, CODES.none, 0, 0, 0, CODES.quarter, CODES.quarter, CODES.none],
 };
 
 /** The numbers of the questions that a query means. */
@@ -62,7 +64,7 @@ test("a query names columns, states and who has them", () => {
 test("a query compares numbers of questions and of answers", () => {
   for (const [query, due] of [
     ["gap>0.5", [1]], ["gap>=0.5", [0, 1]], ["gap<=16 n<1024", [0]], ["n>=1024", [1, 2]], ["over>1", [0, 1]], ["2.0:over>1", [1]], ["jax:over<0.25", []],
-    ["jax:over<=0.25", [0, 1]], ["torch@2.10/eager/cpu:over>65504", [0]], ["compile:ulp<=0", [0, 1, 2]], ["ulp>3 not 2.0:ulp>3", [0]],
+    ["jax:over<=0.25", [0, 1]], ["torch@2.10/eager/cpu:over>1e19", [0]], ["compile:ulp<=0", [0, 1, 2]], ["ulp>3 not 2.0:ulp>3", [0]],
   ]) assert.deepEqual(found(query), due, query);
 });
 
@@ -85,7 +87,7 @@ test("since a release means that the ones before were asked and are right", () =
 
 test("a mistake is one line that says what there is", () => {
   for (const [query, said] of [
-    ["op:softmx", /no op is softmx: softmax, log_softmax/], ["pytorch:violation", /pytorch is no target.*jax\/jit\/cpu/],
+    ["op:softmx", /no op is softmx: softmax, log_softmax/], ["pytorch:violation", /pytorch is no target.*; there are torch, jax$/],
     ["torch:wrong", /wrong is none of not asked/], ["(op:softmax", /a \) is missing/], ["op:softmax)", /\) stands where/],
     ["not", /not of what/], ["op:softmax or", /something is missing at the end/], ["differs(eager)", /two targets/], ["since(1.0)", /asked before and since 1\.0/],
     ["over>much", /much is no number to compare over with/], ["gap<", /nothing is no number/], ["torch:gap>1", /gap is of a question/],
@@ -94,9 +96,28 @@ test("a mistake is one line that says what there is", () => {
   }
 });
 
+test("a call that raises is neither fine nor a violation, and was asked", () => {
+  const state = table.state.with(9, 2);  // jax, the first question
+  const rows = (query) => [0, 1, 2].filter(compiled(query, { ...table, state }));
+  assert.deepEqual(rows("jax:fine"), [1]);
+  assert.deepEqual(rows("jax:rejected"), [0]);
+  assert.deepEqual(rows("jax:violation"), []);
+});
+
+test("an answer that is not finite is farther from the truth than any error", () => {
+  const over = table.over.with(1, CODES.nonfinite).with(6, CODES.nonfinite).with(0, CODES.nonfinite);
+  const rows = (query) => [0, 1, 2].filter(compiled(query, { ...table, over }));
+  assert.deepEqual(rows("2.0:nonfinite"), [0, 1]);
+  assert.deepEqual(rows("over>=0 2.0:over>=0"), []);
+  assert.deepEqual(rows("closer(jax, 2.0)"), [0, 1]);
+  assert.deepEqual(rows("closer(2.0, jax)"), []);
+  assert.deepEqual(rows("closer(2.0, compile)"), []);
+  assert.deepEqual(rows("closer(torch@2.10/eager/cpu, 2.0)"), [0, 1], "an infinite error is an error");
+});
+
 test("numbers of sixteen bits", () => {
-  for (const [bits, value] of [[0x3c00, 1], [0x0001, 2 ** -24], [0xc000, -2], [0x7c00, Infinity], [0x3555, 0.333251953125], [0, 0]]) assert.equal(half(bits), value);
-  assert.ok(Number.isNaN(half(0x7e00)));
+  for (const [bits, value] of [[CODES.one, 1], [1, 2 ** -63 * (513 / 512)], [CODES.infinite, Infinity], [(63 << 9) + 171, 1 + 171 / 512], [0, 0], [0xfffc, 2 ** 64 * (1 + 508 / 512)]]) assert.equal(errorOf(bits), value);
+  for (const bits of [CODES.nonfinite, CODES.none]) assert.ok(Number.isNaN(errorOf(bits)));
 });
 
 test("what Python has packed", () => {
@@ -111,6 +132,6 @@ test("what Python has packed", () => {
   ]);
   assert.deepEqual(read.targets.map((target) => target.name), due.targets);
   assert.deepEqual(rows, due.rows);
-  for (const column of ["over", "ulp"]) assert.deepEqual(Array.from(read[column], half).map(String), due[column]);
+  for (const column of ["over", "ulp"]) assert.deepEqual(Array.from(read[column], errorOf).map(String), due[column]);
   for (const column of ["gap", "n"]) assert.deepEqual(Array.from(read[column], String), due[column]);
 });

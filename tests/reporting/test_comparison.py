@@ -11,7 +11,7 @@ from report_rows import CONTROL, EAGER, HOSTILE, JIT, record, row, violation
 
 from conformance import record as records
 from conformance.record import NoSuchTarget, Record
-from conformance.reporting.blocks import html, markdown
+from conformance.reporting.blocks import Sheet, html, markdown
 from conformance.reporting.comparison import compare, page
 from conformance.values import Choice, Target
 
@@ -43,10 +43,37 @@ def test_two_answers_lie_apart_at_least_by_the_difference_of_their_errors_and_at
 
 
 def test_beside_a_lane_that_is_wrongly_no_number_nothing_bounds_the_distance() -> None:
-    wrong = {"max_ulp": 0.5, "digest": "1", "nonfinite_got": 1}
-    rows = compare(told(both("a", {"max_ulp": 3.0}, wrong)), "f/eager/cpu", "f/jit/cpu").rows
+    wrong = {"max_ulp": 0.5, "digest": "1", "nonfinite_got": 1, "findings": [violation("nonfinite")]}
+    compared = compare(told(both("a", {"max_ulp": 3.0}, wrong)), "f/eager/cpu", "f/jit/cpu")
 
-    assert math.isnan(rows["at_most"].iloc[0])
+    assert math.isnan(compared.rows["at_most"].iloc[0])
+    assert math.isnan(compared.rows["at_least"].iloc[0])
+
+
+def test_an_answer_that_is_not_finite_is_not_closer_however_right_its_other_lanes_are() -> None:
+    wrong = {"error_over_bound": 0.1, "digest": "1", "findings": [violation("nonfinite")]}
+    compared = compare(told(both("a", {"error_over_bound": 0.9}, wrong)), "f/eager/cpu", "f/jit/cpu")
+    sheet = next(block for block in page(compared) if isinstance(block, Sheet))
+    figures = dict(zip(sheet.heads, sheet.rows[0], strict=True))
+
+    assert ("1", "0") == (figures["A closer"], figures["B closer"])
+
+
+def test_what_one_rejects_and_the_other_answers_is_a_difference() -> None:
+    raised = {"outcome": "raised", "digest": "", "grade": "", "choices": [Choice("integer", "rejects")]}
+    said = markdown(page(compare(told(both("a", {}, raised)), "f/eager/cpu", "f/jit/cpu")))
+
+    assert "| — | rejected | softmax | float32 | random | 1 |" in said
+
+
+def test_a_target_beside_itself_differs_nowhere() -> None:
+    found = told(
+        both("a", {"findings": [violation()]}, {}), both("b", {"outcome": "raised", "digest": "", "grade": ""}, {})
+    )
+    said = markdown(page(compare(found, "f/eager/cpu", "f/eager/cpu")))
+
+    assert "Every verdict is the same." in said
+    assert "differ most" not in said
 
 
 def test_what_one_alone_was_asked_is_no_difference_and_is_said_aloud() -> None:
@@ -85,10 +112,11 @@ def test_two_releases_of_one_target_are_two_targets() -> None:
     )
 
     assert 1 == len(compare(found, "f@1.0/eager/cpu", "f@2.0/eager/cpu").rows)
-    with pytest.raises(
-        NoSuchTarget, match=r"'f/eager/cpu' stands here at several versions; name one of f@1.0/eager/cpu, f@2"
-    ):
-        compare(found, "f/eager/cpu", "f@2.0/eager/cpu")
+    newest = compare(found, "f@1.0/eager/cpu", "f/eager/cpu")
+    assert ("f@1.0/eager/cpu", "f@2.0/eager/cpu") == (newest.first, newest.second)
+    assert "Of several releases of f/eager/cpu these are the newest here." in markdown(page(newest))
+    with pytest.raises(NoSuchTarget, match=r"the record holds no target 'f@3\.0/eager/cpu'"):
+        compare(found, "f@3.0/eager/cpu", "f/eager/cpu")
 
 
 def test_what_a_framework_says_is_shown_escaped() -> None:

@@ -31,8 +31,9 @@ def counted(rows: pd.DataFrame) -> list[dict[str, Any]]:
     rows = rows[~rows["control"].astype(bool) & (rows["digest"] != "")]
     axes = zip(rows["shape"].str.split("×"), rows["axis"], strict=True)
     rows = rows.assign(length=[int(sizes[axis]) if sizes[0] else 1 for sizes, axis in axes])
-    none = rows["error_over_bound"].isna() & (rows["severity"] == "violation")
-    rows = rows.assign(none=none)[none | rows["error_over_bound"].notna()]
+    none = rows["findings"].str.contains("nonfinite")
+    over = rows["error_over_bound"].mask(none)  # that of its other lanes says nothing of such an answer
+    rows = rows.assign(none=none, error_over_bound=over)[none | over.notna()]
     due = []
     for (target, op, dtype), mine in rows.groupby(["target", "op", "dtype"]):
         cells = {}

@@ -15,7 +15,7 @@ from conformance.ledger import Entry, Fault
 from conformance.reporting import Reading
 from conformance.reporting.evidence import evidence
 from conformance.reporting.faults import ASPECTS, aspect, faults, generally, matrix, sentence, shown
-from conformance.values import Target, Witness
+from conformance.values import Choice, Finding, Severity, Target, Witness
 
 NEXT = Target("f", "eager", "cpu", version="2.0")
 ENTRY = Entry(
@@ -156,16 +156,69 @@ def test_the_matrix_tells_what_is_wrong_from_what_is_fine_and_what_there_is_not(
 def test_evidence_says_who_else_was_asked_and_in_which_releases() -> None:
     made = reading(
         row(EAGER, case="a", findings=[violation()]),
-        row(NEXT, case="a"),
-        row(JIT, case="a", findings=[violation("accuracy", "off")]),
+        row(NEXT, case="a", digest="1"),
+        row(JIT, case="a", digest="2", findings=[violation("accuracy", "off")]),
     )
     fault = next(one for one in faults(made) if one.values("mode") == ("eager",))
     found = evidence(made, fault)
 
     assert (("1.0", True), ("2.0", False)) == found.releases
-    others = {*found.same_bits, *found.fail, *found.fine}
-    assert {"f/jit/cpu", "f@2.0/eager/cpu"} == others
-    assert "f@2.0/eager/cpu" not in found.fail
+    assert {"wrong there too": ("f/jit/cpu",), "right there": ("f@2.0/eager/cpu",)} == dict(found.company)
+
+
+def test_who_raises_where_another_is_wrong_is_not_right() -> None:
+    silent = {"digest": "", "grade": "", "case": "a"}
+    made = reading(
+        row(EAGER, case="a", findings=[violation()]),
+        row(JIT, outcome="raised", choices=[Choice("integer", "rejects")], **silent),
+        row(
+            Target("g", "eager", "cpu", version="1.0"), outcome="timed_out", findings=[violation("timed_out")], **silent
+        ),
+        row(Target("h", "eager", "cpu", version="1.0"), digest="1", case="a"),
+        row(Target("h", "jit", "cpu", version="1.0"), digest="2", case="a", findings=[degraded()]),
+        row(Target("i", "eager", "cpu", version="1.0"), outcome="unsupported", reason="no", **silent),
+    )
+    found = evidence(made, next(one for one in faults(made) if one.framework == "f"))
+
+    assert {
+        "wrong there too": ("g/eager/cpu",), "worse than usual there": ("h/jit/cpu",), "right there": ("h/eager/cpu",),
+        "raises an error there": ("f/jit/cpu",),
+    } == dict(found.company)  # fmt: skip
+
+
+def test_an_answer_with_two_findings_is_one_answer() -> None:
+    (found,) = faults(
+        reading(
+            row(EAGER, case="a", findings=[violation(), violation("row_sum", "sums to 2")]),
+            row(EAGER, case="b", findings=[violation()]),
+            entries=(ENTRY, replace(ENTRY, id="two", kind="row_sum")),
+        )
+    )
+
+    assert (2, 2) == (found.cases, len(found.findings))
+
+
+def test_what_else_is_wrong_with_the_answers_of_a_known_fault_is_no_other_fault() -> None:
+    rows = [row(EAGER, case=case, findings=[violation(), degraded()]) for case in ("a", "b")]
+    (found,) = faults(reading(*rows, entries=(ENTRY,)))
+
+    assert ("one", 2, {"nonfinite", "loose"}) == (found.id, found.cases, set(found.values("kind")))
+    assert "nonfinite" == found.smallest["kind"]
+
+    both = faults(reading(*rows, row(EAGER, case="c", findings=[degraded()]), entries=(ENTRY,)))
+    assert [("one", 2), ("new", 3)] == [(one.id[:3], one.cases) for one in both]
+
+
+def test_a_generated_title_is_of_the_row_that_is_shown() -> None:
+    large = Finding("loose", Severity.DEGRADED, "off", Witness(0, 0.0, 0.125, 0.75, 0.0, 2.0**-24))
+    made = reading(
+        *(row(EAGER, case=f"longer {i}", findings=[large]) for i in range(3)),
+        row(EAGER, case="a", family="dominance", findings=[degraded()]),
+    )
+    (found,) = faults(made)
+
+    assert "softmax of float32 gives 0.25 where 0.5 is right" == found.title
+    assert "dominance/a" in evidence(made, found).smallest.where
 
 
 @pytest.mark.parametrize("kind", kinds())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 from test_query import node, run
 
 from conformance.reporting.comparison import compare
-from conformance.reporting.questions import packed
+from conformance.reporting.questions import code, packed
 
 if TYPE_CHECKING:
     from conformance.record import Record
@@ -20,7 +21,12 @@ def told(record: Record, a: str, b: str) -> dict[str, Any]:
     """What is due of two targets: figures by op and dtype, and how many questions each pair of verdicts has."""
     rows = compare(record, a, b).rows
     answered = (rows["digest_first"] != "") & (rows["digest_second"] != "")
-    over = {side: rows[f"error_over_bound_{side}"] for side in ("first", "second")}
+    over = {
+        side: pd.Series(code(rows[f"error_over_bound_{side}"].to_numpy(float)).astype(float))
+        .mask(rows[f"error_over_bound_{side}"].isna())
+        .mask(rows[f"findings_{side}"].str.contains("nonfinite"), math.inf)
+        for side in ("first", "second")
+    }
     facts = pd.DataFrame(
         {
             "op": rows["op"],
@@ -34,8 +40,12 @@ def told(record: Record, a: str, b: str) -> dict[str, Any]:
         }
     )
     sums = facts.groupby(["op", "dtype"]).sum().reset_index()
-    word = {"violation": "violation", "degraded": "degraded"}
-    states = [rows[f"severity_{side}"].map(lambda severity: word.get(severity, "fine")) for side in ("first", "second")]
+    states = [
+        rows[f"severity_{side}"]
+        .where(rows[f"severity_{side}"].isin(["violation", "degraded"]), "fine")
+        .mask(rows[f"choices_{side}"].str.contains("=rejects"), "rejected")
+        for side in ("first", "second")
+    ]
     pairs = pd.Series(list(zip(*states, strict=True)), dtype=object)
     other = pairs[[one != other for one, other in pairs]].value_counts()
     counts = [[op, dtype, *map(int, figures)] for op, dtype, *figures in sums.itertuples(index=False)]

@@ -1,6 +1,6 @@
 // How the errors of answers are distributed over bins of powers of two; nothing of the page.
 
-import { age, half, VIOLATION } from "./query.js";
+import { age, errorOf, NONFINITE } from "./query.js";
 
 /** What may cause an error, and an error: the exponents of the lowest and the highest edge of its bins, and their width. */
 export const AXES = {
@@ -17,7 +17,7 @@ export function binned(value, { low, high, step }) {
   return Math.min(Math.max(place, low), high + step);
 }
 
-/** The bin of an answer that is no number where a number is right. */
+/** The bin of an answer that is no number where a number is right, or the reverse. */
 export const noNumber = ({ high, step }) => high + 2 * step;
 
 /** The numbers of a bin, as [above, up to]; null where there is no such edge. */
@@ -39,8 +39,8 @@ function* answers(table, j, { op, dtype }) {
     if (table.numbers.op[i] !== mine || table.numbers.dtype[i] !== kind) continue;
     const at = j * table.count + i;
     if (!table.bits[at]) continue;
-    const over = half(table.over[at]), none = Number.isNaN(over) && table.state[at] === VIOLATION;
-    if (none || !Number.isNaN(over)) yield { i, none, over, ulp: half(table.ulp[at]) };
+    const over = errorOf(table.over[at]), none = table.over[at] === NONFINITE;
+    if (none || !Number.isNaN(over)) yield { i, none, over, ulp: errorOf(table.ulp[at]) };
   }
 }
 
@@ -67,7 +67,7 @@ export function distribution(table, j, where, cause, error) {
 /** The query that means the answers of a cell of a distribution. */
 export function queryOf(table, cell, { op, dtype }, cause, error) {
   const name = table.targets[cell.j].name;
-  const mine = cell.y === noNumber(AXES[error]) ? [`${name}:violation not ${name}:over>=0`] : terms(error, cell.y).map((term) => `${name}:${term}`);
+  const mine = cell.y === noNumber(AXES[error]) ? [`${name}:nonfinite`] : terms(error, cell.y).map((term) => `${name}:${term}`);
   return [`op:${op} dtype:${dtype}`, ...terms(cause, cell.x), ...mine].join(" ");
 }
 

@@ -1,10 +1,7 @@
 // Two targets side by side, from the table of questions; nothing of the page.
 
 import { AXES, binned, edges, noNumber, terms } from "./errors.js";
-import { half, VIOLATION } from "./query.js";
-
-/** The state of the best answer: below it there is none. */
-const ANSWERED = 2;
+import { closerOf, errorOf, NONFINITE, REJECTED, VIOLATION } from "./query.js";
 
 /** What becomes of each question of an op and a dtype, of any where one is empty, that both were asked: their states and errors. */
 export function* bothAsked(table, a, b, { op, dtype }) {
@@ -12,12 +9,10 @@ export function* bothAsked(table, a, b, { op, dtype }) {
   for (let i = 0; i < table.count; i += 1) {
     if ((op && table.numbers.op[i] !== mine) || (dtype && table.numbers.dtype[i] !== kind)) continue;
     const [j, k] = [a * table.count + i, b * table.count + i];
-    if (table.state[j] < ANSWERED || table.state[k] < ANSWERED) continue;
+    if (table.state[j] < REJECTED || table.state[k] < REJECTED) continue;
     const both = table.bits[j] > 0 && table.bits[k] > 0, states = [table.state[j], table.state[k]];
-    const over = [half(table.over[j]), half(table.over[k])];
-    // Where an answer is no number in a lane, the error of its other lanes says nothing of it.
-    const ulp = [j, k].map((at, side) => (Number.isNaN(over[side]) ? NaN : half(table.ulp[at])));
-    yield { i, both, same: both && table.bits[j] === table.bits[k], states, over, ulp };
+    const over = [table.over[j], table.over[k]], ulp = [j, k].map((at) => errorOf(table.ulp[at])), none = over.map((code) => code === NONFINITE);
+    yield { i, both, same: both && table.bits[j] === table.bits[k], states, over, ulp, none };
   }
 }
 
@@ -31,7 +26,7 @@ export function counts(table, a, b, where) {
     sum.same += same;
     for (const side of [0, 1]) {
       sum.wrong[side] += states[side] === VIOLATION;
-      sum.closer[side] += over[side] < over[1 - side];
+      sum.closer[side] += closerOf(over[side], over[1 - side]);
     }
     found.set(key, sum);
   }
@@ -52,9 +47,8 @@ const ulpBin = (none, value) => (none ? noNumber(AXES.ulp) : binned(value, AXES.
 /** Where the bits differ, the errors of both in ulp: of each bin of the two how many questions it holds, and one of them. */
 export function joint(table, a, b, where) {
   const found = new Map();
-  for (const { i, both, same, states, ulp } of bothAsked(table, a, b, where)) {
+  for (const { i, both, same, ulp, none } of bothAsked(table, a, b, where)) {
     if (!both || same) continue;
-    const none = ulp.map((value, side) => Number.isNaN(value) && states[side] === VIOLATION);
     if (ulp.some((value, side) => Number.isNaN(value) && !none[side])) continue;
     const [x, y] = ulp.map((value, side) => ulpBin(none[side], value)), cell = found.get(`${x} ${y}`) ?? { x, y, count: 0, worst: i, value: -1 };
     cell.count += 1;
@@ -73,7 +67,7 @@ export function apart(table, a, b, where, shares) {
   const columns = [[], [], [], [], [], []];
   for (const { both, same, over, ulp } of bothAsked(table, a, b, where)) {
     if (!both || same || ulp.some(Number.isNaN)) continue;
-    [...over, ...ulp, Math.abs(ulp[0] - ulp[1]), ulp[0] + ulp[1]].forEach((value, k) => { if (!Number.isNaN(value)) columns[k].push(value); });
+    [...over.map(errorOf), ...ulp, Math.abs(ulp[0] - ulp[1]), ulp[0] + ulp[1]].forEach((value, k) => { if (!Number.isNaN(value)) columns[k].push(value); });
   }
   const sorted = columns.map((column) => Float64Array.from(column).sort());
   const of = (column, share) => column[Math.ceil(share * column.length) - 1];
@@ -96,13 +90,13 @@ export function furthest(table, a, b, where, most) {
 export function queryOfPair(table, a, b, { op, dtype }, cell) {
   const names = [a, b].map((j) => table.targets[j].name);
   const mine = [cell.x, cell.y].map((at, side) =>
-    at === noNumber(AXES.ulp) ? `${names[side]}:violation not ${names[side]}:over>=0` : ["over>=0", ...terms("ulp", at)].map((term) => `${names[side]}:${term}`).join(" "));
+    at === noNumber(AXES.ulp) ? `${names[side]}:nonfinite` : ["over>=0", ...terms("ulp", at)].map((term) => `${names[side]}:${term}`).join(" "));
   return [op && `op:${op}`, dtype && `dtype:${dtype}`, `differs(${names.join(", ")})`, ...mine].filter(Boolean).join(" ");
 }
 
 /** A bin of an error in words. */
 export function spanned(at) {
-  if (at === noNumber(AXES.ulp)) return "no number where one is right";
+  if (at === noNumber(AXES.ulp)) return "NaN or ±∞ where a number is right, or the reverse";
   const [above, upTo] = edges(at, AXES.ulp);
   if (above === null) return "no error";
   return upTo === null ? `above ${above} ulp` : `up to ${upTo} ulp`;

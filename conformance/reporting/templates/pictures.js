@@ -94,8 +94,8 @@ function summed(table, targets, where) {
     head.textContent = name;
     row.append(head);
     const cells = [
-      [answers, ""], [beyond, `${name}:over>1`], [none, `${name}:violation not ${name}:over>=0`],
-      [over, over < Infinity ? `${name}:over>=${over}` : `${name}:over>65504`], [ulp, ulp < Infinity ? `${name}:ulp>=${ulp}` : `${name}:ulp>65504`],
+      [answers, ""], [beyond, `${name}:over>1`], [none, `${name}:nonfinite`],
+      [over, over < Infinity ? `${name}:over>=${over}` : `${name}:over>1e19`], [ulp, ulp < Infinity ? `${name}:ulp>=${ulp}` : `${name}:ulp>1e19`],
     ];
     cells.forEach(([value, query], place) => {
       const cell = row.insertCell(), text = place < 3 ? value.toLocaleString("en") : sized(value);

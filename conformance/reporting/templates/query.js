@@ -35,17 +35,23 @@ export function unpacked(buffer) {
   return { ...head, numbers, gap, n, over, ulp, state: take(Uint8Array, cells), bits: take(Uint8Array, cells) };
 }
 
-/** The number whose bits as a float16 these are. */
-export function half(bits) {
-  const exponent = (bits >> 10) & 31, fraction = bits & 1023, sign = bits >> 15 ? -1 : 1;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
+/** The code of an answer that is not finite where the truth is, or the reverse. */
+export const NONFINITE = 0xfffe;
+const INFINITE = 0xfffd;
+
+/** The error that a code means, of those that conformance/reporting/questions.py makes: infinite from 2^64 on, NaN where there is none. */
+export function errorOf(code) {
+  if (code >= INFINITE) return code === INFINITE ? Infinity : NaN;
+  return code ? 2 ** ((code >> 9) - 63) * (1 + (code & 511) / 512) : 0;
 }
 
+/** Whether the first of two codes is that of the smaller error; any error is smaller than an answer that is not finite where it should be. */
+export const closerOf = (one, other) => one < other && other <= NONFINITE;
+
 const COLUMNS = ["op", "dtype", "family", "way", "case"];
-const FINE = 2;
-/** The state of an answer that breaks the contract. */
-export const VIOLATION = 4;
+const FINE = 3;
+/** The states of a call that raises where it may, the first of what a target was asked, and of an answer that breaks the contract. */
+export const REJECTED = 2, VIOLATION = 5;
 const COMPARED = { "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b };
 
 /** A mistake in a query; its message is one line. */
@@ -98,7 +104,7 @@ export function compiled(text, table) {
   const who = (word) => {
     const found = table.targets.map((target, j) => [target, j]).filter(([target]) =>
       target.name === word || target.name.startsWith(`${word}/`) || Object.values(target).includes(word)).map(([, j]) => j);
-    if (!found.length) throw new BadQuery(`${word} is no target, framework, mode, release or device here: ${table.targets.map((target) => target.name).join(", ")}`);
+    if (!found.length) throw new BadQuery(`${word} is no target, framework, mode, release or device here; there are ${[...new Set(table.targets.map((target) => target.framework))].join(", ")}`);
     return found;
   };
   const cell = (array, j, i) => array[j * table.count + i];
@@ -112,7 +118,7 @@ export function compiled(text, table) {
       return (i) => good(table[column][i], limit);
     }
     const asked = name ? who(name) : table.targets.map((_, j) => j);
-    return (i) => asked.some((j) => good(half(cell(table[column], j, i)), limit));
+    return (i) => asked.some((j) => good(errorOf(cell(table[column], j, i)), limit));
   }
 
   function term(token) {
@@ -127,10 +133,11 @@ export function compiled(text, table) {
     }
     if (name) {
       const wanted = table.states.indexOf(value.replace("_", " ")), asked = who(name);
-      if (wanted < 0) throw new BadQuery(`${value} is none of ${table.states.join(", ")}`);
+      if (value === "nonfinite") return (i) => asked.some((j) => cell(table.over, j, i) === NONFINITE);
+      if (wanted < 0) throw new BadQuery(`${value} is none of ${table.states.join(", ")}, nonfinite`);
       if (wanted !== FINE) return (i) => asked.some((j) => cell(table.state, j, i) === wanted);
       return (i) => {
-        const seen = asked.map((j) => cell(table.state, j, i)).filter((state) => state >= FINE);
+        const seen = asked.map((j) => cell(table.state, j, i)).filter((state) => state >= REJECTED);
         return seen.length > 0 && seen.every((state) => state === FINE);
       };
     }
@@ -157,7 +164,7 @@ export function compiled(text, table) {
   function closer(words) {
     if (words.length !== 2) throw new BadQuery("closer(a, b) is of two targets, frameworks, modes or releases");
     const pairs = who(words[0]).flatMap((j) => who(words[1]).map((k) => [j, k]));
-    return (i) => pairs.some(([j, k]) => half(cell(table.over, j, i)) < half(cell(table.over, k, i)));
+    return (i) => pairs.some(([j, k]) => closerOf(cell(table.over, j, i), cell(table.over, k, i)));
   }
 
   function since(words) {
@@ -170,7 +177,7 @@ export function compiled(text, table) {
     const several = [...kinds.values()].filter((mine) => mine.some(([later]) => later) && mine.some(([later]) => !later));
     if (!several.length) throw new BadQuery(`nothing here was asked before and since ${words[0]}`);
     return (i) => several.some((mine) => {
-      const seen = mine.map(([later, j]) => [later, cell(table.state, j, i)]).filter(([, state]) => state >= FINE);
+      const seen = mine.map(([later, j]) => [later, cell(table.state, j, i)]).filter(([, state]) => state >= REJECTED);
       const of = (which) => seen.filter(([later]) => later === which).map(([, state]) => state === VIOLATION);
       return of(true).some(Boolean) && of(false).length > 0 && !of(false).some(Boolean);
     });

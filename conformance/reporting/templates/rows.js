@@ -1,6 +1,6 @@
 // The table of questions: unpacked when it is opened, filtered by a query that the address keeps.
 
-const SIGNS = ["", "–", "✓", "△", "✗"];
+const SIGNS = ["", "–", "⊘", "✓", "△", "✗"];
 
 async function unzip(text) {
   const bytes = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
@@ -16,10 +16,10 @@ function questions() {
   return unzipped;
 }
 
-/** An error in three digits, as float16 holds it; empty where there is none. */
+/** An error in three digits; empty where there is none. */
 function sized(value) {
   if (Number.isNaN(value)) return "";
-  return value === Infinity ? "> 65504" : String(Number(value.toPrecision(3)));
+  return value === Infinity ? "> 10¹⁹" : String(Number(value.toPrecision(3)));
 }
 
 /** One row of the table as an object: the columns, then a cell for each target. */
@@ -44,7 +44,7 @@ function detail(table, i) {
     if (state < 2) return;
     const same = table.targets.filter((_, k) => k !== j && bits && table.bits[k * table.count + i] === bits).map((other) => other.name);
     const row = body.insertRow();
-    for (const text of [target.name, `${SIGNS[state]} ${table.states[state]}`, sized(half(table.over[at])), sized(half(table.ulp[at])), same.join(", ")])
+    for (const text of [target.name, `${SIGNS[state]} ${table.states[state]}`, table.over[at] === NONFINITE ? "not finite" : sized(errorOf(table.over[at])), sized(errorOf(table.ulp[at])), same.join(", ")])
       row.insertCell().textContent = text;
     row.cells[1].className = table.states[state];
   });
