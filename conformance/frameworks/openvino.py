@@ -83,7 +83,9 @@ def tensor(values, dtype):
     if dtype != 'bfloat16':
         return openvino.Tensor(numpy.array(values, dtype=dtype))
     bits = numpy.asarray(numpy.array(values, dtype='float32').view('uint32') >> 16, dtype='uint16')
-    return openvino.Tensor(bits, bits.shape, openvino.Type.bf16)
+    made = openvino.Tensor(openvino.Type.bf16, openvino.Shape(bits.shape))
+    made.data.view('uint16')[...] = bits
+    return made
 """
 """A number of bfloat16 is the upper half of the bits of the same number in float32."""
 
@@ -118,8 +120,10 @@ class OpenVino(Adapter):
             raise ValueError(f"OpenVINO is asked on the cpu, not on {device}")
         if not hasattr(self.openvino.Type, _NAMES.get(dtype, "")):
             raise NotImplementedError(f"OpenVINO has no tensors of {dtype}")
-        # A tensor of such an array shares its memory.
-        return self.openvino.Tensor(stored.copy(), stored.shape, getattr(self.openvino.Type, _NAMES[dtype]))
+        # One of an array and a type shares the array's memory, and in OpenVINO 2023 does not keep it alive.
+        made = self.openvino.Tensor(getattr(self.openvino.Type, _NAMES[dtype]), self.openvino.Shape(stored.shape))
+        made.data.view(stored.dtype)[...] = stored
+        return made
 
     def fetch(self, array: Any) -> tuple[str, NDArray[Any]]:
         name, stored = array.element_type.get_type_name(), array.data.copy()

@@ -21,7 +21,7 @@ from conformance.record.errors import (
     UnreadableRecord,
 )
 from conformance.record.files import read, record_file, write
-from conformance.record.findings import finding_id, findings
+from conformance.record.findings import MEASURED, finding_id, findings
 from conformance.record.journal import Journal, journal_folder
 from conformance.record.keeping import Keeper, Memory, task_record
 from conformance.record.machine import this_machine, this_platform
@@ -45,6 +45,7 @@ from conformance.record.typed import printable
 __all__ = [
     "CLAIM_COLUMNS",
     "COLUMNS",
+    "MEASURED",
     "SCHEMA",
     "CannotWrite",
     "DamagedRecord",

@@ -13,7 +13,7 @@ from conformance.record.rows import findings_of
 from conformance.values import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from conformance.record.schema import Record
     from conformance.values import Finding
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 PLACE = ("framework", "variant", "mode", "device", "op", "way", "dtype", "family", "kind")
 """What makes two findings the same one, in every run and at every version."""
 
+MEASURED = ("accuracy", "loose")
+"""The kinds of finding that say how large an error is; of the others the error over the bound says nothing."""
+
 _SEVERITIES = tuple(Severity)
+
 _DTYPES = {
     "id": "str", "target": "str", "name": "str", "version": "str", "framework": "str", "variant": "str", "mode": "str",
     "device": "str", "control": "bool", "op": "str", "way": "str", "dtype": "str", "family": "str", "kind": "str",
@@ -61,7 +65,7 @@ def findings(record: Record) -> pd.DataFrame:
     cases
         How many observations show it.
     worst
-        The largest error over the stable bound among them; NaN where there are no numbers.
+        Of a kind of :data:`MEASURED`, the largest error over the stable bound among them; else NaN.
     detail, witness, case, case_id
         Of the smallest observation of that severity: by how many logits its array has, and then by name.  ``witness`` is
         a :class:`~conformance.values.Witness`, or None where no lane shows it.
@@ -113,11 +117,15 @@ def _gathered(group: list[_Shown], names: Mapping[tuple[str, str], str]) -> dict
         "name": names.get((row["target"], row["version"]), row["target"]),
         "severity": str(finding.severity),
         "cases": len(group),
-        "worst": max((ratio for shown in group if (ratio := shown.row["error_over_bound"]) >= 0), default=math.nan),
+        "worst": _worst(group) if finding.kind in MEASURED else math.nan,
         "detail": finding.detail,
         "witness": finding.witness,
         "rows": tuple(shown.label for shown in group),
     }
+
+
+def _worst(group: Iterable[_Shown]) -> float:
+    return max((ratio for shown in group if (ratio := shown.row["error_over_bound"]) >= 0), default=math.nan)
 
 
 def _rank(finding: Finding, row: Mapping[Any, Any]) -> tuple[Any, ...]:

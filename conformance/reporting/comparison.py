@@ -165,8 +165,10 @@ def by_op_and_dtype(compared: Comparison) -> list[Block]:
     silent = sums[sums[["answered", "wrong_a", "wrong_b"]].sum(axis=1) == 0]
     sums = sums.drop(silent.index)
     heads = ("answered", "equal", "same grade", "A wrong", "B wrong", "A closer", "B closer")
-    lines = tuple((one[0], one[1], *(f"{n:,}" for n in one[2:])) for one in sums.itertuples(index=False))
-    said: list[Block] = [Sheet(("op", "dtype", *heads), lines, heads)] if lines else []
+    said: list[Block] = []
+    for op, mine in sums.groupby("op", sort=True):
+        lines = tuple((one[1], *(f"{n:,}" for n in one[2:])) for one in mine.itertuples(index=False))
+        said.append(Sheet((str(op), *heads), lines, heads))
     if len(silent):
         where = "; ".join(f"{op} in {listed(mine['dtype'], 20)}" for op, mine in silent.groupby("op"))
         said.append(Said(f"Not answered by both, and no violation of either: {where}."))
@@ -204,7 +206,7 @@ def _errors(rows: pd.DataFrame) -> list[Block]:
             "that two of them lie at least and at most so many ulp apart, in the lane where they do most, follows from their "
             "errors; of a vjp, over the lanes whose truth does not cancel. So many of the questions do not exceed a figure."
             + (
-                f" Left out are {without:,} with an answer that has no such error: not finite, of another dtype."
+                f" Left out are {without:,} with an answer that has no such error: not finite, of another dtype, or where each makes a choice."
                 if without
                 else ""
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from packaging.version import InvalidVersion, Version
 
+from conformance.record import MEASURED
 from conformance.record.rows import choices_of, findings_of
 from conformance.reporting.frames import QUESTION, UNASKED, aligned, dicts
 from conformance.reporting.tables import GRADES, SEVERITIES
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 CHANGES = ("new", "worse", "better", "fixed")
 """What can become of a finding, what nobody may overlook first."""
-
-MEASURED = ("accuracy", "loose")
-"""The kinds of finding that say how large an error is: among equal cases a larger one is worse."""
 
 EVERY = "*"
 """In a table of what is gone: all that the target was asked."""

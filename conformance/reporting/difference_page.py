@@ -6,10 +6,12 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from conformance.record import MEASURED
 from conformance.reporting import blocks
 from conformance.reporting.blocks import Block, Points, Said, Sheet, Title
-from conformance.reporting.difference import EVERY, MEASURED
+from conformance.reporting.difference import EVERY
 from conformance.reporting.escape import printable
+from conformance.reporting.faults import generally
 from conformance.reporting.frames import counted, dicts, listed, percent
 
 if TYPE_CHECKING:
@@ -112,7 +114,7 @@ def _point(place: dict[str, str], mine: pd.DataFrame) -> tuple[str, ...]:
     first = dicts(mine)[0]
     way = "" if first["way"] == "plain" else f"{first['way']} "
     under.append(f"{way}{first['dtype']} {first['family']}/{first['case']}: {first['detail']}")
-    return (f"{place['subject']} {place['op']}: {place['kind']}, {severity}, {cases}", *under)
+    return (f"{place['subject']}: {place['op']} {generally(place['kind'])}: {severity}, {cases}", *under)
 
 
 def _alone(rows: pd.DataFrame, head: str, *, loud: bool = False) -> list[Block]:

@@ -10,11 +10,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from conformance.record import exhibit_of, findings_of
+from conformance.record import MEASURED, exhibit_of, findings_of
 from conformance.record.exhibit import runs_of
 from conformance.reporting import escape, lanes
 from conformance.reporting.faults import shown
-from conformance.reporting.frames import UNASKED, age, dicts, names
+from conformance.reporting.frames import UNASKED, age, dicts, names, nonfinite
 from conformance.reporting.scripts import script_of
 from conformance.values import Finding, Severity
 
@@ -109,7 +109,7 @@ def evidence(reading: Reading, fault: Fault) -> Evidence:
         text = f"conformance reproduce {first['id']}@{first['version']}\n"
     return Evidence(
         row=_handed_over(x),
-        smallest=_lane(first["name"], observation, first["witness"]),
+        smallest=_lane(first["name"], observation, first["kind"], first["witness"]),
         worst=_worst(reading, fault, first["rows"][0]),
         lanes=_drawn(observation, first, exhibit),
         script=text,
@@ -132,18 +132,21 @@ def _drawn(observation: Mapping[Any, Any], first: Mapping[Any, Any], exhibit: Ex
 def _worst(reading: Reading, fault: Fault, but: Any) -> Lane | None:
     """The lane whose error is the largest multiple of its bound; None where it is that of the row that is shown anyway."""
     rows = reading.record.observations
-    mine = rows.loc[list(dict.fromkeys(label for labels in fault.findings["rows"] for label in labels))]
+    measured = fault.findings[fault.findings["kind"].isin(MEASURED)]
+    mine = rows.loc[list(dict.fromkeys(label for labels in measured["rows"] for label in labels))]
+    mine = mine[~nonfinite(mine["findings"])]
     sized = mine["error_over_bound"].fillna(-1.0)
-    if sized.max() < 0 or sized.max() == rows.loc[but, "error_over_bound"]:
+    if mine.empty or sized.max() < 0 or sized.max() == rows.loc[but, "error_over_bound"]:
         return None
     row = mine[sized == sized.max()].head(1)
     observation = dicts(row)[0]
-    kinds = set(fault.values("kind"))
-    told = next((one.witness for one in findings_of(observation) if one.kind in kinds), None)
-    return _lane(str(names(reading.record, row).iloc[0]), observation, told)
+    told = next((one for one in findings_of(observation) if one.kind in MEASURED), None)
+    return (
+        None if told is None else _lane(str(names(reading.record, row).iloc[0]), observation, told.kind, told.witness)
+    )
 
 
-def _lane(name: str, observation: Mapping[Any, Any], told: Witness | None) -> Lane | None:
+def _lane(name: str, observation: Mapping[Any, Any], kind: str, told: Witness | None) -> Lane | None:
     if told is None:
         return None
     way = "" if observation["way"] == "plain" else f" ({observation['way']})"
@@ -153,7 +156,7 @@ def _lane(name: str, observation: Mapping[Any, Any], told: Witness | None) -> La
         f"{name}: {observation['op']}{way} of {observation['dtype']}, {observation['family']}/{observation['case']}",
         told.index,
         tuple((label, f"{value:.9g}", value.hex()) for label, value in figures),
-        "" if math.isnan(over) else shown(over),
+        shown(over) if kind in MEASURED and not math.isnan(over) else "",
     )
 
 

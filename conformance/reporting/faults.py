@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from packaging.specifiers import SpecifierSet
 
 from conformance.reporting import tables
 from conformance.reporting.escape import printable
@@ -122,6 +123,21 @@ class Fault:
             return next((entry.note for entry in self.entries if entry.note), "")
         return next((entry.link for entry in self.entries if entry.link), "") if field == "link" else ""
 
+    @cached_property
+    def since(self) -> str:
+        """In which releases it was seen, by the limits of its entries: "from 1.9 on", "from 1.9 to before 2.0"; empty of what is new."""
+        limits = [(one.operator, one.version) for entry in self.entries for one in SpecifierSet(entry.versions)]
+        low = min((version for sign, version in limits if sign in (">=", "==")), key=age, default="")
+        uppers = [
+            [one for one in SpecifierSet(entry.versions) if one.operator in ("<", "<=", "==")] for entry in self.entries
+        ]
+        if not low or not all(uppers):
+            return f"from {low} on" if low else ""
+        last = max((one for mine in uppers for one in mine), key=lambda one: age(one.version))
+        if last.version == low:
+            return f"in {low}"
+        return f"from {low} to {'before ' if last.operator == '<' else ''}{last.version}"
+
     @property
     def reproduce(self) -> str:
         """One line of Python that shows it, of the ledger; empty where there is none."""
@@ -149,7 +165,8 @@ def _keys(found: Sequence[Mapping[Any, Any]], entries: Mapping[str, Entry]) -> l
     """
     known = [next((entries[name] for name in row["ledger"].split(";") if name in entries), None) for row in found]
     keys = [
-        entry and (entry.fault or f"{row['framework']}\n{entry.note}") for row, entry in zip(found, known, strict=True)
+        "" if entry is None else entry.fault or f"{row['framework']}\n{entry.note}"
+        for row, entry in zip(found, known, strict=True)
     ]
     owners = {label: key for row, key in zip(found, keys, strict=True) if key for label in row["rows"]}
     shared = []

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from conformance.ledger import Known
+from conformance.reporting import escape
 from conformance.reporting.blocks import Block, Points, Said, Title
 from conformance.reporting.faults import generally
 from conformance.reporting.frames import age, dicts, listed
@@ -37,7 +38,7 @@ SIGNS = (
 
 @dataclass(frozen=True)
 class Change:
-    """A kind of finding that the same releases show, over everything that shows it so.
+    """A kind of finding that the same releases show, over everything that shows it so, of one fault.
 
     Attributes
     ----------
@@ -143,7 +144,6 @@ def changes(
     title = {entry.id: entry.told.title for entry in entries if entry.told}
     gathered: dict[tuple[Any, ...], list[tuple[str, ...]]] = {}
     links: dict[tuple[Any, ...], set[str]] = {}
-    titles: dict[tuple[Any, ...], set[str]] = {}
     for place, rows in shown.items():
         bad = {row["version"] for row in rows}
         strip = tuple(
@@ -151,14 +151,14 @@ def changes(
             for release in ordered[place[0], place[1]]
         )
         severity = max((row["severity"] for row in rows), key=lambda one: list(Severity).index(Severity(one)))
-        change = (place[0], place[1], place[-1], place[4], severity, strip)
-        gathered.setdefault(change, []).append(place)
         known = {name for row in rows for name in row["ledger"].split(";")}
+        titles = tuple(sorted({title[name] for name in known & set(title)}))
+        change = (place[0], place[1], place[-1], place[4], severity, strip, titles)
+        gathered.setdefault(change, []).append(place)
         links.setdefault(change, set()).update(link[name] for name in known & set(link))
-        titles.setdefault(change, set()).update(title[name] for name in known & set(title))
     result = []
     for change, places in gathered.items():
-        framework, variant, kind, op, severity, strip = change
+        framework, variant, kind, op, severity, strip, titles = change
         columns = list(zip(*places, strict=True))
         modes, dtypes, families = (tuple(sorted(set(columns[i]))) for i in (2, 6, 7))
         rows = [row for place in places for row in shown[place]]
@@ -173,7 +173,7 @@ def changes(
             Change(
                 f"{framework}:{variant}" if variant else framework, kind, op, severity, modes, dtypes, families,
                 dict(zip(ordered[framework, variant], strip, strict=True)), worst, tuple(sorted(links[change])),
-                tuple(sorted(titles[change])),
+                titles,
             )
         )  # fmt: skip
     return sorted(
@@ -196,7 +196,7 @@ def frame(record: Record) -> pd.DataFrame:
 
 
 def page(record: Record, severities: Sequence[str], entries: Sequence[Entry] = ()) -> list[Block]:
-    """For each subject with several releases, and for each kind of finding: which releases show it, and how badly."""
+    """For each subject with several releases, and for each fault, or kind of finding of none: which releases show it, how badly."""
     by_subject: dict[str, list[Change]] = {}
     for one in changes(record, severities, entries):
         by_subject.setdefault(one.subject, []).append(one)
@@ -207,19 +207,51 @@ def page(record: Record, severities: Sequence[str], entries: Sequence[Entry] = (
         said += [
             Title(subject),
             Said(f"Releases: {', '.join(found[0].releases)}."),
-            Points(tuple(map(_point, found))),
+            Points(tuple(map(_point, _by_fault(found)))),
         ]
     return said
 
 
-def _point(one: Change) -> tuple[str, ...]:
+def _by_fault(found: Sequence[Change]) -> list[list[Change]]:
+    """Those of one fault together, each of no fault alone."""
+    gathered: dict[Any, list[Change]] = {}
+    for one in found:
+        gathered.setdefault(one.titles or (one.kind, one.op, one.strip), []).append(one)
+    return list(gathered.values())
+
+
+def _point(mine: Sequence[Change]) -> tuple[str, ...]:
+    """Of the changes of one fault: its releases and worst errors together, and of each kind where it shows."""
+    one = _together(mine)
     first = f"{one.first_bad} or before" if one.since_the_first else one.first_bad
+    what = "; ".join(one.titles) or f"{one.op} {generally(one.kind)}"
+    places = (
+        f"{'' if each.strip == one.strip else f'{each.strip} '}{f'{each.op} {generally(each.kind)}: ' if one.titles else ''}"
+        f"{', '.join(each.modes)} in {listed(each.dtypes, 10)}: {listed(each.families)}"
+        for each in mine
+    )
     errors = [f"error over the stable bound: {one.errors}"] if one.errors else []
-    return (
-        f"{one.strip} {one.op} {generally(one.kind)}: first bad {first}, {f'first good {one.fixed}' if one.fixed else 'not fixed'}",
-        *one.titles,
-        f"{', '.join(one.modes)} in {listed(one.dtypes, 10)}: {listed(one.families)}",
-        *errors,
+    head = f"{one.strip} {what}: first bad {first}, {f'first good {one.fixed}' if one.fixed else 'not fixed'}"
+    return (head, *places, *errors)
+
+
+def _together(mine: Sequence[Change]) -> Change:
+    """Several changes of one subject as one: a release shows it that shows any, with the largest error."""
+    releases: dict[str, bool | None] = {}
+    worst: dict[str, float] = {}
+    for release in mine[0].releases:
+        shown = [each.releases[release] for each in mine]
+        releases[release] = True if any(shown) else False if False in shown else None
+        if releases[release]:
+            errors = [each.worst[release] for each in mine if each.worst.get(release, math.nan) >= 0]
+            worst[release] = max(errors, default=math.nan)
+    modes, dtypes, families, links = (
+        tuple(sorted({value for each in mine for value in getattr(each, name)}))
+        for name in ("modes", "dtypes", "families", "links")
+    )
+    op = ", ".join(dict.fromkeys(each.op for each in mine))
+    return replace(
+        mine[0], op=op, releases=releases, worst=worst, modes=modes, dtypes=dtypes, families=families, links=links
     )
 
 
@@ -241,15 +273,16 @@ def markdown(record: Record, entries: Sequence[Entry] = ()) -> str:
             "",
             f"Releases: {', '.join(found[0].releases)}.",
             "",
-            "| violation | op | modes | dtypes | families | releases | first bad | fixed in | upstream |",
+            "| what | ops | modes | dtypes | families | releases | first bad | fixed in | upstream |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
-        for one in found:
+        for one in map(_together, _by_fault(found)):
             first = f"{one.first_bad} or before" if one.since_the_first else one.first_bad
             families = ", ".join(one.families[:4]) + (
                 f", {len(one.families) - 4} more" if len(one.families) > 4 else ""
             )
-            cells = (one.kind, one.op, ", ".join(one.modes), ", ".join(one.dtypes), families, one.strip, first,
+            what = escape.markdown("; ".join(one.titles) or generally(one.kind))
+            cells = (what, one.op, ", ".join(one.modes), ", ".join(one.dtypes), families, one.strip, first,
                      one.fixed or "not fixed", ", ".join(map(_linked, one.links)))  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

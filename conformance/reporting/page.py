@@ -19,7 +19,7 @@ from conformance.judgement.policies import POLICIES
 from conformance.reporting import agreement, blocks, claims, devices, escape, policies, summary, tables
 from conformance.reporting.evidence import evidence
 from conformance.reporting.faults import ASPECTS, matrix
-from conformance.reporting.frames import dicts
+from conformance.reporting.frames import UNASKED, counted, dicts, percent
 from conformance.reporting.questions import packed
 from conformance.values import Severity
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from conformance.record import Record
     from conformance.reporting.reading import Reading
+    from conformance.values import Target
 
 
 def _shown(value: Any) -> Any:
@@ -58,6 +59,12 @@ MEANINGS = {
 _ALSO = 20
 """Places of a choice that are listed."""
 
+_OPEN = 12
+"""Faults that stand open; the others are folded, so that the matrix is near."""
+
+_WORST = 4
+"""Frameworks that are named where they are wrong together."""
+
 
 def render(reading: Reading) -> str:
     """The report as one page."""
@@ -71,6 +78,8 @@ def render(reading: Reading) -> str:
         "verdict": summary.verdict(reading),
         "faults": [(fault, evidence(reading, fault)) for fault in found],
         "violated": violated,
+        "open": _OPEN,
+        "counted": counted,
         "degraded": [fault for fault in found if not fault.violated],
         "aspects": ASPECTS,
         "matrix": _matrix(reading, found),
@@ -176,11 +185,17 @@ def _choices(record: Record) -> dict[str, list[str]]:
     }
 
 
+def _together(record: Record) -> list[tuple[Target, str]]:
+    """The targets and their names, in their order, but those of one framework beside each other."""
+    order = list(dict.fromkeys(target.framework for target in record.targets))
+    return sorted(record.names.items(), key=lambda one: order.index(one[0].framework))
+
+
 def _matrix(reading: Reading, found: Sequence[Any]) -> list[dict[str, Any]]:
     """The rows of the matrix: a target, and of each aspect its state and how many faults touch it there."""
     table = matrix(reading, found)
     rows = []
-    for target, name in reading.record.names.items():
+    for target, name in _together(reading.record):
         if target.control:
             continue
         cells = {
@@ -195,7 +210,7 @@ def _grades(reading: Reading) -> list[dict[str, Any]]:
     """Targets and families: the worst grade of each; a framework's controls stand under its own functions."""
     table = tables.matrix(reading)
     rows = []
-    for target, name in reading.record.names.items():
+    for target, name in _together(reading.record):
         if name in table.index:
             cells = table.loc[name].unstack(level=0)
             by_family = {str(family): dict(cells[family]) for family in cells.columns}
@@ -217,7 +232,7 @@ def _policies(reading: Reading) -> dict[str, Any]:
     chosen, subjects = policies.by_target(reading.record), policies.subjects(reading.record)
     split = {(policy.framework, policy.question): policy for policy in reading.policies if policy.inconsistent}
     rows = []
-    for target, name in reading.record.names.items():
+    for target, name in _together(reading.record):
         if name in chosen.index:
             subject = subjects[str(target), target.version]
             cells = [(answers, (subject, question) in split) for question, answers in chosen.loc[name].items()]
@@ -253,9 +268,20 @@ def _listed(places: Sequence[str]) -> str:
     return "; ".join(places[:_ALSO]) + more
 
 
-def _naive(record: Record) -> dict[str, int]:
-    """How many rows of ±1000 the textbook definition violates, beside the frameworks' own functions."""
+def _naive(record: Record) -> str:
+    """What share of the answers to rows of ±1000 the textbook definition has wrong, beside the frameworks' own functions."""
     rows = record.observations
-    hostile = rows[(rows["family"] == "magnitude") & (rows["severity"] == Severity.VIOLATION)]
+    hostile = rows[(rows["family"] == "magnitude") & ~rows["outcome"].isin(UNASKED)]
     control = hostile["control"].astype(bool)
-    return {"definition": int((control & (hostile["mode"] == "definition")).sum()), "own": int((~control).sum())}
+    definition, own = hostile[control & (hostile["mode"] == "definition")], hostile[~control]
+    if definition.empty or own.empty:
+        return ""
+    wrong, by = definition["severity"] == Severity.VIOLATION, own["severity"] == Severity.VIOLATION
+    whose = own.loc[by, "framework"].value_counts()
+    told = ", ".join(f"{name} {count:,}" for name, count in whose.head(_WORST).items())
+    told += f", {len(whose) - _WORST} more" if len(whose) > _WORST else ""
+    return (
+        f"Of the rows of the family magnitude (logits of ±1000) the definition exp(x)/Σexp(x) has {wrong.sum():,} of {len(wrong):,} "
+        f"wrong ({percent(wrong.mean())}); the frameworks' own functions {by.sum():,} of {len(by):,} ({percent(by.mean())}"
+        + (f": {told})." if told else ").")
+    )

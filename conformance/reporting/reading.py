@@ -122,6 +122,12 @@ class Reading:
         return len(self.record.observations)
 
     @property
+    def answers(self) -> int:
+        """How many of them are answers of the frameworks' own functions."""
+        rows = self.record.observations
+        return int(((rows["outcome"] == "answered") & ~rows["control"].astype(bool)).sum())
+
+    @property
     def seconds(self) -> float:
         """Wall time of all runs together."""
         return sum(part.footer.seconds for part in self.record.parts)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from conformance.reporting import blocks
 from conformance.reporting.blocks import Block, Folded, Points, Said, Sheet, Title
-from conformance.reporting.frames import dicts
+from conformance.reporting.frames import counted, dicts
 from conformance.reporting.tables import GRADES, LOUD, worst
 from conformance.values import Severity
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _LINES = 5
 """How many lines of a kind stand open; the others are folded."""
+
+_FOLDED = 100
+"""How many findings the folded tables hold."""
 
 _OPEN = 10
 """How many faults, and frameworks, do."""
@@ -39,10 +42,12 @@ def verdict(reading: Reading) -> str:
     if found.empty:
         said = f"None of {len(targets)} targets violates the contract on {asked}."
     else:
+        wrong = sum(fault.violated for fault in reading.faults)
         new = int((~found["known"]).sum())
-        news = "all of them known to the ledger" if not new else f"{new} of them unknown to the ledger"
+        news = "all of them known to the ledger" if not new else f"{new} of the findings unknown to the ledger"
         said = (
-            f"{len(violating)} of {len(targets)} targets violate the contract somewhere: {len(found)} findings, {news}."
+            f"{len(violating)} of {len(targets)} targets violate the contract somewhere: "
+            f"{counted(wrong, 'fault')} ({counted(len(found), 'finding')}), {news}."
         )
         said += f" Without a violation: {', '.join(clean)}." if clean else ""
     if missing:
@@ -87,7 +92,10 @@ def _page(reading: Reading) -> list[Block]:
     for severity in (Severity.VIOLATION, Severity.DEGRADED):
         found = reading.own[reading.own["severity"] == severity]
         if len(found):
-            said.append(Folded(f"{str(severity).capitalize()}: {len(found)} findings", (_findings(found),)))
+            more = len(found) - _FOLDED
+            rest = (Said(f"And {more:,} more in divergences.csv."),) if more > 0 else ()
+            folded = (_findings(found.head(_FOLDED)), *rest)
+            said.append(Folded(f"{str(severity).capitalize()}: {counted(len(found), 'finding')}", folded))
     controlled = strange[strange["control"]]
     if len(controlled):
         said.append(Folded("Controls that do what their arithmetic does not explain", (_findings(controlled),)))

@@ -80,6 +80,12 @@ def test_without_numbers_the_smallest_array_is_shown() -> None:
     assert np.isnan(got["worst"])
 
 
+def test_of_what_is_no_size_the_error_of_other_lanes_is_not_told() -> None:
+    (got,) = findings(record(violated(error_over_bound=0.2, **shown(("nonfinite", "violation", 3))))).to_dict("records")
+
+    assert np.isnan(got["worst"])
+
+
 def test_a_number_without_axes_is_the_smallest_array() -> None:
     raised = shown(("raised", "violation", None))
     told = record(violated(case="a", shape="2", **raised), violated(case="b", shape="", **raised))

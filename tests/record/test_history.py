@@ -6,9 +6,9 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-from parts import TORCH, record, row, violated
+from parts import TORCH, WITNESS, record, row, violated
 
-from conformance.ledger import Entry
+from conformance.ledger import Entry, Fault
 from conformance.record import Record, merge
 from conformance.reporting import blocks
 from conformance.reporting.history import changes, frame, markdown, page
@@ -61,7 +61,10 @@ def test_what_the_same_releases_show_is_one_change() -> None:
     assert ("special", "underflow") == one.families
     page = markdown(merged(*rows))
     assert "Releases: 2.9.1, 2.10.0, 2.13.0." in page
-    assert "| accuracy | softmax | eager | float32 | special, underflow | ●●○ | 2.9.1 or before | 2.13.0 |  |" in page
+    assert (
+        "| is wrong beyond every bound | softmax | eager | float32 | special, underflow | ●●○ | 2.9.1 or before | 2.13.0 |  |"
+        in page
+    )
 
 
 def test_what_the_ledger_knows_comes_with_its_link() -> None:
@@ -89,6 +92,23 @@ def test_the_worst_error_of_each_release_is_told_and_equal_neighbours_once() -> 
         in said
     )
     assert "  - error over the stable bound: 9 → 4\n" in said
+
+
+def test_of_a_fault_there_is_one_line_whatever_it_breaks() -> None:
+    told = Fault("small", "f loses small numbers", "exp flushes")
+    entries = [
+        Entry(kind, ("torch",), kind, "unreported", ">=2", ("any",), dt.date(2026, 11, 27), fault="small", told=told)
+        for kind in ("accuracy", "lost_normal")
+    ]
+    rows = merged(
+        violated(OLD), violated(MIDDLE, findings="lost_normal", witness=WITNESS.replace('"accuracy"', '"lost_normal"')), violated(MIDDLE), row(NEW),
+    )  # fmt: skip
+    said = blocks.markdown(page(rows, [Severity.VIOLATION], entries))
+
+    assert "- ●●○ f loses small numbers: first bad 2.9.1 or before, first good 2.13.0\n" in said
+    assert "  - softmax is wrong beyond every bound: eager in float32: underflow\n" in said
+    assert "  - ○●○ softmax gives 0 where a normal number is right: eager in float32: underflow\n" in said
+    assert 1 == markdown(rows, entries).count("| f loses small numbers | softmax |")
 
 
 def test_an_error_within_the_bound_is_not_what_is_wrong() -> None:

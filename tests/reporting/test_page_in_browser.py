@@ -381,6 +381,56 @@ def test_other_targets_are_chosen_and_kept_in_the_address(browser: Any) -> None:
     WebDriverWait(browser, 20).until(lambda _: browser.find_element(By.ID, "two-said").text == said)
 
 
+def test_an_address_of_two_targets_shows_their_section_and_says_what_it_does_not_know(browser: Any) -> None:
+    two_targets(browser, "numpy/raising/cpu", "numpy/gone/cpu")
+    heading = browser.find_element(By.ID, "two-title")
+
+    WebDriverWait(browser, 20).until(lambda _: abs(heading.rect["y"] - browser.execute_script("return scrollY")) < 5)
+    assert "holds no target “numpy/gone/cpu”; shown is" in browser.find_element(By.ID, "two-unknown").text
+    two_targets(browser, "numpy/raising/cpu", "numpy/honest/cpu")
+    unknown = browser.find_element(By.ID, "two-unknown")
+    WebDriverWait(browser, 20).until(lambda _: not unknown.is_displayed())
+
+
+def test_other_targets_leave_the_query_about_those_before(browser: Any) -> None:
+    two_targets(browser, "numpy/honest/cpu", "numpy/raising/cpu")
+    browser.find_element(By.CSS_SELECTOR, "#two-verdicts tbody a").click()
+    WebDriverWait(browser, 20).until(lambda _: browser.find_element(By.ID, "rows-query").get_attribute("value"))
+    Select(browser.find_element(By.CSS_SELECTOR, '#two-form [name="a"]')).select_by_visible_text("numpy/raising/cpu")
+
+    WebDriverWait(browser, 20).until(lambda _: not browser.find_element(By.ID, "rows-query").get_attribute("value"))
+    assert "rows=" not in browser.current_url
+
+
+def test_the_faults_of_two_targets_are_named_and_lead_to_their_pages(browser: Any) -> None:
+    two_targets(browser, "numpy/honest/cpu", "numpy/raising/cpu")
+    heads = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#two-faults thead th")]
+    first = browser.find_element(By.CSS_SELECTOR, "#two-faults tbody a")
+
+    assert ["fault", "numpy/honest/cpu", "numpy/raising/cpu"] == heads
+    title = first.text
+    first.click()
+    (page,) = [one for one in browser.find_elements(By.CSS_SELECTOR, ".fault-page") if one.is_displayed()]
+    assert title in page.find_element(By.TAG_NAME, "h2").text
+
+
+def test_what_one_uses_reduces_headline_and_tables(browser: Any) -> None:
+    whole = browser.find_element(By.ID, "headline").text
+    browser.get(f"{browser.current_url.partition('#')[0]}#/?mode=honest")
+
+    assert "No ways softmax is wrong in honest" == browser.find_element(By.ID, "headline").text
+    for row in ("#policy-table tbody th", "#agreement-table tbody th"):
+        names = [one.text for one in browser.find_elements(By.CSS_SELECTOR, row) if one.is_displayed()]
+        assert {"numpy/honest/cpu"} >= set(names)
+    browser.find_element(By.CSS_SELECTOR, "#grades > summary").click()
+    heads = [one for one in browser.find_elements(By.CSS_SELECTOR, "#grade-table thead th") if one.is_displayed()]
+    assert ["numpy/honest/cpu"] == [
+        one.get_attribute("data-target") for one in heads[1:] if "control" not in one.get_attribute("class")
+    ]
+    browser.find_element(By.CSS_SELECTOR, "#picker [type=reset]").click()
+    WebDriverWait(browser, 20).until(lambda _: whole == browser.find_element(By.ID, "headline").text)
+
+
 def shown(browser: Any, state: str) -> None:
     """Bring the page into one of the states that it is read in."""
     if state == "fault":

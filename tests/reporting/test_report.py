@@ -91,8 +91,8 @@ def test_divergences_have_the_same_columns_where_there_are_none(small: Reading, 
 
 def test_divergences_tell_each_finding_of_the_frameworks_and_none_of_the_controls() -> None:
     made = record(
-        row(EAGER, case="a", findings=[violation(detail="returned nan, once")], error_over_bound=2.0),
-        row(EAGER, case="b", findings=[violation()], x=[0, 1, 2], error_over_bound=3.25),
+        row(EAGER, case="a", findings=[violation("accuracy", "off, once")], error_over_bound=2.0),
+        row(EAGER, case="b", findings=[violation("accuracy")], x=[0, 1, 2], error_over_bound=3.25),
         row(JIT, findings=[degraded()]),
         row(CONTROL, findings=[violation()], may=["nonfinite"]),
     )
@@ -100,7 +100,7 @@ def test_divergences_tell_each_finding_of_the_frameworks_and_none_of_the_control
     told = list(csv.DictReader(io.StringIO(divergences.table(Reading(made)))))
 
     assert ["f/eager/cpu", "f/jit/cpu"] == [line["target"] for line in told]
-    assert ("2", "3.25", "a", "returned nan, once", "1.0", "") == tuple(
+    assert ("2", "3.25", "a", "off, once", "1.0", "") == tuple(
         told[0][name] for name in ("cases", "worst", "case", "detail", "version", "ledger")
     )
     assert list(Reading(made).own["id"]) == [line["id"] for line in told]

@@ -51,10 +51,42 @@ function paintCell(cell, filters) {
   cell.shown = next;
 }
 
+const headline = document.getElementById("headline"), whole = headline.textContent;
+const columns = [...document.querySelectorAll("#grade-table thead th[data-target]")];
+
+/** The headline, and of every table of targets the rows or columns, of the targets that are chosen. */
+function paintTargets(filters) {
+  const chosen = ["framework", "release", "mode", "device"].map((name) => filters[name]).filter(Boolean);
+  const more = [filters.dtype, filters.op].filter(Boolean), wrong = lines.filter((line) => !line.hidden && line.classList.contains("violation")).length;
+  headline.textContent = chosen.length + more.length && !filters.q && !filters.cell
+    ? `${wrong || "No"} ${wrong === 1 ? "way" : "ways"} softmax is wrong in ${[...chosen, ...more].join(", ")}` : whole;
+  const gone = new Set(rows.filter((row) => row.hidden).map((row) => row.dataset.name));
+  for (const id of ["policy-table", "agreement-table", "unanswered-table"])
+    for (const row of document.querySelectorAll(`#${id} tbody tr`)) row.hidden = gone.has(row.cells[0].textContent);
+  columns.forEach((head, at) => {
+    const own = !head.classList.contains("control"), hidden = own ? gone.has(head.dataset.target) : Boolean(filters.framework) && filters.framework !== head.dataset.framework;
+    if (head.hidden === hidden) return;
+    for (const row of document.getElementById("grade-table").rows) row.cells[at + 1].hidden = hidden;
+  });
+  for (const note of document.querySelectorAll(".every-dtype")) note.hidden = !more.length;
+}
+
 /** Move focus to a heading, as a link to it does, and leave the address as it is. */
 function focusOn(heading) {
   heading.tabIndex = -1;
   heading.focus();
+}
+
+/** Resolves when the tables that the address names are filled. */
+let settled = Promise.resolve();
+
+/** Show the section that the address names, once what stands above it has its height. */
+async function reveal() {
+  const { filters } = parsed(location.hash);
+  await settled;
+  if ("rows" in filters) document.getElementById("rows-title").scrollIntoView();
+  else if ("two" in filters) document.getElementById("two-title").scrollIntoView();
+  else if ("errors" in filters) document.getElementById("errors").scrollIntoView();
 }
 
 function paint() {
@@ -85,18 +117,17 @@ function paint() {
   const counted = document.getElementById("counted");
   counted.hidden = !narrowed;
   counted.textContent = `${shown} of ${lines.length} faults`;
-  const degraded = document.getElementById("degraded");
-  if (degraded) {
-    degraded.open = narrowed;
-    document.getElementById("milder").textContent = lines.filter((line) => !line.hidden && degraded.contains(line)).length;
+  for (const folded of document.querySelectorAll("details.more")) {
+    const inside = lines.filter((line) => !line.hidden && folded.contains(line)).length;
+    folded.open = narrowed;
+    folded.hidden = !inside;
+    folded.querySelector(".count").textContent = inside;
   }
+  paintTargets(filters);
   for (const cell of cells) paintCell(cell, filters);
-  if ("rows" in filters) {
-    document.getElementById("rows").open = true;
-    openRows(filters.rows);
-  }
+  if ("rows" in filters) document.getElementById("rows").open = true;
   if ("two" in filters) document.getElementById("two").open = true;
-  if (document.getElementById("two").open) setTimeout(drawTwo);
+  settled = Promise.all(["rows" in filters ? openRows(filters.rows) : null, document.getElementById("two").open ? drawTwo() : null]);
   if (filters.cell) document.getElementById("faults").scrollIntoView();
   setTimeout(drawErrors);
 }
@@ -127,7 +158,7 @@ picker.addEventListener("reset", () => { history.replaceState(null, "", "#/"); s
 picker.addEventListener("submit", (event) => event.preventDefault());
 addEventListener("hashchange", () => {
   paint();
-  if (parsed(location.hash).filters.rows !== undefined) document.getElementById("rows-title").scrollIntoView();
+  reveal();
 });
 document.getElementById("errors-form").addEventListener("change", (event) => {
   const chosen = [...new FormData(event.currentTarget).values()].join("|");
@@ -135,14 +166,16 @@ document.getElementById("errors-form").addEventListener("change", (event) => {
   drawErrors();
 });
 document.getElementById("two-form").addEventListener("change", (event) => {
-  const chosen = [...new FormData(event.currentTarget).values()].join("|");
-  history.replaceState(null, "", `#/?${new URLSearchParams({ ...parsed(location.hash).filters, two: chosen })}`);
+  const chosen = [...new FormData(event.currentTarget).values()].join("|"), { rows: old, ...filters } = parsed(location.hash).filters;
+  history.replaceState(null, "", `#/?${new URLSearchParams({ ...filters, two: chosen })}`);
+  if (old) openRows("");  // a query of the two before
   drawTwo();
 });
 document.getElementById("two").addEventListener("toggle", (event) => { if (event.target.open) drawTwo(); });
 addEventListener("resize", drawErrors);
 addEventListener("beforeprint", () => document.querySelectorAll(".lanes-figure").forEach(drawLanes));
 paint();
+reveal();
 for (const button of document.querySelectorAll("button.copy"))
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(button.nextElementSibling.textContent);

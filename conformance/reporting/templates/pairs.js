@@ -1,7 +1,7 @@
 // Two targets side by side, from the table of questions; nothing of the page.
 
 import { AXES, binned, edges, noNumber, terms } from "./errors.js";
-import { closerOf, errorOf, NONFINITE, REJECTED, VIOLATION } from "./query.js";
+import { age, closerOf, errorOf, NONFINITE, REJECTED, VIOLATION } from "./query.js";
 
 /** What becomes of each question of an op and a dtype, of any where one is empty, that both were asked: their states and errors. */
 export function* bothAsked(table, a, b, { op, dtype }) {
@@ -14,6 +14,28 @@ export function* bothAsked(table, a, b, { op, dtype }) {
     const over = [table.over[j], table.over[k]], ulp = [j, k].map((at) => errorOf(table.ulp[at])), none = over.map((code) => code === NONFINITE);
     yield { i, both, same: both && table.bits[j] === table.bits[k], states, over, ulp, none };
   }
+}
+
+/** What one of two targets alone was asked, or has: for A, then for B, how many questions, and of which ops in which dtypes. */
+export function alone(table, a, b, { op, dtype }) {
+  const [mine, kind] = [table.op.indexOf(op), table.dtype.indexOf(dtype)], found = [0, 1].map(() => ({ count: 0, places: new Set() }));
+  for (let i = 0; i < table.count; i += 1) {
+    if ((op && table.numbers.op[i] !== mine) || (dtype && table.numbers.dtype[i] !== kind)) continue;
+    const asked = [a, b].map((j) => table.state[j * table.count + i] >= REJECTED);
+    if (asked[0] === asked[1]) continue;
+    const side = found[asked[0] ? 0 : 1];
+    side.count += 1;
+    side.places.add(`${table.op[table.numbers.op[i]]} in ${table.dtype[table.numbers.dtype[i]]}`);
+  }
+  return found.map(({ count, places }) => ({ count, places: [...places].sort() }));
+}
+
+/** The place of the target that a word means: its name, or, without a release, the newest of that name; −1 where there is none. */
+export function named(targets, word) {
+  const exact = targets.findIndex((target) => target.name === word);
+  if (exact >= 0) return exact;
+  const bare = ({ framework, variant, mode, device }) => `${framework}${variant && `:${variant}`}/${mode}/${device}`;
+  return targets.reduce((best, target, j) => (bare(target) === word && (best < 0 || age(target.release, targets[best].release) > 0) ? j : best), -1);
 }
 
 /** Of each op and dtype: how many questions both answered, how many to the bit, whose answers are wrong, and whose are nearer to the truth. */
@@ -66,7 +88,7 @@ export function joint(table, a, b, where) {
 export function apart(table, a, b, where, shares) {
   const columns = [[], [], [], [], [], []];
   for (const { both, same, over, ulp } of bothAsked(table, a, b, where)) {
-    if (!both || same || ulp.some(Number.isNaN)) continue;
+    if (!both || same || !ulp.every(Number.isFinite)) continue;
     [...over.map(errorOf), ...ulp, Math.abs(ulp[0] - ulp[1]), ulp[0] + ulp[1]].forEach((value, k) => { if (!Number.isNaN(value)) columns[k].push(value); });
   }
   const sorted = columns.map((column) => Float64Array.from(column).sort());

@@ -2,7 +2,7 @@
 
 const SHARES = [["half of them", 0.5], ["90 %", 0.9], ["99 %", 0.99], ["all", 1]];
 
-/** Fill the body of a table: a cell is a text, or [text, query], which is a link to the rows of the query. */
+/** Fill the body of a table: a cell is a text, or [text, query], which is a link to the rows of the query, or to an address. */
 function filled(id, rows) {
   const body = document.createElement("tbody");
   for (const cells of rows) {
@@ -13,7 +13,7 @@ function filled(id, rows) {
       if (kind) cell.className = kind;
       if (!query) { cell.textContent = text; return; }
       const link = document.createElement("a");
-      link.href = rowsAddress(query);
+      link.href = query.startsWith("#") ? query : rowsAddress(query);
       link.textContent = text;
       cell.append(link);
     });
@@ -62,17 +62,41 @@ function policiesOf(names) {
   return heads.map((head, k) => [head, answers[0][k], answers[1][k]]).slice(1).filter(([, one, other]) => one !== other && one !== "–" && other !== "–");
 }
 
+/** The faults that touch one of two targets, in the op and the dtype that are chosen: title, address, and which of the two. */
+function faultsOf(names, { op, dtype }) {
+  return lines.filter((line) => matches(line.dataset, { op, dtype }, "")).map((line) => {
+    const cells = JSON.parse(line.dataset.cell), state = line.classList.contains("violation") ? 5 : 4;
+    const sides = names.map((name) => (cells.some((cell) => cell.startsWith(`${name}: `)) ? SIGNS[state] : ""));
+    return { title: `${line.dataset.framework}: ${line.querySelector(".title").textContent}`, fault: line.dataset.fault, sides };
+  }).filter(({ sides }) => sides[0] || sides[1]);
+}
+
+/** Say of each side what it alone was asked, or has. */
+function saidAlone(table, a, b, where) {
+  const said = alone(table, a, b, where).map(({ count, places }, side) => {
+    if (!count) return "";
+    const listed = places.slice(0, 4).join(", ") + (places.length > 4 ? ` and ${places.length - 4} more` : "");
+    return `${"AB"[side]} alone was asked, or supports, ${thousands(count)} questions: ${listed}.`;
+  }).filter(Boolean).join(" ");
+  document.getElementById("two-alone").textContent = said;
+  document.getElementById("two-alone").hidden = !said;
+}
+
 let compared = "";
 
 /** Draw what the address names, or the first two targets, if it is not drawn yet. */
 async function drawTwo() {
   const table = await questions(), form = document.getElementById("two-form"), names = table.targets.map((target) => target.name);
   const values = { a: names, b: names, op: ["", ...table.op], dtype: ["", ...table.dtype] }, chosen = (parsed(location.hash).filters.two ?? "").split("|");
+  const unknown = [];
   Object.keys(values).forEach((name, at) => {
-    const field = form.elements[name];
+    const field = form.elements[name], word = chosen[at] ?? "", place = at < 2 ? named(table.targets, word) : values[name].indexOf(word);
     if (!field.length) field.append(...values[name].map((value) => new Option(value || `any ${name}`, value)));
-    field.value = values[name].includes(chosen[at]) ? chosen[at] : values[name][name === "b" ? Math.min(1, names.length - 1) : 0];
+    field.value = values[name][place >= 0 ? place : name === "b" ? Math.min(1, names.length - 1) : 0];
+    if (place < 0 && word) unknown.push(`this report holds no ${at < 2 ? "target" : name} “${word}”; shown is ${field.value || `any ${name}`}`);
   });
+  document.getElementById("two-unknown").textContent = unknown.join(". ");
+  document.getElementById("two-unknown").hidden = !unknown.length;
   const given = Object.fromEntries(new FormData(form)), width = document.getElementById("two-figure").parentElement.clientWidth;
   const wanted = JSON.stringify([given, width]);
   if (wanted === compared || !width) return;
@@ -82,6 +106,9 @@ async function drawTwo() {
   const answered = of((one) => one.answered), same = of((one) => one.same);
   document.getElementById("two-said").textContent = !answered ? "No question was answered by both."
     : `Both answered ${thousands(answered)} questions, ${thousands(same)} of them (${Math.floor((100 * same) / answered)} %) with the same bits. Wrong are ${thousands(of((one) => one.wrong[0]))} answers of A and ${thousands(of((one) => one.wrong[1]))} of B.`;
+  saidAlone(table, a, b, where);
+  for (const head of document.querySelectorAll("#two th[data-side]")) head.textContent = given[head.dataset.side];
+  filled("two-faults", faultsOf([given.a, given.b], where).map(({ title, fault, sides }) => [[title, `#/fault/${fault}`], ...sides]));
   filled("two-counts", sums.filter((one) => one.answered || one.wrong[0] || one.wrong[1]).map((one) => {
     const asked = `op:${one.op} dtype:${one.dtype}`, linked = (count, query) => [thousands(count), count ? `${asked} ${query}` : "", "n"];
     return [`${one.op} ${one.dtype}`, [thousands(one.answered), "", "n"], linked(one.answered - one.same, `differs(${given.a}, ${given.b})`),
