@@ -32,7 +32,7 @@ SUMS = ("row_sum", "zero_sum")
 
 
 def lanes(observation: Mapping[Any, Any], kind: str, inputs: Inputs, told: Witness) -> dict[str, Any] | None:
-    """What a picture of one row shows; None where the truth that is computed here is not that of the record.
+    """What a picture of one row shows; None where the truth that is computed here is not that of the record, or nowhere finite.
 
     Returns
     -------
@@ -54,6 +54,8 @@ def lanes(observation: Mapping[Any, Any], kind: str, inputs: Inputs, told: Witne
     question = Question(op, row, -1, format, None if cotangent is None else cotangent[tuple(place)])
     truth = question.expected
     lane = kind not in SUMS
+    if not np.isfinite(truth).any():
+        return None
     if lane and not np.array_equal(truth[at], told.expected, equal_nan=True):
         return None
     with np.errstate(all="ignore"):

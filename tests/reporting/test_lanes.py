@@ -54,12 +54,19 @@ def test_the_row_of_the_witness_is_drawn_of_an_array_of_several() -> None:
 
 
 def test_what_is_not_finite_is_named_and_has_no_size() -> None:
-    x = [0.0, -math.inf, math.nan]
+    x = [0.0, -math.inf]
+    told = Witness(1, -math.inf, 0.5, -math.inf, 0.0, 0.0)
 
-    drawn = lanes(row(), "nonfinite", Inputs(np.array(x), "float32"), Witness(0, 0.0, 0.5, math.nan, 0.0, 0.0))
+    drawn = lanes(row(op="log_softmax", x=x), "nonfinite", Inputs(np.array(x), "float32"), told)
 
     assert drawn is not None
-    assert ([0.0, "−∞", "NaN"], [None] * 3, None) == (drawn["x"], drawn["truth"], drawn["error"])
+    assert ([0.0, "−∞"], [0.0, None], None) == (drawn["x"], drawn["truth"], drawn["error"])
+
+
+def test_a_row_without_a_finite_truth_has_no_picture() -> None:
+    x = [0.0, -math.inf, math.nan]
+
+    assert lanes(row(), "nonfinite", Inputs(np.array(x), "float32"), Witness(0, 0.0, 0.5, math.nan, 0.0, 0.0)) is None
 
 
 def test_of_a_long_row_the_witness_and_the_extremes_are_drawn() -> None:
