@@ -7,7 +7,8 @@ Peculiarities
 - TensorFlow logs to stderr while it is imported; ``TF_CPP_MIN_LOG_LEVEL`` quiets most of it.
 - ``tf.cast`` may flush subnormals: programs convert with NumPy.
 - oneDNN computes softmax of float32 and bfloat16 in the modes eager and function, whose answers agree to the last bit, and
-  nothing in XLA: the variant ``onednn-off`` (``TF_ENABLE_ONEDNN_OPTS=0``, read at import) is asked eagerly alone.
+  nothing in XLA.  Whether it does is TensorFlow's choice, by the processor; ``TF_ENABLE_ONEDNN_OPTS``, read at import, makes
+  it: the variants ``onednn-off`` and ``onednn-on`` are asked eagerly alone.
 - A trace belongs to one shape and stays in memory until :meth:`TensorFlow.forget`.
 """
 
@@ -102,7 +103,11 @@ class TensorFlow(Adapter):
     modes = tuple(_MODES)
     compiled = ("xla",)  # a traced function calls the kernels of the eager mode
     ways = tuple({**_EXPRESSIONS, **_DERIVATIVES})
-    variants = (Variant(), Variant("onednn-off", {_ONEDNN: "0"}, modes=("eager",)))
+    variants = (
+        Variant(),
+        Variant("onednn-off", {_ONEDNN: "0"}, modes=("eager",)),
+        Variant("onednn-on", {_ONEDNN: "1"}, modes=("eager",)),
+    )
     distributions = ("tensorflow", "tensorflow-cpu", "keras", "ml_dtypes")
     also = ("tf",)
     variables = (
@@ -136,9 +141,10 @@ class TensorFlow(Adapter):
         f = "vjp" if vjp else template(self.name, _EXPRESSIONS, op, way).format(op=name)
         called = _MODES[mode].format(f=f)
         before = template(self.name, _DERIVATIVES, op, way).format(op=name) + "\n\n" if vjp else ""
-        off = f"import os\n\nos.environ['{_ONEDNN}'] = '0'\n" if os.environ.get(_ONEDNN) == "0" else ""
+        chosen = os.environ.get(_ONEDNN, "")
+        before_import = f"import os\n\nos.environ['{_ONEDNN}'] = {chosen!r}\n" if chosen in ("0", "1") else ""
         return Program(
-            setup=f"{off}import numpy\nimport tensorflow as tf\n",
+            setup=f"{before_import}import numpy\nimport tensorflow as tf\n",
             array="tf.constant(numpy.array({values}, dtype=tf.as_dtype('{dtype}').as_numpy_dtype))",
             define=f"{before}call = {called}\n\n{_PLACED.format(device=_place(device))}",
             numbers="numbers = lambda y: (y.dtype.name, y.numpy().tolist())\n",

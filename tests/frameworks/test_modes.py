@@ -322,8 +322,8 @@ def test_what_stands_under_a_mask_has_no_part_in_the_row(name: str, mode: str, u
         assert within_bounds(op, got, np.array([[0.0, -np.inf, 0.0]]), -1)
 
 
-@pytest.mark.parametrize("variant", ["", "onednn-off"])
-def test_tensorflow_is_asked_without_onednn_too(variant: str) -> None:
+@pytest.mark.parametrize("variant", ["", "onednn-off", "onednn-on"])
+def test_tensorflow_is_asked_with_onednn_and_without(variant: str) -> None:
     """In a process of its own, since the setting is read at import; TensorFlow's own word for whether it is on.
 
     By itself TensorFlow turns oneDNN on where the processor has certain instructions.
@@ -344,9 +344,9 @@ def test_tensorflow_is_asked_without_onednn_too(variant: str) -> None:
         )
         return done.stdout.split()
 
-    off = variant == "onednn-off"
     (by_itself,) = printed(port)
-    assert printed(text) == ["False" if off else by_itself, str(off), str(not off), str(int(off))]
+    due = {"onednn-off": "False", "onednn-on": "True"}.get(variant, by_itself)
+    assert printed(text) == [due, str(bool(variant)), str(not variant), str(int(bool(variant)))]
 
 
 @pytest.mark.parametrize("way", calls.DERIVATIVES)
