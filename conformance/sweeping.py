@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from conformance.frameworks.contract import Contract
 from conformance.record import this_machine
 from conformance.run import Options as RunOptions
 from conformance.run import choose, introduce
+from conformance.sweep.cluster import Cluster, NoCluster
 from conformance.sweep.finished import Finished, finished
 from conformance.sweep.plan import Plan, chosen_rows, questions_of
 from conformance.sweep.run import Sweep
@@ -30,7 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from conformance.asking.connections import Limits
+    from conformance.record import Machine
+    from conformance.sweep.rows import Rows
     from conformance.values import Target
+
+Chosen = tuple["Sequence[tuple[Invitation, Target]]", tuple[str, ...]]
+"""The targets that are meant, each with its subject; and their ops."""
 
 SAMPLE = 2**20
 """Rows of float64 that are asked where nothing else is said."""
@@ -51,6 +58,8 @@ class Options:
     jobs: int
     limits: Limits
     command: str = ""
+    cluster: str = ""
+    """The scheduler's address, or ``local``; empty: this machine alone."""
 
 
 def execute(
@@ -73,8 +82,10 @@ def execute(
 
     Raises
     ------
-    NothingToSweep, UnknownName, MissingTarget, RecordError
+    NothingToSweep, UnknownName, MissingTarget, RecordError, NoCluster
         Before anything is asked.
+    ForeignWorker
+        If a worker that has come since is of another version or machine; what was finished is kept.
     KeyboardInterrupt
         If it is interrupted before anything was finished.
     """
@@ -83,10 +94,25 @@ def execute(
         for dtype in options.dtypes
         for one in chosen_rows((dtype,), options.kinds, options.most or (SAMPLE if dtype == "float64" else 2**62))
     )
-    chosen, ops = chosen_targets(options)
+    with Cluster(options.cluster, options.jobs) if options.cluster else contextlib.nullcontext() as cluster:
+        return _execute(options, rows, cluster, out, watch, warn, resume=resume, restart=restart)
+
+
+def _execute(
+    options: Options,
+    rows: tuple[Rows, ...],
+    cluster: Cluster | None,
+    out: Path,
+    watch: Callable[[int, int, str], None],
+    warn: Callable[[str], None],
+    *,
+    resume: bool,
+    restart: bool,
+) -> Finished | None:
+    machine, (chosen, ops) = (this_machine(), chosen_targets(options)) if cluster is None else _there(options, cluster)
     planned = Plan(
         conformance.__version__,
-        this_machine(),
+        machine,
         tuple(target for _, target in chosen),
         rows,
         questions_of(ops),
@@ -102,9 +128,11 @@ def execute(
             for stage in (lambda: planned.shards, lambda: around_the_worst(planned, shards.done.values())):
                 wanted = stage()
                 left = [shard for shard in wanted if shard.id not in shards.done]
-                with contextlib.closing(
-                    Sweep(chosen, options.limits, options.jobs, shards.plan_hash).perform(left)
-                ) as found_so_far:
+                if cluster is None:
+                    performed = Sweep(chosen, options.limits, options.jobs, shards.plan_hash).perform(left)
+                else:
+                    performed = cluster.perform(planned, chosen, options.limits, shards.plan_hash, left)
+                with contextlib.closing(performed) as found_so_far:
                     for number, one in enumerate(found_so_far, len(wanted) - len(left) + 1):
                         shards.finish(one)
                         watch(number, len(wanted), one.shard)
@@ -118,7 +146,7 @@ def execute(
     return found
 
 
-def chosen_targets(options: Options) -> tuple[Sequence[tuple[Invitation, Target]], tuple[str, ...]]:
+def chosen_targets(options: Options) -> Chosen:
     """The targets that are meant, and their ops: of a kernel, what its file promises.
 
     The modes that lead to the kernels of another one are meant where they are named.
@@ -155,6 +183,38 @@ def chosen_targets(options: Options) -> tuple[Sequence[tuple[Invitation, Target]
         raise MissingTarget(f"there is no target to sweep ({here.told('*')})")
     ops = tuple(hello.contract.settled().op for hello in here.hellos.values() if hello.watched)
     return kept, ops or options.ops or plan.ops()
+
+
+def _there(options: Options, cluster: Cluster) -> tuple[Machine, Chosen]:
+    """The kind of machine that the workers of a cluster are, and the targets that they have together.
+
+    Raises
+    ------
+    NoCluster
+        If they are of several kinds, or have a target at several versions.
+    MissingTarget
+        If none has one.
+    """
+    found = cluster.everywhere(partial(_chosen, options))
+    machines = {machine.platform: machine for machine, _ in found}
+    if len(machines) > 1:
+        raise NoCluster(f"the workers are of several kinds, which no sweep mixes: {', '.join(sorted(machines))}")
+    there = [told for _, told in found if not isinstance(told, str)]
+    if not there:
+        raise MissingTarget(found[0][1])
+    targets = {str(target): (one, target) for chosen, _ in there for one, target in chosen}
+    for _, target in (one for chosen, _ in there for one in chosen):
+        if (other := targets[str(target)][1]) != target:
+            raise NoCluster(f"the workers have {target} at {target.version} and at {other.version}")
+    return next(iter(machines.values())), (list(targets.values()), there[0][1])
+
+
+def _chosen(options: Options) -> Chosen | str:
+    """:func:`chosen_targets` of a worker; where it has none, why."""
+    try:
+        return chosen_targets(options)
+    except MissingTarget as missing:
+        return str(missing)
 
 
 def _source(targets: Sequence[str]) -> str:

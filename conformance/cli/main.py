@@ -76,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from conformance.frameworks.kernel import BadKernel
     from conformance.ledger import BadLedger
     from conformance.record import RecordError, printable
+    from conformance.sweep.cluster import NoCluster
     from conformance.sweep.plan import NothingToSweep
 
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         message = error.format_message()
     except (
         plan.UnknownName, plan.MissingTarget, RecordError, BadLedger, BadInterpreter, BadKernel, BadContract, BrokenFamily,
-        BrokenPlugin, NothingToSweep,
+        BrokenPlugin, NothingToSweep, NoCluster,
     ) as error:  # fmt: skip
         message = str(error)
     except (click.Abort, KeyboardInterrupt):

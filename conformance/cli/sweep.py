@@ -32,6 +32,7 @@ Examples:
   conformance sweep my_softmax.py:softmax                  your own function, on arrays of NumPy
   conformance sweep jax --dtype float64 --rows 1e7         a sample, evenly spread: a lower bound
   conformance sweep --resume '*' --dtype float32           go on with a sweep that was interrupted
+  conformance sweep '*' --dtype float16 --cluster tcp://farm:8786   on every machine that has a worker there
   conformance sweep --from reports/torch --from reports/jax --table docs/worst-cases.md   one table of both
 Exit status: 0 done, 1 a target crashed, hung or raised, 2 bad usage, 3 incomplete.
 """
@@ -73,6 +74,8 @@ class Count(click.ParamType[int]):
 @click.option("--resume", is_flag=True, help="Go on with the sweep into this folder that was interrupted.")
 @click.option("--restart", is_flag=True, help="Discard the sweep into this folder that was interrupted.")
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Shards worked on at once; default 2.")
+@click.option("--cluster", metavar="ADDRESS", default="",
+              help="Ask the workers of a scheduler of dask.distributed, tcp://host:8786; or `local`, which starts --jobs of them here.")  # fmt: skip
 @many("--from", "finished", "FOLDER", "Ask nothing: the table of these finished sweeps.")
 @click.option(
     "--table", type=click.Path(path_type=Path, dir_okay=False), help="Also write the table here, as Markdown."
@@ -91,6 +94,7 @@ def sweep(
     resume: bool,
     restart: bool,
     jobs: int | None,
+    cluster: str,
     finished: Sequence[str],
     table: Path | None,
     timeout: float,
@@ -110,6 +114,8 @@ def sweep(
         raise click.UsageError("--resume or --restart, not both")
     if any(map(is_kernel, targets)) and (len(targets) > 1 or len(ops) > 1):
         raise click.UsageError("a kernel alone, and one op of it: --from makes one table of several sweeps")
+    if cluster and pythons:
+        raise click.UsageError("--cluster and --python: a worker asks the frameworks of its own environment")
     plan.check_names("op", ops, plan.ops())
     plan.check_names("dtype", dtypes, EVERY_FORMAT)
     plan.check_names("kind", kinds, KINDS)
@@ -117,7 +123,7 @@ def sweep(
         check_writable(table)
     console = Console()
     if finished:
-        if targets or resume or restart or ops or dtypes or kinds or devices or pythons or most:
+        if targets or resume or restart or ops or dtypes or kinds or devices or pythons or most or cluster:
             raise click.UsageError("--from asks nobody: nothing but --table goes with it")
         sweeps = [read(Path(folder)) for folder in dict.fromkeys(finished)]
     else:
@@ -136,6 +142,7 @@ def sweep(
             jobs=jobs or min(2, os.cpu_count() or 1),
             limits=chosen_limits(timeout, memory),
             command=shlex.join(["conformance", *sys.argv[1:]]),
+            cluster=cluster,
         )
         with progress() as watch:
             done = sweeping.execute(

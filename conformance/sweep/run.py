@@ -50,6 +50,13 @@ class Workers:
             self._askers[invitation] = invitation.asker(self._limits, stopped=self._stopped)
         return self._askers[invitation]
 
+    def version(self, invitation: Invitation) -> str:
+        """The version of a subject; empty where it is not there."""
+        try:
+            return self.asker(invitation).start().version
+        except AbsentSubject:
+            return ""
+
     def close(self) -> None:
         """End them."""
         for asker in self._askers.values():
@@ -147,6 +154,11 @@ def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
     seconds[part] += time.perf_counter() - start
 
 
+def failures(target: Target, shard: Shard) -> tuple[str, str, Question]:
+    """What a target that has failed once is not asked again: such rows, and such a question about them."""
+    return target.versioned, shard.rows.dtype, shard.question
+
+
 class Sweep:
     """Shards at work, on ``jobs`` threads."""
 
@@ -156,11 +168,7 @@ class Sweep:
 
     def _left(self, shard: Shard) -> list[Wanted]:
         """Who is asked a shard: a target that has failed at such rows once is not ended by each shard of them."""
-        return [one for one in self.targets if self._key(one[1].versioned, shard) not in self._failed]
-
-    @staticmethod
-    def _key(target: str, shard: Shard) -> tuple[str, str, Question]:
-        return target, shard.rows.dtype, shard.question
+        return [one for one in self.targets if failures(one[1], shard) not in self._failed]
 
     def perform(self, shards: Sequence[Shard]) -> Generator[Swept]:
         """What came of each shard, as they are finished; closing the iterator ends the workers."""
@@ -176,11 +184,15 @@ class Sweep:
                     except IndexError:
                         break
                     one = swept(shard, self._left(shard), workers, self.plan)
-                    self._failed |= {self._key(name, shard): why for name, why in one.failed.items()}
+                    self._failed |= {
+                        failures(target, shard): one.failed[target.versioned]
+                        for _, target in self.targets
+                        if target.versioned in one.failed
+                    }
                     skipped = {
                         target.versioned: why
                         for _, target in self.targets
-                        if (why := self._failed.get(self._key(target.versioned, shard)))
+                        if (why := self._failed.get(failures(target, shard)))
                     }
                     found.put(replace(one, failed={**skipped, **one.failed}))
             except BaseException as error:  # noqa: BLE001 - handed to the consumer, which raises it
