@@ -17,14 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from conformance.sweep.block import QUESTIONS
+from conformance.record.typed import from_json
+from conformance.sweep.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).parents[2]
 SCHEDULER, HOSTS = "10.77.0.1", ("10.77.0.2", "10.77.0.3")
 ADDRESS = f"tcp://{SCHEDULER}:8786"
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -32,7 +36,7 @@ DASK = [sys.executable, "-m", "dask"]
 
 
 def ip(*arguments: str, check: bool = True) -> None:
-    subprocess.run(["ip", *arguments], check=check, stderr=None if check else subprocess.DEVNULL)
+    subprocess.run(["ip", *arguments], check=check, stderr=None if check else subprocess.DEVNULL)  # noqa: S603, S607 - of a drill
 
 
 @contextlib.contextmanager
@@ -46,7 +50,11 @@ def network() -> Iterator[dict[str, str]]:
             ip("netns", "add", name)
             ip("link", "add", f"v{name}", "type", "veth", "peer", "name", "eth0", "netns", name)
             ip("link", "set", f"v{name}", "master", "drillbr", "up")
-            for command in (["addr", "add", f"{address}/24", "dev", "eth0"], ["link", "set", "eth0", "up"], ["link", "set", "lo", "up"]):
+            for command in (
+                ["addr", "add", f"{address}/24", "dev", "eth0"],
+                ["link", "set", "eth0", "up"],
+                ["link", "set", "lo", "up"],
+            ):
                 ip("-n", name, *command)
         yield names
     finally:
@@ -57,7 +65,7 @@ def network() -> Iterator[dict[str, str]]:
 
 def inside(name: str, command: list[str], **more: Any) -> subprocess.Popen[bytes]:
     """A command in a namespace, in a session of its own."""
-    return subprocess.Popen(["ip", "netns", "exec", name, *command], start_new_session=True, **more)
+    return subprocess.Popen(["ip", "netns", "exec", name, *command], start_new_session=True, **more)  # noqa: S603, S607 - of a drill
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -69,11 +77,24 @@ def end(process: subprocess.Popen[bytes]) -> None:
 @contextlib.contextmanager
 def cluster(names: dict[str, str], hosts: tuple[str, ...]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     """A scheduler, and a worker on each host: address → the worker's process."""
-    begun = [inside(names[SCHEDULER], [*DASK, "scheduler", "--host", SCHEDULER, "--port", "8786", "--no-dashboard"], **QUIET)]
+    begun = [
+        inside(names[SCHEDULER], [*DASK, "scheduler", "--host", SCHEDULER, "--port", "8786", "--no-dashboard"], **QUIET)
+    ]
     workers = {}
     try:
         for host in hosts:
-            worker = [*DASK, "worker", ADDRESS, "--host", host, "--nthreads", "1", "--no-dashboard", "--preload", "conformance.sweep.cluster"]
+            worker = [
+                *DASK,
+                "worker",
+                ADDRESS,
+                "--host",
+                host,
+                "--nthreads",
+                "1",
+                "--no-dashboard",
+                "--preload",
+                "conformance.sweep.cluster",
+            ]
             workers[host] = inside(names[host], worker, cwd=tempfile.gettempdir(), **QUIET)
             begun.append(workers[host])
         ready = f"from distributed import Client; Client('{ADDRESS}', timeout=60).wait_for_workers({len(hosts)}, timeout=60)"
@@ -89,34 +110,47 @@ def shards(out: Path) -> list[Path]:
     return sorted((out.parent / f"{out.name}.journal" / "shards").glob("[!.]*.json"))
 
 
-def sweep(names: dict[str, str], asked: list[str], out: Path, *more: str, lose: subprocess.Popen[bytes] | None = None) -> tuple[float, list[str]]:
-    """The seconds of a sweep from its first finished shard on, and what happened; ``lose`` is the worker to lose on the way."""
-    process = inside(names[SCHEDULER], [sys.executable, "-m", "conformance", "sweep", *asked, "--out", str(out), "--restart", *more], stdout=subprocess.DEVNULL)
-    said, begun, total = [], 0.0, 0
+def sweep(
+    names: dict[str, str], asked: list[str], out: Path, *more: str, lose: Loss | None = None
+) -> tuple[float, list[str]]:
+    """The seconds of a sweep from its first finished shard on, and what happened; ``lose`` is whom to lose on the way, and when."""
+    command = [sys.executable, "-m", "conformance", "sweep", *asked, "--out", str(out), "--restart", *more]
+    process = inside(names[SCHEDULER], command, stdout=subprocess.DEVNULL, cwd=ROOT)
+    said, begun = [], 0.0
     while process.poll() is None:
         done = len(shards(out))
-        if done and not begun:
-            begun = time.monotonic()
-        if lose is not None and done >= COUNT // 4:
+        begun = begun or (time.monotonic() if done else 0.0)
+        if lose is not None and done >= lose.shards:
             ip("-n", names[HOSTS[1]], "link", "set", "eth0", "down")
-            end(lose)
-            said.append(f"{time.monotonic() - begun:.0f} s: {done} of {COUNT} shards done; {HOSTS[1]} is cut off and its worker killed")
+            end(lose.worker)
+            said.append(f"{done} shards were done when {HOSTS[1]} was cut off and its worker killed")
             lose = None
-        total = max(total, done)
         time.sleep(0.1)
     if process.returncode:
         raise SystemExit(f"the sweep ended with status {process.returncode}")
     return time.monotonic() - begun, said
 
 
-COUNT = 0
-"""Shards of the sweep, known after the first one."""
+class Loss(NamedTuple):
+    """The worker that is lost, and after how many shards."""
+
+    worker: subprocess.Popen[bytes]
+    shards: int
 
 
-def found(folder: Path) -> tuple[Any, dict[str, float]]:
-    """A finished sweep without what differs from run to run; and its seconds by part."""
-    told = json.loads((folder / "sweep.json").read_bytes())
-    return {name: part for name, part in told.items() if name not in ("seconds", "started", "command")}, told["seconds"]
+def found(folder: Path) -> Any:
+    """A finished sweep without what differs from run to run."""
+    told = read(folder)
+    return {name: part for name, part in told.items() if name not in ("seconds", "started", "command")}
+
+
+def read(folder: Path) -> Any:
+    return json.loads((folder / "sweep.json").read_bytes())
+
+
+def plan_of(folder: Path) -> Plan:
+    plan: Plan = from_json(Plan, read(folder)["plan"])
+    return plan
 
 
 def main() -> None:
@@ -125,41 +159,112 @@ def main() -> None:
     parser.add_argument("--target", default="torch/eager", help="whom to ask")
     parser.add_argument("--write", type=Path, help="the page")
     given = parser.parse_args()
-    asked = [given.target, "--dtype", "bfloat16", "--kind", "pairs", "--op", "softmax", "--rows", given.rows, "--jobs", "1"]
-    lines, folders, seconds = [f"conformance sweep {' '.join(asked)}"], {}, {}
+    asked = [
+        given.target,
+        "--dtype",
+        "bfloat16",
+        "--kind",
+        "pairs",
+        "--op",
+        "softmax",
+        "--rows",
+        given.rows,
+        "--jobs",
+        "1",
+    ]
+    lines, seconds, folders, count = [f"$ conformance sweep {' '.join(asked)}"], {}, {}, 0
     with tempfile.TemporaryDirectory() as place, network() as names:
-        top = Path(place)
-        for name, hosts in (("alone", ()), ("one host", HOSTS[:1]), ("two hosts", HOSTS), ("two hosts, one lost", HOSTS)):
-            out = folders[name] = top / name.replace(" ", "-")
+        for name, hosts in (
+            ("alone", ()),
+            ("one host", HOSTS[:1]),
+            ("two hosts", HOSTS),
+            ("two hosts, one lost", HOSTS),
+        ):
+            out = folders[name] = Path(place, name.replace(" ", "-"))
             with cluster(names, hosts) if hosts else contextlib.nullcontext({}) as workers:
-                lost = workers[HOSTS[1]] if name.endswith("lost") else None
-                more = ("--cluster", ADDRESS) if hosts else ()
-                seconds[name], said = sweep(names, asked, out, *more, lose=lost)
-            globals()["COUNT"] = count_of(out)
-            lines += [f"{name}: {seconds[name]:.0f} s", *(f"    {one}" for one in said)]
-        whole, parts = found(folders["alone"])
-        for name, out in folders.items():
-            same = found(out)[0] == whole
-            lines.append(f"{name}: {'the same results as alone, to the last byte' if same else 'OTHER results'}")
-        lines.append(f"two workers do {seconds['one host'] / seconds['two hosts']:.2f} times the work of one in the same time")
-        rows = sum(next(iter(next(iter(one["placements"].values())))) and 1 for one in whole["results"])
-        del rows
+                lose = Loss(workers[HOSTS[1]], count // 4) if name.endswith("lost") else None
+                seconds[name], said = sweep(names, asked, out, *(("--cluster", ADDRESS) if hosts else ()), lose=lose)
+            count = len(plan_of(out).shards)
+            lines += [
+                f"{name}: {count} shards, {seconds[name]:.0f} s behind the first",
+                *(f"    {one}" for one in said),
+            ]
+        same = {name: found(out) == found(folders["alone"]) for name, out in folders.items() if name != "alone"}
+        lines += [
+            f"{name}: {'the same file as alone but for times' if right else 'OTHER RESULTS'}"
+            for name, right in same.items()
+        ]
+        gain = seconds["one host"] / seconds["two hosts"]
+        lines.append(f"two hosts: {gain:.2f} times as fast as one, an efficiency of {gain / 2:.0%}")
         text = "\n".join(lines)
-        print(text)
+        sys.stdout.write(text + "\n")
         if given.write:
-            given.write.write_text(page(text, parts, whole))
+            parts = read(folders["alone"])["seconds"]
+            given.write.write_text(page(text, sum(parts.values()) / plan_of(folders["alone"]).rows[0].count, given))
+    if not all(same.values()):
+        raise SystemExit(1)
 
 
-def count_of(out: Path) -> int:
-    told = json.loads((out / "sweep.json").read_bytes())
-    from conformance.record.typed import from_json
-    from conformance.sweep.plan import Plan
+def page(text: str, a_row: float, given: argparse.Namespace) -> str:
+    """docs/scale.md: the drill, and the arithmetic from the core seconds that a row took."""
+    hours = a_row * 2**32 / 3600
+    units = Counter[str]()
+    releases = tomllib.loads((ROOT / "releases.toml").read_text())
+    for folder in ("narrow", "subjects-narrow"):
+        for one in read(ROOT / "reports" / "sweeps" / folder)["results"]:
+            if one["placements"]:
+                units[one["target"].partition("@")[0].partition(":")[0]] += 1
+    every = {name: count * len(releases.get(name, {"releases": [0]})["releases"]) for name, count in units.items()}
+    total, machines, cores = sum(every.values()), 100, 16
+    return PAGE.format(
+        text=text, rows=given.rows, target=given.target, hours=hours, newest=sum(units.values()), total=total,
+        newest_hours=sum(units.values()) * hours, total_hours=total * hours, machines=machines, cores=cores,
+        days=total * hours / machines / cores / 24, newest_days=sum(units.values()) * hours / machines / cores / 24,
+    )  # fmt: skip
 
-    return len(from_json(Plan, told["plan"]).shards)
 
+PAGE = """# Sweeps on several machines
 
-def page(text: str, parts: dict[str, float], whole: Any) -> str:
-    raise NotImplementedError
+`conformance sweep … --cluster tcp://farm:8786` gives the shards of a sweep to the workers of a scheduler of dask.distributed.
+
+```console
+$ pip install 'softmax-conformance[cluster,torch]'                          # on each machine, with what it is to ask
+farm$ dask scheduler
+host$ dask worker tcp://farm:8786 --nthreads 1 --nworkers 16 --preload conformance.sweep.cluster
+$ conformance sweep torch --dtype bfloat16 --kind pairs --cluster tcp://farm:8786
+```
+
+A worker says by its resources what it can be asked: `cpu` or `gpu`, and each framework that it has; a task runs where its targets are.
+Targets that the same workers have are asked together, so that the truth of a block is computed once for them.
+The command keeps a file for each finished shard, as it does without a cluster: it can be interrupted, and goes on with `--resume`.
+A shard whose worker is lost runs on another one; one that three workers were lost over stands as failed.
+Workers of another version of the suite or of a framework, or on another kind of processor, are refused: a sweep is of one.
+`conformance run` has no `--cluster`.
+
+## A host is lost
+
+Two hosts and the scheduler are network namespaces on one machine; `python tests/sweep/cluster_drill.py --rows {rows} --target {target} --write docs/scale.md`
+made this page, as root.
+
+```text
+{text}
+```
+
+The hosts share the two cores of one machine, and the command and the scheduler run on them as well: efficiency is a lower bound.
+
+## Every pair of every subject
+
+The sweep above took {hours:.1f} hours of one core for all 2³² pairs of one 16-bit format, one question (an op, or a gradient with one cotangent) and one target:
+the framework, the truth and the judgement together.  Counted over the published sweeps of the 16-bit formats, the newest releases answer {newest:,} such
+questions, and the releases in `releases.toml` {total:,}.  If each were as fast as {target}:
+
+| | sweeps | core hours | on {machines} machines of {cores} cores |
+|---|---:|---:|---:|
+| the newest releases | {newest:,} | {newest_hours:,.0f} | {newest_days:.1f} days |
+| every release | {total:,} | {total_hours:,.0f} | {days:.1f} days |
+
+Interpreted frameworks, and those that make a program for each shape, are slower.  A shard is some seconds of one core: no machine waits longer than that for the last.
+"""
 
 
 if __name__ == "__main__":
