@@ -30,7 +30,7 @@ _DTYPES = {
     "id": "str", "target": "str", "name": "str", "version": "str", "framework": "str", "variant": "str", "mode": "str",
     "device": "str", "control": "bool", "op": "str", "way": "str", "dtype": "str", "family": "str", "kind": "str",
     "severity": "str", "cases": "int64", "worst": "float64", "detail": "str", "witness": "object", "case": "str",
-    "case_id": "str", "rows": "object",
+    "case_id": "str", "size": "int64", "rows": "object",
 }  # fmt: skip
 _CACHE: WeakKeyDictionary[Record, pd.DataFrame] = WeakKeyDictionary()
 
@@ -69,6 +69,8 @@ def findings(record: Record) -> pd.DataFrame:
     detail, witness, case, case_id
         Of the smallest observation of that severity: by how many logits its array has, and then by name.  ``witness`` is
         a :class:`~conformance.values.Witness`, or None where no lane shows it.
+    size
+        How many logits its array has.
     rows
         The index labels of those observations, a tuple, the smallest first.
 
@@ -120,6 +122,7 @@ def _gathered(group: list[_Shown], names: Mapping[tuple[str, str], str]) -> dict
         "worst": _worst(group) if finding.kind in MEASURED else math.nan,
         "detail": finding.detail,
         "witness": finding.witness,
+        "size": size_of(row),
         "rows": tuple(shown.label for shown in group),
     }
 

@@ -22,8 +22,9 @@ from conformance.reporting.frames import (
     percent,
     target_named,
 )
+from conformance.reporting.lanes import SUMS
 from conformance.reporting.questions import NONFINITE, codes_of
-from conformance.reporting.tables import GRADES, SEVERITIES
+from conformance.reporting.tables import SEVERITIES
 from conformance.values import Severity
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def by_op_and_dtype(compared: Comparison) -> list[Block]:
     said: list[Block] = []
     for op, mine in sums.groupby("op", sort=True):
         lines = tuple((one[1], *(f"{n:,}" for n in one[2:])) for one in mine.itertuples(index=False))
-        said.append(Sheet((str(op), *heads), lines, heads))
+        said += [Title(str(op), 3), Sheet(("dtype", *heads), lines, heads)]
     if len(silent):
         where = "; ".join(f"{op} in {listed(mine['dtype'], 20)}" for op, mine in silent.groupby("op"))
         said.append(Said(f"Not answered by both, and no violation of either: {where}."))
@@ -194,7 +195,7 @@ def _errors(rows: pd.DataFrame) -> list[Block]:
         "error_over_bound_first", "error_over_bound_second", "max_ulp_first", "max_ulp_second", "at_least", "at_most",
     )  # fmt: skip
     lines = tuple(
-        (name, *(f"{rows[column].quantile(q, interpolation='higher'):.3g}" for column in columns))
+        (name, *(f"{rows[column].quantile(q, interpolation='higher'):.2g}" for column in columns))
         for name, q in _QUANTILES
     )
     heads = ("A ÷ bound", "B ÷ bound", "A, ulp", "B, ulp", "at least", "at most")
@@ -268,16 +269,14 @@ def _cut(heads: tuple[str, ...], gathered: list[tuple[Any, ...]]) -> list[Block]
 
 
 def _examples(rows: pd.DataFrame) -> list[Block]:
-    """The questions on which the two differ most: in severity, then in grade, then in ulps; one of each pair of verdicts."""
+    """The questions on which the two differ most: in severity, then in ulp; one of each op, dtype and family."""
     other = rows[(rows["digest_first"] != rows["digest_second"]) | (_shows(rows, "first") != _shows(rows, "second"))]
-    ranks = {
-        name: (_places(other[f"{name}_first"], order) - _places(other[f"{name}_second"], order)).abs()
-        for name, order in (("severity", SEVERITIES), ("grade", ("", *GRADES)))
-    }
-    other = other.assign(by_severity=ranks["severity"], by_grade=ranks["grade"])
-    order = ["by_severity", "by_grade", "at_least"]
-    other = other.sort_values([*order, "case_first"], ascending=[False, False, False, True], na_position="last")
-    other = other.drop_duplicates(["op", "dtype", "findings_first", "findings_second"]).head(_EXAMPLES)
+    ranks = (_places(other["severity_first"], SEVERITIES) - _places(other["severity_second"], SEVERITIES)).abs()
+    other = other.assign(by_severity=ranks)
+    other = other[(other["by_severity"] > 0) | (other["at_least"] > 0)]
+    order = ["by_severity", "at_least", "case_first"]
+    other = other.sort_values(order, ascending=[False, False, True], na_position="last")
+    other = other.drop_duplicates(["op", "dtype", "family"]).head(_EXAMPLES)
     if other.empty:
         return []
     points = []
@@ -296,16 +295,14 @@ def _answer(row: Mapping[str, Any], side: str) -> str:
     """An answer in a line: its grade and errors, and of each finding what is seen."""
     found = findings_of({"witness": row[f"witness_{side}"]})
     grade = row[f"grade_{side}"] or row[f"outcome_{side}"]
-    said = [] if grade in [finding.kind for finding in found] else [grade]
+    wrong = any(finding.severity is Severity.VIOLATION for finding in found)  # a grade is of the lanes that have one
+    said = [] if wrong or grade in [finding.kind for finding in found] else [grade]
     if row[f"max_ulp_{side}"] >= 0 and not found:
         said.append(f"{row[f'max_ulp_{side}']:.3g} ulp, {row[f'error_over_bound_{side}']:.3g} × the stable bound")
     for finding in found:
         lane = finding.witness
-        seen = (
-            f" (lane {lane.index}: got {lane.got:.6g}, true {lane.expected:.6g}, allowed {lane.bound:.3g})"
-            if lane
-            else ""
-        )
+        place = "the sum" if finding.kind in SUMS else f"lane {lane.index}" if lane else ""
+        seen = f" ({place}: got {lane.got:.6g}, true {lane.expected:.6g}, allowed {lane.bound:.3g})" if lane else ""
         kind = "" if finding.detail.startswith(finding.kind) else f"{finding.kind}: "
         said.append(f"{kind}{finding.detail}{seen}")
     return "; ".join(said)

@@ -44,15 +44,15 @@ class Lane:
     where
         What was asked: target, op, dtype, family and case.
     index
-        Of the lane in its array, in C order.
+        Of the lane in its array, in C order; None of the sum of a row.
     figures
-        (name, decimal, hexadecimal) of logit, answer, truth and the error that is allowed.
+        (name, decimal, hexadecimal) of logit, answer, truth and the error that is allowed; of a sum there is no logit.
     over
         The error over the bound; empty where there are no numbers.
     """
 
     where: str
-    index: int
+    index: int | None
     figures: tuple[tuple[str, str, str], ...]
     over: str
 
@@ -150,11 +150,14 @@ def _lane(name: str, observation: Mapping[Any, Any], kind: str, told: Witness | 
     if told is None:
         return None
     way = "" if observation["way"] == "plain" else f" ({observation['way']})"
-    figures = (("logit", told.logit), ("answer", told.got), ("right is", told.expected), ("allowed error", told.bound))
+    lane = kind not in lanes.SUMS
+    answer = ("answer" if lane else "sum of the row", told.got)
+    logit = (("logit", told.logit),) if lane else ()
+    figures = (*logit, answer, ("right is", told.expected), ("allowed error", told.bound))
     over = observation["error_over_bound"]
     return Lane(
         f"{name}: {observation['op']}{way} of {observation['dtype']}, {observation['family']}/{observation['case']}",
-        told.index,
+        told.index if lane else None,
         tuple((label, f"{value:.9g}", value.hex()) for label, value in figures),
         shown(over) if kind in MEASURED and not math.isnan(over) else "",
     )

@@ -21,7 +21,7 @@ from conformance.reporting.frames import UNASKED, age, dicts, names
 from conformance.values import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from conformance.ledger import Entry
     from conformance.reporting.reading import Reading
@@ -102,7 +102,7 @@ class Fault:
 
     @cached_property
     def smallest(self) -> dict[Any, Any]:
-        """The finding to show: of the worst severity, in the last release; one with a lane first, then the shortest name."""
+        """The finding to show: of the worst severity, in the last release; one with a lane first, then the smallest array."""
         return _smallest(self.findings, known=self.known)
 
     @cached_property
@@ -125,18 +125,18 @@ class Fault:
 
     @cached_property
     def since(self) -> str:
-        """In which releases it was seen, by the limits of its entries: "from 1.9 on", "from 1.9 to before 2.0"; empty of what is new."""
+        """In which releases it was seen, by the limits of its entries: "in 1.9 and later", "in 1.9 to before 2.0"; empty of what is new."""
         limits = [(one.operator, one.version) for entry in self.entries for one in SpecifierSet(entry.versions)]
         low = min((version for sign, version in limits if sign in (">=", "==")), key=age, default="")
         uppers = [
             [one for one in SpecifierSet(entry.versions) if one.operator in ("<", "<=", "==")] for entry in self.entries
         ]
         if not low or not all(uppers):
-            return f"from {low} on" if low else ""
+            return f"in {low} and later" if low else ""
         last = max((one for mine in uppers for one in mine), key=lambda one: age(one.version))
         if last.version == low:
             return f"in {low}"
-        return f"from {low} to {'before ' if last.operator == '<' else ''}{last.version}"
+        return f"in {low} to {'before ' if last.operator == '<' else ''}{last.version}"
 
     @property
     def reproduce(self) -> str:
@@ -183,7 +183,7 @@ def _smallest(found: pd.DataFrame, *, known: bool) -> dict[Any, Any]:
     if known and (worst["ledger"] != "").any():
         worst = worst[worst["ledger"] != ""]
     worst = worst[worst["version"] == max(worst["version"], key=age)]
-    return min(dicts(worst), key=lambda row: (row["witness"] is None, len(row["case"]), row["case"]))
+    return min(dicts(worst), key=lambda row: (row["witness"] is None, row["size"], len(row["case"]), row["case"]))
 
 
 def _fault(key: str, mine: pd.DataFrame, entries: Mapping[str, Entry]) -> Fault:
@@ -252,6 +252,11 @@ def _of_lane(kind: str, told: Witness, *, log: bool) -> str:
             return "gives equal logits different probabilities"
         case "unnamed_policy":
             return f"gives {got} in a row of infinities, where no choice has that"
+        case "loose":
+            share = abs(told.got - told.expected - told.rest) / told.bound if told.bound > 0 else math.nan
+            return f"gives {got} where {due} is right" + (
+                f", {share:,.{0 if share >= 10 else 1}f} times what a good algorithm may err" if share > 1 else ""
+            )
         case _:
             return f"gives {got} where {due} is right"
 
@@ -305,7 +310,7 @@ def matrix(reading: Reading, found: Sequence[Fault]) -> pd.DataFrame:
     record = reading.record
     targets = [name for target, name in record.names.items() if not target.control]
     table = pd.DataFrame("none", index=pd.Index(targets, dtype=object), columns=list(ASPECTS))
-    for name, aspects in _answered(reading).items():
+    for name, aspects in answered(reading).items():
         table.loc[name, list(aspects)] = "fine"
     for fault in reversed(found):  # the worst last
         for row in dicts(fault.findings):
@@ -315,14 +320,15 @@ def matrix(reading: Reading, found: Sequence[Fault]) -> pd.DataFrame:
     return table
 
 
-def _answered(reading: Reading) -> dict[str, Iterable[str]]:
-    """Target → the aspects of which it has answered a question."""
+def answered(reading: Reading) -> dict[str, dict[str, tuple[tuple[str, str], ...]]]:
+    """Target → the aspects of which it has answered a question → of which ops in which dtypes."""
     rows = reading.record.observations
     rows = rows[~rows["control"].astype(bool) & ~rows["outcome"].isin(UNASKED)]
     rows = rows.assign(name=names(reading.record, rows))
-    found: dict[str, dict[str, None]] = {}
-    for place in dicts(rows[["name", "op", "family"]].drop_duplicates()):
+    found: dict[str, dict[str, dict[tuple[str, str], None]]] = {}
+    for place in dicts(rows[["name", "op", "dtype", "family"]].drop_duplicates()):
         # Any row of numbers could show a wrong number, a NaN, a lost one or a wrong sum.
         mine = [aspect(place)] if place["op"].endswith("_vjp") else [aspect(place), "numbers", "nan", "small", "sums"]
-        found.setdefault(place["name"], {}).update(dict.fromkeys(mine))
-    return {name: tuple(aspects) for name, aspects in found.items()}
+        for each in mine:
+            found.setdefault(place["name"], {}).setdefault(each, {})[place["op"], place["dtype"]] = None
+    return {name: {key: tuple(pairs) for key, pairs in aspects.items()} for name, aspects in found.items()}

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from conformance.judgement.policies import POLICIES
 from conformance.reporting import agreement, blocks, claims, devices, escape, policies, summary, tables
 from conformance.reporting.evidence import evidence
-from conformance.reporting.faults import ASPECTS, matrix
+from conformance.reporting.faults import ASPECTS, answered, matrix
 from conformance.reporting.frames import UNASKED, counted, dicts, percent
 from conformance.reporting.questions import packed
 from conformance.values import Severity
@@ -90,6 +90,7 @@ def render(reading: Reading) -> str:
             framework for framework, _ in {(one.framework, one.version) for one in record.targets if not one.control}
         ),
         "choices": json.dumps(_choices(record)).replace("<", "\\u003c"),
+        "answered": json.dumps(_answered(reading), separators=(",", ":")).replace("<", "\\u003c"),
         "grades": _grades(reading),
         "families": record.families,
         "controls": _controls(reading),
@@ -180,7 +181,7 @@ def _choices(record: Record) -> dict[str, list[str]]:
         "release": list(dict.fromkeys(target.version for target in own)),
         "mode": list(dict.fromkeys(target.mode for target in own)),
         "device": list(dict.fromkeys(target.device for target in own)),
-        "dtype": list(record.dtypes),
+        "dtype": list(dict.fromkeys([*record.dtypes, *sorted(set(map(str, record.observations["dtype"])))])),
         "op": list(record.ops),
     }
 
@@ -206,6 +207,18 @@ def _matrix(reading: Reading, found: Sequence[Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def _answered(reading: Reading) -> dict[str, Any]:
+    """Ops with dtypes, and of each target and aspect the numbers of those of which it has answered a question."""
+    found = answered(reading)
+    pairs = list(dict.fromkeys(pair for aspects in found.values() for mine in aspects.values() for pair in mine))
+    number = {pair: i for i, pair in enumerate(pairs)}
+    cells = {
+        name: {key: sorted(number[pair] for pair in mine) for key, mine in aspects.items()}
+        for name, aspects in found.items()
+    }
+    return {"pairs": pairs, "cells": cells}
+
+
 def _grades(reading: Reading) -> list[dict[str, Any]]:
     """Targets and families: the worst grade of each; a framework's controls stand under its own functions."""
     table = tables.matrix(reading)
@@ -224,7 +237,8 @@ def _controls(reading: Reading) -> dict[str, Any]:
     caught = found[found["known"]]
     counts = caught.groupby(["mode", "kind"], sort=False)["cases"].sum().reset_index()
     strange = reading.unexpected[reading.unexpected["control"]]
-    return {"count": len(caught), "caught": dicts(counts), "strange": dicts(strange)}
+    answers = len({label for labels in caught["rows"] for label in labels})
+    return {"count": len(caught), "answers": answers, "caught": dicts(counts), "strange": dicts(strange)}
 
 
 def _policies(reading: Reading) -> dict[str, Any]:

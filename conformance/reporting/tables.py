@@ -92,6 +92,7 @@ def unexpected(reading: Reading) -> pd.DataFrame:
         known=False,
         ledger="",
         worst=float("nan"),
+        size=0,
         detail="must be caught here, and was not",
         witness=None,
     )

@@ -51,7 +51,7 @@ def test_only_the_device_differs_in_a_pair(both: Record) -> None:
 def test_bits_and_grades_are_counted_by_op_and_dtype(both: Record) -> None:
     (pair,) = devices.page(both)
     assert isinstance(pair, Folded)
-    sheet = pair.inside[0]
+    sheet = pair.inside[1]
     rows = both.observations
     cpu, gpu = (rows[rows["target"] == name].set_index("case") for name in ("f/eager/cpu", "f/eager/cuda:0"))
     cpu, gpu = cpu.loc[gpu.index.intersection(cpu.index)], gpu.loc[gpu.index.intersection(cpu.index)]
@@ -65,7 +65,7 @@ def test_bits_and_grades_are_counted_by_op_and_dtype(both: Record) -> None:
     assert pair.title == (
         f"A: f/eager/cpu, B: f/eager/cuda:0. Both were asked {n} questions and answered {n}, with the same bits {same}, 25.0%."
     )
-    assert ("softmax", "answered", "equal", "same grade", "A wrong", "B wrong") == sheet.heads[:6]
+    assert ("dtype", "answered", "equal", "same grade", "A wrong", "B wrong") == sheet.heads[:6]
     assert [(dtype, *map(str, counts)) for dtype, *counts in due.itertuples()] == [one[:4] for one in sheet.rows]
     assert [("0", "0"), ("0", "1")] == [one[4:6] for one in sheet.rows]
 

@@ -13,6 +13,7 @@ import pytest
 
 from conformance.reporting import Reading, publish, tables
 from conformance.reporting.comparison import compare
+from conformance.reporting.faults import answered
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives the browser of these tests")
 if not (shutil.which("chromium") and shutil.which("chromedriver")):
@@ -418,7 +419,7 @@ def test_what_one_uses_reduces_headline_and_tables(browser: Any) -> None:
     whole = browser.find_element(By.ID, "headline").text
     browser.get(f"{browser.current_url.partition('#')[0]}#/?mode=honest")
 
-    assert "No ways softmax is wrong in honest" == browser.find_element(By.ID, "headline").text
+    assert "No fault was found in honest" == browser.find_element(By.ID, "headline").text
     for row in ("#policy-table tbody th", "#agreement-table tbody th"):
         names = [one.text for one in browser.find_elements(By.CSS_SELECTOR, row) if one.is_displayed()]
         assert {"numpy/honest/cpu"} >= set(names)
@@ -429,6 +430,32 @@ def test_what_one_uses_reduces_headline_and_tables(browser: Any) -> None:
     ]
     browser.find_element(By.CSS_SELECTOR, "#picker [type=reset]").click()
     WebDriverWait(browser, 20).until(lambda _: whole == browser.find_element(By.ID, "headline").text)
+
+
+@pytest.mark.parametrize("query", ["dtype=float16", "dtype=int8", "op=log_softmax", "op=softmax&dtype=float64"])
+def test_a_choice_of_dtype_and_op_calls_fine_what_was_answered_alone(browser: Any, small: Reading, query: str) -> None:
+    chosen = dict(part.split("=") for part in query.split("&"))
+    browser.get(f"{browser.current_url.partition('#')[0]}#/?{query}")
+    asked = answered(small)
+    signs = {}
+    for cell in browser.find_elements(By.CSS_SELECTOR, "#matrix tbody td"):
+        row = cell.find_element(By.XPATH, "..").get_attribute("data-name")
+        signs[row, cell.get_attribute("data-aspect")] = cell.text.split()[0]
+
+    assert signs
+    for (name, aspect), sign in signs.items():
+        pairs = [{"op": op, "dtype": dtype} for op, dtype in asked.get(name, {}).get(aspect, ())]
+        assert (sign == "–") == (not any(chosen.items() <= pair.items() for pair in pairs)), (name, aspect, sign)
+
+
+def test_a_choice_that_the_report_does_not_have_is_said_and_is_no_good_news(browser: Any) -> None:
+    whole = browser.find_element(By.ID, "headline").text
+    browser.get(f"{browser.current_url.partition('#')[0]}#/?framework=numpi")
+
+    assert "This report holds no framework “numpi”; it has" in browser.find_element(By.ID, "unknown").text
+    assert whole == browser.find_element(By.ID, "headline").text
+    browser.get(f"{browser.current_url.partition('#')[0]}#/?mode=honest&device=cuda:0")
+    assert "holds no device “cuda:0”" in browser.find_element(By.ID, "unknown").text
 
 
 def shown(browser: Any, state: str) -> None:

@@ -1,6 +1,7 @@
 // The address is the state: "#/?framework=torch&dtype=bfloat16" or "#/fault/ID".
 
 const choices = JSON.parse(document.getElementById("choices").textContent);
+const answered = JSON.parse(document.getElementById("answered").textContent);
 const picker = document.getElementById("picker");
 const home = document.getElementById("home");
 const pages = document.getElementById("fault-pages");
@@ -30,7 +31,8 @@ function written() {
 const cells = [...document.querySelectorAll("#matrix td")].map((element) => {
   const name = `${element.parentElement.dataset.name}: ${element.dataset.aspect}`;
   const shown = element.firstElementChild;
-  return { shown, whole: shown.outerHTML, mine: lines.filter((line) => JSON.parse(line.dataset.cell).includes(name)) };
+  const pairs = (answered.cells[element.parentElement.dataset.name]?.[element.dataset.aspect] ?? []).map((i) => answered.pairs[i]);
+  return { shown, pairs, whole: shown.outerHTML, mine: lines.filter((line) => JSON.parse(line.dataset.cell).includes(name)) };
 });
 
 /** A cell of the matrix: as it is, or where a dtype or an op is chosen, of the faults that these have. */
@@ -40,12 +42,15 @@ function paintCell(cell, filters) {
   const made = document.createElement("template");
   made.innerHTML = cell.whole;
   const next = made.content.firstElementChild, small = next.querySelector("small");
-  if (chosen && small) {
-    const state = ["violation", "degraded"].find((one) => listed.some((line) => line.classList.contains(one))) ?? "fine";
+  if (chosen) {
+    const asked = cell.pairs.some(([op, dtype]) => (!filters.op || op === filters.op) && (!filters.dtype || dtype === filters.dtype));
+    const state = ["violation", "degraded"].find((one) => listed.some((line) => line.classList.contains(one))) ?? (asked ? "fine" : "none");
     next.className = state;
-    next.firstElementChild.textContent = { violation: "✗", degraded: "△", fine: "✓" }[state];
-    small.textContent = listed.length || "";
-    next.setAttribute("aria-label", next.getAttribute("aria-label").replace(/: [^:]*$/, `: ${state}, ${listed.length} faults`));
+    next.firstElementChild.textContent = { violation: "✗", degraded: "△", fine: "✓", none: "–" }[state];
+    if (small) small.textContent = listed.length || "";
+    const told = { fine: "asked, and nothing is wrong", none: "does not have it, or was not asked" }[state] ?? `${state}, ${listed.length} faults`;
+    next.setAttribute("aria-label", small ? next.getAttribute("aria-label").replace(/: [^:]*$/, `: ${told}`) : told);
+    if (!small) next.title = told;
   }
   cell.shown.replaceWith(next);
   cell.shown = next;
@@ -56,13 +61,23 @@ const columns = [...document.querySelectorAll("#grade-table thead th[data-target
 
 /** The headline, and of every table of targets the rows or columns, of the targets that are chosen. */
 function paintTargets(filters) {
-  const chosen = ["framework", "release", "mode", "device"].map((name) => filters[name]).filter(Boolean);
+  const names = ["framework", "release", "mode", "device"], chosen = names.map((name) => filters[name]).filter(Boolean);
   const more = [filters.dtype, filters.op].filter(Boolean), wrong = lines.filter((line) => !line.hidden && line.classList.contains("violation")).length;
-  headline.textContent = chosen.length + more.length && !filters.q && !filters.cell
-    ? `${wrong || "No"} ${wrong === 1 ? "way" : "ways"} softmax is wrong in ${[...chosen, ...more].join(", ")}` : whole;
+  const unknown = Object.keys(choices).filter((name) => filters[name] && !choices[name].includes(filters[name]));
+  const note = document.getElementById("unknown"), of = [...chosen, ...more].join(", "), none = rows.every((row) => row.hidden);
+  note.hidden = !unknown.length;
+  note.textContent = unknown.map((name) => `This report holds no ${name} “${filters[name]}”; it has ${choices[name].join(", ")}.`).join(" ");
+  const narrowed = chosen.length + more.length > 0 && !filters.q && !filters.cell && !unknown.length;
+  headline.textContent = !narrowed ? whole : none ? `Nothing here was asked of ${of}` : !wrong ? `No fault was found in ${of}`
+    : `${wrong} ${wrong === 1 ? "way" : "ways"} softmax is wrong in ${of}`;
+  for (const told of document.querySelectorAll(".whole, #notes")) told.hidden = narrowed;
+  for (const name of names)
+    for (const option of picker.elements[name]?.options ?? [])
+      option.disabled = Boolean(option.value) && !rows.some((row) => matches(row.dataset, { ...Object.fromEntries(names.map((one) => [one, filters[one]])), [name]: option.value }, ""));
   const gone = new Set(rows.filter((row) => row.hidden).map((row) => row.dataset.name));
   for (const id of ["policy-table", "agreement-table", "unanswered-table"])
     for (const row of document.querySelectorAll(`#${id} tbody tr`)) row.hidden = gone.has(row.cells[0].textContent);
+  for (const row of document.querySelectorAll("[data-claim] tbody tr")) row.hidden = gone.has(row.cells[0].textContent);
   columns.forEach((head, at) => {
     const own = !head.classList.contains("control"), hidden = own ? gone.has(head.dataset.target) : Boolean(filters.framework) && filters.framework !== head.dataset.framework;
     if (head.hidden === hidden) return;

@@ -145,7 +145,7 @@ function drawLanes(figure) {
   const sizes = [...rows.flatMap(({ truth, bound }) => [truth, bound]), told.error].filter((size) => size).map((size) => Math.log2(Math.abs(size)));
   const low = Math.floor(Math.min(-1, ...sizes)), high = Math.ceil(Math.max(1, ...sizes)), step = Math.max(1, Math.ceil((high - low) / 6));
   const floor = low - step, rim = high + step, log = (size) => (size === null ? rim : size === 0 ? floor : Math.log2(Math.abs(size)));
-  const across = { domain: [-0.5, told.n - 0.5], label: "lane", labelArrow: "none", tickFormat: "d", ticks: told.n < 9 ? told.n : 8 };
+  const across = { domain: [-0.5, told.n - 0.5], label: "lane", labelArrow: "none", tickFormat: told.n > 9999 ? "~s" : "d", ticks: width < 500 ? Math.min(told.n, 4) : told.n < 9 ? told.n : 8 };
   const names = new Map([[floor, "0"], [rim, "NaN, ±∞"]]);
   for (let place = low; place <= high; place += step) names.set(place, power(place));
   const size = told.n <= 40 ? 4 : 2, common = { width, marginLeft: 92, style: { fontSize: "12px" }, x: across };

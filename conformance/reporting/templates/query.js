@@ -102,8 +102,8 @@ export function compiled(text, table) {
 
   const functions = { differs, closer, since };
   const who = (word) => {
-    const found = table.targets.map((target, j) => [target, j]).filter(([target]) =>
-      target.name === word || target.name.startsWith(`${word}/`) || Object.values(target).includes(word)).map(([, j]) => j);
+    const found = table.targets.map((target, j) => [target, j]).filter(([{ name, framework, release, mode, device }]) =>
+      name.startsWith(`${word}/`) || [name, framework, release, mode, device].includes(word)).map(([, j]) => j);
     if (!found.length) throw new BadQuery(`${word} is no target, framework, mode, release or device here; there are ${[...new Set(table.targets.map((target) => target.framework))].join(", ")}`);
     return found;
   };
@@ -141,9 +141,11 @@ export function compiled(text, table) {
         return seen.length > 0 && seen.every((state) => state === FINE);
       };
     }
-    const state = table.states.indexOf(value);
+    const state = table.states.indexOf(value.replace("_", " "));
     if (state >= 0) return (i) => table.targets.some((_, j) => cell(table.state, j, i) === state);
+    if (value === "nonfinite") return (i) => table.targets.some((_, j) => cell(table.over, j, i) === NONFINITE);
     const good = Object.fromEntries(COLUMNS.map((column) => [column, table[column].map((text) => text.includes(value))]));
+    if (!Object.values(good).some((one) => one.includes(true))) throw new BadQuery(`no op, dtype, family, way or case has ${value} in its name`);
     return (i) => COLUMNS.some((column) => good[column][table.numbers[column][i]]);
   }
 

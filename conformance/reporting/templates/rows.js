@@ -19,7 +19,8 @@ function questions() {
 /** An error in three digits; empty where there is none. */
 function sized(value) {
   if (Number.isNaN(value)) return "";
-  return value === Infinity ? "> 10¹⁹" : String(Number(value.toPrecision(3)));
+  if (value === Infinity) return "> 10¹⁹";
+  return value >= 1000 && value < 1e15 ? Number(value.toPrecision(3)).toLocaleString("en") : String(Number(value.toPrecision(3)));
 }
 
 /** One row of the table as an object: the columns, then a cell for each target. */
@@ -72,7 +73,8 @@ async function openRows(query) {
         autoResize: false, // it takes the rows out and puts them back when they come into view, and the focus is lost
         rowHeight: 27,  // measured rows would cost most of a filter
         columns: [
-          ...COLUMNS.map((name) => ({ title: name, field: name, frozen: name === "case" })),
+          // On a narrow screen a frozen column would leave no room for a verdict.
+          ...COLUMNS.map((name) => ({ title: name, field: name, frozen: name === "case" && innerWidth > 640, minWidth: { dtype: 115, way: 100 }[name] ?? 40 })),
           ...table.targets.map((target, j) => ({ title: target.name, field: `t${j}`, formatter: mark, hozAlign: "center", headerVertical: true,
             accessorDownload: (state) => table.states[state] })),
         ],

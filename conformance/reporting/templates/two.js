@@ -105,7 +105,7 @@ async function drawTwo() {
   const sums = counts(table, a, b, where), of = (pick) => sums.reduce((sum, one) => sum + pick(one), 0);
   const answered = of((one) => one.answered), same = of((one) => one.same);
   document.getElementById("two-said").textContent = !answered ? "No question was answered by both."
-    : `Both answered ${thousands(answered)} questions, ${thousands(same)} of them (${Math.floor((100 * same) / answered)} %) with the same bits. Wrong are ${thousands(of((one) => one.wrong[0]))} answers of A and ${thousands(of((one) => one.wrong[1]))} of B.`;
+    : `Both answered ${thousands(answered)} questions, ${thousands(same)} of them (${Math.floor((1000 * same) / answered) / 10} %) with the same bits. Wrong are ${thousands(of((one) => one.wrong[0]))} answers of A and ${thousands(of((one) => one.wrong[1]))} of B.`;
   saidAlone(table, a, b, where);
   for (const head of document.querySelectorAll("#two th[data-side]")) head.textContent = given[head.dataset.side];
   filled("two-faults", faultsOf([given.a, given.b], where).map(({ title, fault, sides }) => [[title, `#/fault/${fault}`], ...sides]));
@@ -122,7 +122,7 @@ async function drawTwo() {
   }));
   const far = apart(table, a, b, where, SHARES.map(([, share]) => share));
   document.getElementById("two-apart-of").textContent = thousands(far.count);
-  filled("two-apart", far.count ? SHARES.map(([name], k) => [name, ...far.rows[k].map((value) => [sized(value), "", "n"])]) : []);
+  filled("two-apart", far.count ? SHARES.map(([name], k) => [name, ...far.rows[k].map((value) => [sized(Number(value.toPrecision(2))), "", "n"])]) : []);
   document.getElementById("two-figure").lastElementChild.replaceChildren(pairPicture(table, a, b, where, width));
   document.getElementById("two-figure").hidden = !far.count;
   filled("two-policies", policiesOf([given.a, given.b]));
