@@ -11,6 +11,7 @@ import pandas as pd
 
 from conformance.record.rows import choices_of, findings_of
 from conformance.reporting.blocks import Block, Points, Said, Sheet, Title
+from conformance.reporting.faults import generally
 from conformance.reporting.frames import (
     UNASKED,
     aligned,
@@ -195,7 +196,7 @@ def _errors(rows: pd.DataFrame) -> list[Block]:
         "error_over_bound_first", "error_over_bound_second", "max_ulp_first", "max_ulp_second", "at_least", "at_most",
     )  # fmt: skip
     lines = tuple(
-        (name, *(f"{rows[column].quantile(q, interpolation='higher'):.2g}" for column in columns))
+        (name, *(_short(float(rows[column].quantile(q, interpolation="higher"))) for column in columns))
         for name, q in _QUANTILES
     )
     heads = ("A ÷ bound", "B ÷ bound", "A, ulp", "B, ulp", "at least", "at most")
@@ -216,6 +217,11 @@ def _errors(rows: pd.DataFrame) -> list[Block]:
     ]
 
 
+def _short(size: float) -> str:
+    """In two digits, as the page has it."""
+    return f"{float(f'{size:.2g}'):,g}"
+
+
 def _shows(rows: pd.DataFrame, side: str) -> pd.Series:
     """What an answer shows: the kinds of its findings; that it is rejected, where that is no finding."""
     rejected = (rows[f"outcome_{side}"] == "raised") & (rows[f"findings_{side}"] == "")
@@ -227,13 +233,22 @@ def _verdicts(rows: pd.DataFrame) -> list[Block]:
     other = rows[rows["a"] != rows["b"]]
     if other.empty:
         return [Title("Verdicts"), Said("Every verdict is the same.")]
-    gathered = []
-    for (first, second, op), mine in other.groupby(["a", "b", "op"], sort=False):
-        gathered.append((first or "—", second or "—", op, listed(mine["dtype"]), listed(mine["family"], 4), len(mine)))
-    return [
-        Title("Verdicts that differ"),
-        *_cut(("A shows", "B shows", "op", "dtypes", "families", "questions"), gathered),
+    gathered = [
+        (
+            f"of {op}: A {_worded(str(first))}; B {_worded(str(second))}",
+            f"{listed(mine['dtype'])}: {listed(mine['family'], 8)}",
+            len(mine),
+        )
+        for (first, second, op), mine in other.groupby(["a", "b", "op"], sort=False)
     ]
+    return [Title("Verdicts that differ"), *_cut(gathered)]
+
+
+def _worded(shows: str) -> str:
+    """What an answer shows, as the end of a sentence whose subject is a target."""
+    if shows in ("", "rejected"):
+        return "raises an error, as it may" if shows else "is fine"
+    return " and ".join(generally(kind) for kind in shows.split(";"))
 
 
 def _policies(rows: pd.DataFrame) -> list[Block]:
@@ -253,19 +268,18 @@ def _policies(rows: pd.DataFrame) -> list[Block]:
         return []
     frame = pd.DataFrame(facts, columns=["question", "a", "b", "op", "dtype"])
     gathered = [
-        (question, a, b, op, listed(mine["dtype"]), len(mine))
+        (f"about {question}, in {op}: A {a}, B {b}", listed(mine["dtype"]), len(mine))
         for (question, a, b, op), mine in frame.groupby(["question", "a", "b", "op"], sort=True)
     ]
-    return [Title("Policies that differ"), *_cut(("question", "A", "B", "op", "dtypes", "questions"), gathered)]
+    return [Title("Policies that differ"), *_cut(gathered)]
 
 
-def _cut(heads: tuple[str, ...], gathered: list[tuple[Any, ...]]) -> list[Block]:
-    """The largest of some groups, whose last figure is how many questions they are."""
+def _cut(gathered: list[tuple[str, str, int]]) -> list[Block]:
+    """The largest of some groups: of each what it is, where it shows, and how many questions it is."""
     ordered = sorted(gathered, key=lambda one: -one[-1])
-    lines = tuple((*one[:-1], f"{one[-1]:,}") for one in ordered[:_MOST])
+    points = tuple((f"{counted(count, 'question')} {what}", where) for what, where, count in ordered[:_MOST])
     more = len(ordered) - _MOST
-    said: list[Block] = [Sheet(heads, lines, heads[-1:])]
-    return [*said, Said(f"And {counted(more, 'smaller group')}.")] if more > 0 else said
+    return [Points(points), *([Said(f"And {counted(more, 'smaller group')}.")] if more > 0 else [])]
 
 
 def _examples(rows: pd.DataFrame) -> list[Block]:

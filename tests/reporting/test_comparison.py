@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,7 +64,7 @@ def test_what_one_rejects_and_the_other_answers_is_a_difference() -> None:
     raised = {"outcome": "raised", "digest": "", "grade": "", "choices": [Choice("integer", "rejects")]}
     said = markdown(page(compare(told(both("a", {}, raised)), "f/eager/cpu", "f/jit/cpu")))
 
-    assert "| — | rejected | softmax | float32 | random | 1 |" in said
+    assert "- 1 question of softmax: A is fine; B raises an error, as it may\n  - float32: random" in said
 
 
 def test_a_target_beside_itself_differs_nowhere() -> None:
@@ -97,8 +98,11 @@ def test_verdicts_policies_and_the_worst_row_are_shown() -> None:
     said = markdown(page(compare(found, "f/eager/cpu", "f/jit/cpu")))
 
     assert "Both were asked 3 questions and answered 3, with the same bits 1, 33.3%." in said
-    assert "| nonfinite | — | softmax | float32 | random | 1 |" in said
-    assert "| 0-d | returns | rejects | softmax | float32 | 1 |" in said
+    assert (
+        "- 1 question of softmax: A gives NaN or ±∞ where a number is right, or a number where one of them is; B is fine\n  - float32: random"
+        in said
+    )
+    assert "- 1 question about 0-d, in softmax: A returns, B rejects\n  - float32" in said
     assert (
         "- softmax float32 random/a\n  - A: nonfinite: returned nan (lane 1: got nan, true 0.5, allowed 5.96e-08)"
         in said
@@ -144,6 +148,10 @@ def test_the_command_prints_it_in_eighty_columns(
     assert 0 == status
     assert "A is f/eager/cpu, B is f/jit/cpu." in out
     assert 80 >= max(map(len, out.splitlines()))
+    assert {"A closer", "B closer"} <= set(
+        re.split(r"\s{2,}", next(line for line in out.splitlines() if "answered" in line and "equal" in line))
+    )
+    assert "1 question of softmax: A gives NaN" in out
 
 
 def test_the_command_writes_markdown(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,7 +217,9 @@ def test_a_generated_title_is_of_the_row_that_is_shown() -> None:
     )
     (found,) = faults(made)
 
-    assert "softmax of float32 gives 0.25 where 0.5 is right, 4,194,304 times what a good algorithm may err" == found.title
+    assert (
+        "softmax of float32 gives 0.25 where 0.5 is right, 4,194,304 times what a good algorithm may err" == found.title
+    )
     assert "dominance/a" in evidence(made, found).smallest.where
 
 
