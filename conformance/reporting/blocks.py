@@ -165,7 +165,7 @@ def terminal(blocks: Iterable[Block], console: Console) -> None:
             for head, *under in block.points:
                 console.print(Text(escape.printable(f"- {head}")))
                 for one in under:
-                    console.print(Padding(Text(escape.printable(one)), (0, 0, 0, 4)))
+                    console.print(Padding(Text(escape.printable(one)), (0, 0, 0, 4), expand=False))
         else:
             console.print(_printed(block))
 

@@ -107,8 +107,9 @@ class Fault:
 
     @cached_property
     def cells(self) -> tuple[str, ...]:
-        """The cells of the matrix that it makes what they are: "target: aspect"."""
-        return tuple(dict.fromkeys(f"{row['name']}: {aspect(row)}" for row in dicts(self.findings)))
+        """The cells of the matrix that it makes what they are: "target: aspect", and "framework: aspect"."""
+        places = [(aspect(row), row["name"]) for row in dicts(self.findings)]
+        return tuple(dict.fromkeys(f"{who}: {what}" for what, name in places for who in (name, self.framework)))
 
     def values(self, column: str) -> tuple[str, ...]:
         """The different values of a column of its findings, in the order in which they come."""

@@ -6,6 +6,7 @@ fault, with its evidence; then grades by family, policies, pictures of the error
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections import Counter
@@ -61,6 +62,9 @@ _ALSO = 20
 
 _OPEN = 12
 """Faults that stand open; the others are folded, so that the matrix is near."""
+
+_FOLDED = 20
+"""Targets of a matrix from which on those of a framework are folded."""
 
 _WORST = 4
 """Frameworks that are named where they are wrong together."""
@@ -193,17 +197,36 @@ def _together(record: Record) -> list[tuple[Target, str]]:
 
 
 def _matrix(reading: Reading, found: Sequence[Any]) -> list[dict[str, Any]]:
-    """The rows of the matrix: a target, and of each aspect its state and how many faults touch it there."""
+    """The rows of the matrix: a target, and of each aspect its state and how many faults touch it there.
+
+    Of many targets those of a framework that has several stand under a row of the framework: the worst of them.
+    """
     table = matrix(reading, found)
+    targets = [(target, name) for target, name in _together(reading.record) if not target.control]
+    counts = Counter(name for fault in found for name in fault.cells)
     rows = []
-    for target, name in _together(reading.record):
-        if target.control:
-            continue
-        cells = {
-            key: {"state": str(table.loc[name, key]), "faults": sum(f"{name}: {key}" in fault.cells for fault in found)}
-            for key in ASPECTS
+    for framework, mine in itertools.groupby(targets, lambda one: one[0].framework):
+        own = list(mine)
+        several = len(targets) > _FOLDED and len(own) > 1
+        if several:
+            names = [name for _, name in own]
+            worst = {key: min(table.loc[names, key], key=list(SIGNS).index) for key in ASPECTS}
+            rows.append({"name": framework, "targets": len(own), "framework": framework, "states": worst})
+        rows += [
+            {
+                "name": name,
+                "targets": 0,
+                "of": framework if several else "",
+                "target": target,
+                "framework": framework,
+                "states": {key: str(table.loc[name, key]) for key in ASPECTS},
+            }
+            for target, name in own
+        ]
+    for row in rows:
+        row["cells"] = {
+            key: {"state": state, "faults": counts[f"{row['name']}: {key}"]} for key, state in row["states"].items()
         }
-        rows.append({"name": name, "target": target, "cells": cells})
     return rows
 
 

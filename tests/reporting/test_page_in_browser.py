@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
+from report_rows import record, row, violation
 
 from conformance.reporting import Reading, publish, tables
 from conformance.reporting.comparison import compare
 from conformance.reporting.faults import answered
+from conformance.values import Target
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives the browser of these tests")
 if not (shutil.which("chromium") and shutil.which("chromedriver")):
@@ -420,8 +422,8 @@ def test_what_one_uses_reduces_headline_and_tables(browser: Any) -> None:
     browser.get(f"{browser.current_url.partition('#')[0]}#/?mode=honest")
 
     assert "No fault was found in honest" == browser.find_element(By.ID, "headline").text
-    for row in ("#policy-table tbody th", "#agreement-table tbody th"):
-        names = [one.text for one in browser.find_elements(By.CSS_SELECTOR, row) if one.is_displayed()]
+    for path in ("#policy-table tbody th", "#agreement-table tbody th"):
+        names = [one.text for one in browser.find_elements(By.CSS_SELECTOR, path) if one.is_displayed()]
         assert {"numpy/honest/cpu"} >= set(names)
     browser.find_element(By.CSS_SELECTOR, "#grades > summary").click()
     heads = [one for one in browser.find_elements(By.CSS_SELECTOR, "#grade-table thead th") if one.is_displayed()]
@@ -456,6 +458,31 @@ def test_a_choice_that_the_report_does_not_have_is_said_and_is_no_good_news(brow
     assert whole == browser.find_element(By.ID, "headline").text
     browser.get(f"{browser.current_url.partition('#')[0]}#/?mode=honest&device=cuda:0")
     assert "holds no device “cuda:0”" in browser.find_element(By.ID, "unknown").text
+
+
+def test_the_targets_of_a_framework_are_folded_where_there_are_many(browser: Any, tmp_path: Path) -> None:
+    targets = [Target("f", f"mode{i}", "cpu", version="1.0") for i in range(21)]
+    rows = [row(target, case="a", findings=[violation()] if target is targets[3] else []) for target in targets]
+    publish(Reading(record(*rows, row(Target("g", "eager", "cpu", version="1.0"), case="a"))), tmp_path / "many")
+    before = browser.current_url
+
+    def names() -> list[str]:
+        heads = browser.find_elements(By.CSS_SELECTOR, "#matrix tbody th")
+        return [one.text.split()[0] for one in heads if one.is_displayed()]
+
+    try:
+        browser.get((tmp_path / "many" / "index.html").as_uri())
+        assert ["f", "g/eager/cpu"] == names()
+        group = browser.find_element(By.CSS_SELECTOR, '#matrix tr[data-name="f"]')
+        assert "✗ 1" == group.find_element(By.CSS_SELECTOR, 'td[data-aspect="nan"]').text
+        button = group.find_element(By.TAG_NAME, "button")
+        assert "false" == button.get_attribute("aria-expanded")
+        button.send_keys(Keys.ENTER)
+        assert ["f", *(f"f/mode{i}/cpu" for i in range(21)), "g/eager/cpu"] == names()
+        browser.get(f"{browser.current_url.partition('#')[0]}#/?mode=mode3")
+        assert ["f/mode3/cpu"] == names()
+    finally:
+        browser.get(before)
 
 
 def shown(browser: Any, state: str) -> None:

@@ -28,10 +28,15 @@ function written() {
   paint();
 }
 
+/** The row of a framework stands for those of its targets, until it is opened. */
+const folds = rows.filter((row) => row.dataset.targets).map((row) => ({ row, button: row.querySelector("button"), open: false, mine: rows.filter((one) => one.dataset.of === row.dataset.framework) }));
+for (const fold of folds) fold.button.addEventListener("click", () => { fold.open = !fold.open; paint(); });
+
 const cells = [...document.querySelectorAll("#matrix td")].map((element) => {
-  const name = `${element.parentElement.dataset.name}: ${element.dataset.aspect}`;
+  const row = element.parentElement, name = `${row.dataset.name}: ${element.dataset.aspect}`;
   const shown = element.firstElementChild;
-  const pairs = (answered.cells[element.parentElement.dataset.name]?.[element.dataset.aspect] ?? []).map((i) => answered.pairs[i]);
+  const names = folds.find((fold) => fold.row === row)?.mine.map((one) => one.dataset.name) ?? [row.dataset.name];
+  const pairs = names.flatMap((one) => answered.cells[one]?.[element.dataset.aspect] ?? []).map((i) => answered.pairs[i]);
   return { shown, pairs, whole: shown.outerHTML, mine: lines.filter((line) => JSON.parse(line.dataset.cell).includes(name)) };
 });
 
@@ -59,6 +64,21 @@ function paintCell(cell, filters) {
 const headline = document.getElementById("headline"), whole = headline.textContent;
 const columns = [...document.querySelectorAll("#grade-table thead th[data-target]")];
 
+/** The rows of the matrix that are chosen; those of a framework folded, unless one of its targets, or the framework, is. */
+function paintRows(filters) {
+  for (const row of rows) row.hidden = !matches(row.dataset, { ...filters, q: "", cell: "" }, "");
+  const chosen = ["framework", "release", "mode", "device"].some((name) => filters[name]);
+  out = new Set(rows.filter((row) => row.hidden).map((row) => row.dataset.name));
+  for (const { row, button, open, mine } of folds) {
+    row.hidden = chosen;
+    button.setAttribute("aria-expanded", String(open));
+    if (!chosen && !open) for (const one of mine) one.hidden = true;
+  }
+}
+
+/** The names of the targets that are not chosen. */
+let out = new Set();
+
 /** The headline, and of every table of targets the rows or columns, of the targets that are chosen. */
 function paintTargets(filters) {
   const names = ["framework", "release", "mode", "device"], chosen = names.map((name) => filters[name]).filter(Boolean);
@@ -73,8 +93,8 @@ function paintTargets(filters) {
   for (const told of document.querySelectorAll(".whole, #notes")) told.hidden = narrowed;
   for (const name of names)
     for (const option of picker.elements[name]?.options ?? [])
-      option.disabled = Boolean(option.value) && !rows.some((row) => matches(row.dataset, { ...Object.fromEntries(names.map((one) => [one, filters[one]])), [name]: option.value }, ""));
-  const gone = new Set(rows.filter((row) => row.hidden).map((row) => row.dataset.name));
+      option.disabled = Boolean(option.value) && !rows.some((row) => !row.dataset.targets && matches(row.dataset, { ...Object.fromEntries(names.map((one) => [one, filters[one]])), [name]: option.value }, ""));
+  const gone = out;
   for (const id of ["policy-table", "agreement-table", "unanswered-table"])
     for (const row of document.querySelectorAll(`#${id} tbody tr`)) row.hidden = gone.has(row.cells[0].textContent);
   for (const row of document.querySelectorAll("[data-claim] tbody tr")) row.hidden = gone.has(row.cells[0].textContent);
@@ -127,7 +147,7 @@ function paint() {
     // What is printed with the faults that are shown.
     document.getElementById(`/fault/${line.dataset.fault}`).classList.toggle("filtered", line.hidden);
   }
-  for (const row of rows) row.hidden = !matches(row.dataset, { ...filters, q: "" }, "");
+  paintRows(filters);
   const narrowed = Object.entries(filters).some(([name, value]) => value && !["rows", "errors", "two"].includes(name));
   const counted = document.getElementById("counted");
   counted.hidden = !narrowed;
