@@ -150,7 +150,9 @@ def check(reading: Reading, found: pd.DataFrame, folder: Path) -> None:
 
     ended = statuses(texts, folder)
 
-    due = {name for name, one in zip(texts, found.to_dict("records"), strict=True) if firm(reading, one)}
+    rows = reading.record.observations
+    asked = [one for one in found.to_dict("records") if remade(reading, rows.loc[one["rows"][0]].to_dict())]
+    due = {name for name, one in zip(texts, asked, strict=True) if firm(reading, one)}
     assert [] == sorted(name for name in due if ended[name] != 1)
 
 

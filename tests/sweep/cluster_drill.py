@@ -219,7 +219,8 @@ def page(text: str, a_row: float, given: argparse.Namespace) -> str:
     return PAGE.format(
         text=text, rows=given.rows, target=given.target, hours=hours, newest=sum(units.values()), total=total,
         newest_hours=sum(units.values()) * hours, total_hours=total * hours, machines=machines, cores=cores,
-        days=total * hours / machines / cores / 24, newest_days=sum(units.values()) * hours / machines / cores / 24,
+        minutes=total * hours / machines / cores * 60,
+        newest_minutes=sum(units.values()) * hours / machines / cores * 60,
     )  # fmt: skip
 
 
@@ -254,14 +255,14 @@ The hosts share the two cores of one machine, and the command and the scheduler 
 
 ## Every pair of every subject
 
-The sweep above took {hours:.1f} hours of one core for all 2³² pairs of one 16-bit format, one question (an op, or a gradient with one cotangent) and one target:
+At the pace of the sweep above all 2³² pairs of one 16-bit format take {hours:.1f} hours of one core, for one question (an op, or a gradient with one cotangent) and one target:
 the framework, the truth and the judgement together.  Counted over the published sweeps of the 16-bit formats, the newest releases answer {newest:,} such
 questions, and the releases in `releases.toml` {total:,}.  If each were as fast as {target}:
 
 | | sweeps | core hours | on {machines} machines of {cores} cores |
 |---|---:|---:|---:|
-| the newest releases | {newest:,} | {newest_hours:,.0f} | {newest_days:.1f} days |
-| every release | {total:,} | {total_hours:,.0f} | {days:.1f} days |
+| the newest releases | {newest:,} | {newest_hours:,.0f} | {newest_minutes:.0f} minutes |
+| every release | {total:,} | {total_hours:,.0f} | {minutes:.0f} minutes |
 
 Interpreted frameworks, and those that make a program for each shape, are slower.  A shard is some seconds of one core: no machine waits longer than that for the last.
 """
