@@ -186,7 +186,7 @@ def _raised(finding: Finding, asked: Asked) -> str:
     return (
         f"try:\n    numbers({asked.call})\nexcept Exception as error:\n"
         '    print("answer", repr(error), "truth", "an array", "bound", "none")\n    sys.exit(1)\n'
-        'print("answer", "an array", "truth", "an array", "bound", "none")\n'
+        'print("answer", "an array", "truth", "an array", "bound", "none")\nsys.exit(0)\n'
     )
 
 
