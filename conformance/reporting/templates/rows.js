@@ -72,6 +72,7 @@ async function openRows(query) {
         layout: "fitDataFill",
         autoResize: false, // it takes the rows out and puts them back when they come into view, and the focus is lost
         rowHeight: 27,  // measured rows would cost most of a filter
+        renderVerticalBuffer: 81,  // and so would as many rows again above and below those that are seen
         columns: [
           // On a narrow screen a frozen column would leave no room for a verdict.
           ...COLUMNS.map((name) => ({ title: name, field: name, frozen: name === "case" && innerWidth > 640, minWidth: { dtype: 115, way: 100 }[name] ?? 40 })),
