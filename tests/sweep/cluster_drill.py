@@ -104,6 +104,13 @@ def cluster(names: dict[str, str], hosts: tuple[str, ...]) -> Iterator[dict[str,
     finally:
         for process in begun:
             end(process)
+        for (
+            name
+        ) in names.values():  # a worker outlives its nanny by a second or two, and would come to the next scheduler
+            listed = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=True)  # noqa: S603, S607
+            for number in listed.stdout.split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(number), signal.SIGKILL)
 
 
 def shards(out: Path) -> list[Path]:
