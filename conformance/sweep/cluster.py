@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from conformance.asking.connections import Limits
+    from conformance.asking.pool import Invitation
     from conformance.sweep.plan import Plan, Shard
     from conformance.sweep.run import Wanted
     from conformance.values import Target
@@ -91,6 +92,8 @@ def work(shard: Shard, targets: Sequence[Wanted], limits: Limits, plan: str, mad
         raise ForeignWorker(f"a worker is {' on '.join(here)}, and the sweep is of {' on '.join(made_for)}")
     workers: Workers | None = getattr(_here, "workers", None)
     if workers is None or _here.limits != limits:
+        if workers is not None:
+            workers.close()
         workers, _here.limits = Workers(limits, lambda: False), limits
         _here.workers = workers
     own = [(_local(invitation), target) for invitation, target in targets]
@@ -100,7 +103,7 @@ def work(shard: Shard, targets: Sequence[Wanted], limits: Limits, plan: str, mad
     return swept(shard, own, workers, plan)
 
 
-def _local(invitation: Any) -> Any:
+def _local(invitation: Invitation) -> Invitation:
     """The same subject in the environment of this worker."""
     return replace(invitation, python=sys.executable)
 
@@ -252,7 +255,7 @@ def _with_machine(found: Callable[[], Any]) -> tuple[Any, Any]:
     return this_machine(), found()
 
 
-def tags(invitation: Any, target: Target) -> frozenset[str]:
+def tags(invitation: Invitation, target: Target) -> frozenset[str]:
     """The resources that a worker must have to be asked a target: its kind of device, and its subject; of a kernel the first alone."""
     device = "cpu" if target.device == "cpu" else "gpu"
     return frozenset({device} if invitation.kernel else {device, invitation.subject})

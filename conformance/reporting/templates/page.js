@@ -64,23 +64,24 @@ function paintCell(cell, filters) {
 const headline = document.getElementById("headline"), whole = headline.textContent;
 const columns = [...document.querySelectorAll("#grade-table thead th[data-target]")];
 
-/** The rows of the matrix that are chosen; those of a framework folded, unless one of its targets, or the framework, is. */
+/**
+ * The rows of the matrix that are chosen; those of a framework folded, unless one of its targets, or the framework, is.
+ * Returns the names of the targets that are not chosen.
+ */
 function paintRows(filters) {
   for (const row of rows) row.hidden = !matches(row.dataset, { ...filters, q: "", cell: "" }, "");
   const chosen = ["framework", "release", "mode", "device"].some((name) => filters[name]);
-  out = new Set(rows.filter((row) => row.hidden).map((row) => row.dataset.name));
+  const gone = new Set(rows.filter((row) => row.hidden).map((row) => row.dataset.name));
   for (const { row, button, open, mine } of folds) {
     row.hidden = chosen;
     button.setAttribute("aria-expanded", String(open));
     if (!chosen && !open) for (const one of mine) one.hidden = true;
   }
+  return gone;
 }
 
-/** The names of the targets that are not chosen. */
-let out = new Set();
-
 /** The headline, and of every table of targets the rows or columns, of the targets that are chosen. */
-function paintTargets(filters) {
+function paintTargets(filters, gone) {
   const names = ["framework", "release", "mode", "device"], chosen = names.map((name) => filters[name]).filter(Boolean);
   const more = [filters.dtype, filters.op].filter(Boolean), wrong = lines.filter((line) => !line.hidden && line.classList.contains("violation")).length;
   const unknown = Object.keys(choices).filter((name) => filters[name] && !choices[name].includes(filters[name]));
@@ -94,7 +95,6 @@ function paintTargets(filters) {
   for (const name of names)
     for (const option of picker.elements[name]?.options ?? [])
       option.disabled = Boolean(option.value) && !rows.some((row) => !row.dataset.targets && matches(row.dataset, { ...Object.fromEntries(names.map((one) => [one, filters[one]])), [name]: option.value }, ""));
-  const gone = out;
   for (const id of ["policy-table", "agreement-table", "unanswered-table"])
     for (const row of document.querySelectorAll(`#${id} tbody tr`)) row.hidden = gone.has(row.cells[0].textContent);
   for (const row of document.querySelectorAll("[data-claim] tbody tr")) row.hidden = gone.has(row.cells[0].textContent);
@@ -147,7 +147,7 @@ function paint() {
     // What is printed with the faults that are shown.
     document.getElementById(`/fault/${line.dataset.fault}`).classList.toggle("filtered", line.hidden);
   }
-  paintRows(filters);
+  const gone = paintRows(filters);
   const narrowed = Object.entries(filters).some(([name, value]) => value && !["rows", "errors", "two"].includes(name));
   const counted = document.getElementById("counted");
   counted.hidden = !narrowed;
@@ -158,7 +158,7 @@ function paint() {
     folded.hidden = !inside;
     folded.querySelector(".count").textContent = inside;
   }
-  paintTargets(filters);
+  paintTargets(filters, gone);
   for (const cell of cells) paintCell(cell, filters);
   if ("rows" in filters) document.getElementById("rows").open = true;
   if ("two" in filters) document.getElementById("two").open = true;
